@@ -1,0 +1,315 @@
+"""The command line: which process this is. Knows names and arguments only; each role is imported when it is chosen.
+
+A fault that a person can mend is one line on stderr: exit 2 for settings and arguments, 1 for everything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parent.parent
+SCOPES = ("schedule", "results", "proctor", "ops")
+DESCRIPTION = (
+    "Liankao (联考): an online exam engine. `serve`, `record` and `grade` are its roles; `up` runs them together."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    from engine.settings import SettingsError
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["test"]:  # everything behind it is pytest's
+        return run_tests(given[1:])
+    chosen = parser().parse_args(given)
+    try:
+        return int(chosen.run(chosen))
+    except SettingsError as fault:
+        return told(fault, 2)
+    except CommandFault as fault:
+        return told(fault, 1)
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands; `run` holds what each does."""
+    top = argparse.ArgumentParser(prog="run", description=DESCRIPTION)
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        return made
+
+    command("serve", run_serve, "the worker: browser clients, scheduling, results over HTTP")
+    command("record", run_record, "the recorder: from Redis to PostgreSQL; closes what has ended")
+    command("grade", run_grade, "the grader: the only process that opens answer keys")
+    _up_arguments(command("up", run_up, "workers, recorder and grader together, restarted when they end"))
+    _demo_arguments(command("demo", run_demo, "a whole exam on this machine, with a crowd, to look at and try"))
+    command("migrate", run_migrate, "bring the configured database to this version's schema")
+    _key_arguments(command("key", run_key, "API keys of machine clients"))
+    _secrets_arguments(command("secrets", run_secrets, "the engine's own key files"))
+    _verify_arguments(command("verify", run_verify, "check the signature of a receipt or a result, offline"))
+    _rehearse_arguments(
+        command("rehearse", run_rehearse, "a full exam with simulated candidates, every answer checked")
+    )
+    openapi = command("openapi", run_openapi, "print the API's description (OpenAPI 3.1)")
+    openapi.add_argument("--write", action="store_true", help="write schema/openapi.json instead")
+    command("test", lambda chosen: run_tests([]), "every test, on fresh servers; further arguments are pytest's")
+    command("check", run_check, "ruff and mypy")
+    return top
+
+
+def _up_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--embedded", action="store_true", help="start PostgreSQL and Valkey, too")
+    made.add_argument("--data", type=Path, metavar="DIR", help="with --embedded: where everything is kept")
+    made.add_argument("--port", type=port, help="instead of LIANKAO_PORT")
+    made.add_argument("--workers", type=count, metavar="K", help="instead of LIANKAO_WORKERS")
+    made.add_argument("--ready-file", type=Path, metavar="FILE", help="written once it takes traffic, then kept true")
+
+
+def _demo_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--port", type=port, help="default 8000, or LIANKAO_PORT")
+    made.add_argument("--data", type=Path, metavar="DIR", help="default .liankao beside `run`")
+    made.add_argument(
+        "--candidates", type=natural, default=40, metavar="N", help="simulated ones; default 40, 0 for none"
+    )
+    made.add_argument(
+        "--minutes", type=minutes, default=10.0, metavar="M", help="the crowd answers for that long; default 10"
+    )
+
+
+def _key_arguments(made: argparse.ArgumentParser) -> None:
+    acts = made.add_subparsers(metavar="create|list|revoke", required=True, dest="act")
+    create = acts.add_parser("create", help="make a key and print it, once")
+    create.add_argument("--scope", required=True, choices=SCOPES)
+    create.add_argument("--label", default="", help="whose it is")
+    acts.add_parser("list", help="all keys, revoked ones included; never their text")
+    revoke = acts.add_parser("revoke", help="end a key")
+    revoke.add_argument("key_id")
+
+
+def _secrets_arguments(made: argparse.ArgumentParser) -> None:
+    acts = made.add_subparsers(metavar="create", required=True, dest="act")
+    create = acts.add_parser("create", help="make the missing key files; never touches existing ones")
+    create.add_argument("--dir", type=Path, metavar="DIR", help="instead of LIANKAO_SECRETS_DIR")
+
+
+def _verify_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("kind", choices=("receipt", "result"))
+    made.add_argument("file", help="the receipt or result as it was received")
+    made.add_argument("--keys", required=True, metavar="FILE", help="the reply of GET /v1/keys")
+
+
+def _rehearse_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--candidates", type=count, default=200, metavar="N", help="default 200")
+    made.add_argument("--minutes", type=minutes, default=2.0, metavar="M", help="length of the exam; default 2")
+    made.add_argument("--seed", type=int, metavar="S", help="same seed, same behaviour; default: another each time")
+    made.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
+    made.add_argument("--url", metavar="URL", help="a running engine; without one, embedded servers are started")
+    made.add_argument("--schedule-key", metavar="KEY", help="with --url: an API key of scope schedule")
+    made.add_argument("--results-key", metavar="KEY", help="with --url: an API key of scope results")
+    made.add_argument("--ready-file", metavar="FILE", help="instead of --url: an engine that `up` brought up")
+
+
+# --- argument types ---------------------------------------------------------------------------------------------
+
+
+def count(text: str) -> int:
+    """A whole number from 1."""
+    number = natural(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected at least 1")
+    return number
+
+
+def natural(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """A TCP port."""
+    if not 1 <= natural(text) <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 1 to 65535")
+    return int(text)
+
+
+def minutes(text: str) -> float:
+    """Minutes above zero, fractions allowed, twelve hours at most (the longest exam)."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 720:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected minutes above 0, at most 720")
+    return number
+
+
+# --- roles -----------------------------------------------------------------------------------------------------
+
+
+def run_serve(chosen: argparse.Namespace) -> int:
+    from engine import app, settings
+
+    app.serve(settings.load())
+    return 0
+
+
+def run_record(chosen: argparse.Namespace) -> int:
+    from engine import settings
+    from engine.recording import process
+
+    process.record(settings.load())
+    return 0
+
+
+def run_grade(chosen: argparse.Namespace) -> int:
+    from engine import settings
+    from engine.scoring import process
+
+    process.grade(settings.load())
+    return 0
+
+
+def run_up(chosen: argparse.Namespace) -> int:
+    from engine.supervision import up
+
+    if chosen.embedded and chosen.data is None:
+        return told("up --embedded: say where the data are kept: --data DIR", 2)
+    if chosen.data is not None and not chosen.embedded:
+        return told(
+            "up --data: only with --embedded; otherwise LIANKAO_POSTGRES_DSN and LIANKAO_REDIS_URL say where", 2
+        )
+    return up.main(chosen.data, chosen.port, chosen.workers, chosen.ready_file)
+
+
+def run_demo(chosen: argparse.Namespace) -> int:
+    from engine.supervision import demo
+
+    return demo.main(chosen.data or ROOT / ".liankao", chosen.port, chosen.candidates, chosen.minutes)
+
+
+def run_rehearse(chosen: argparse.Namespace) -> int:
+    from loadtest import rehearse
+
+    return rehearse.main(chosen)
+
+
+# --- administration --------------------------------------------------------------------------------------------
+
+
+def run_migrate(chosen: argparse.Namespace) -> int:
+    from engine import settings
+    from engine.stores import migrations
+
+    applied = administer(migrations.migrate(settings.load().postgres_dsn))
+    print("\n".join(applied) or "up to date")
+    return 0
+
+
+def run_key(chosen: argparse.Namespace) -> int:
+    from engine import settings
+    from engine.stores import api_keys
+
+    dsn = settings.load().postgres_dsn
+    if chosen.act == "create":
+        print(administer(api_keys.create(dsn, chosen.scope, chosen.label)))
+    elif chosen.act == "list":
+        for row in administer(api_keys.listing(dsn)):
+            print(key_line(row))
+    elif not administer(api_keys.revoke(dsn, chosen.key_id)):
+        return told(f"no key {chosen.key_id} in force; `./run key list` shows all", 1)
+    return 0
+
+
+def key_line(row: Mapping[str, Any]) -> str:
+    """One key in one line, without its text, which nobody has."""
+    state = "revoked" if row["revoked_ms"] else "in force"
+    made = datetime.fromtimestamp(row["created_ms"] / 1000, UTC)
+    return f"{row['key_id']}  {row['scope']:<8}  {state:<8}  {made:%Y-%m-%d %H:%M}Z  {row['label']}"
+
+
+def run_secrets(chosen: argparse.Namespace) -> int:
+    from engine import settings
+    from engine.sealing import secrets
+
+    folder = chosen.dir or Path(settings.load().secrets_dir)
+    try:
+        secrets.create(folder)
+    except OSError as fault:
+        return told(f"{fault.filename}: {fault.strerror}", 1)
+    print(folder)
+    return 0
+
+
+def run_verify(chosen: argparse.Namespace) -> int:
+    from engine.sealing import verify
+
+    return verify.main(chosen.kind, chosen.file, chosen.keys)
+
+
+def run_openapi(chosen: argparse.Namespace) -> int:
+    from engine import openapi
+
+    text = json.dumps(openapi.document(), ensure_ascii=False, indent=1) + "\n"
+    if chosen.write:
+        (ROOT / "schema" / "openapi.json").write_text(text, "utf-8")
+    else:
+        sys.stdout.buffer.write(text.encode())
+    return 0
+
+
+def administer(work: Coroutine[Any, Any, T]) -> T:
+    """Run one database act. Raises CommandFault with one line instead of a driver's traceback."""
+    try:
+        return asyncio.run(work)
+    except Exception as fault:
+        raise CommandFault(f"{type(fault).__name__}: {fault}") from fault
+
+
+# --- development -----------------------------------------------------------------------------------------------
+
+
+def run_tests(arguments: Sequence[str]) -> int:
+    """pytest on everything, in parallel; when files are named, on those, in this process's order."""
+    named = [str(Path(part).resolve()) if Path(part.split("::")[0]).exists() else part for part in arguments]
+    is_whole = not any(Path(part.split("::")[0]).exists() for part in arguments)
+    processes = str(max(2, min(4, os.cpu_count() or 2)))
+    parallel = ["-n", processes, "--dist", "loadgroup"] if is_whole else []
+    os.chdir(ROOT)
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *parallel, *named])
+
+
+def run_check(chosen: argparse.Namespace) -> int:
+    """Every checker, also after one has failed."""
+    tools = [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]]
+    codes = [subprocess.run([sys.executable, "-m", *tool], cwd=ROOT).returncode for tool in tools]
+    return max(codes)
+
+
+class CommandFault(Exception):
+    """What a command could not do, in one line."""
+
+
+def told(fault: object, code: int) -> int:
+    print(f"run: {fault}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

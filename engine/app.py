@@ -1,0 +1,197 @@
+"""The worker: route table, lifespan, sockets; no logic.
+
+The hot route is a plain ASGI callable, matched before Starlette's router: nothing stands between socket and handler.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+from collections.abc import AsyncIterator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from engine import log, metrics, openapi, readiness
+from engine.delivery import login, paper, sitting, submit
+from engine.delivery.autosave import Autosave
+from engine.delivery.resources import Delivery
+from engine.rules.errors import ExamError, Refused
+from engine.scheduling import arming, batches, papers, roster
+from engine.scheduling.resources import Scheduling
+from engine.scoring import results
+from engine.sealing import secrets
+from engine.sealing.signature import Signer
+from engine.settings import Settings
+from engine.stores.api_keys import KnownKeys
+from engine.stores.memory import Memory
+from engine.stores.postgres import Postgres
+from engine.web import pages
+from engine.wire import problem_response
+
+_FILES_WANTED = 65_536  # one per open connection, and then some
+
+
+def routes() -> list[Route]:
+    """Every path of the contract but the hot one."""
+    return [
+        Route("/v1/login", login.log_in, methods=["POST"]),
+        Route("/v1/sitting", sitting.show),
+        Route("/v1/sitting/confirm", sitting.confirm, methods=["POST"]),
+        Route("/v1/sitting/pledge", sitting.pledge, methods=["POST"]),
+        Route("/v1/sitting/paper-key", paper.show_key),
+        Route("/v1/sitting/submit", submit.submit, methods=["POST"]),
+        Route("/v1/sitting/receipt", submit.show_receipt),
+        Route("/v1/sealed/{digest}", paper.show_sealed),
+        Route("/v1/papers/{paper_id}", papers.put_paper, methods=["PUT"]),
+        Route("/v1/papers/{paper_id}", papers.show_paper),
+        Route("/v1/batches", batches.show_many),
+        Route("/v1/batches/{batch_id}", batches.put_batch, methods=["PUT"]),
+        Route("/v1/batches/{batch_id}", batches.show),
+        Route("/v1/batches/{batch_id}/roster", roster.put_roster, methods=["PUT"]),
+        Route("/v1/batches/{batch_id}/arm", arming.arm, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/release", results.release, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/results", results.show_batch_results),
+        Route("/v1/results", results.show_feed),
+        Route("/v1/sittings/{sitting_id}/responses", results.show_responses),
+        Route("/v1/sittings/{sitting_id}/history", results.show_history),
+        Route("/v1/keys", readiness.show_keys),
+        Route("/healthz", readiness.show_health),
+        Route("/readyz", readiness.show_readiness),
+        Route("/metrics", readiness.show_metrics),
+        Route("/openapi.json", openapi.show),
+        *pages.routes(),
+    ]
+
+
+class Worker:
+    """The ASGI application of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        signer = Signer(secrets.read(settings.secrets_dir, "receipt.key"))
+        login_key = secrets.read(settings.secrets_dir, "login.key")
+        wrap_key = secrets.read(settings.secrets_dir, "wrap.key")
+        token_key = secrets.read(settings.secrets_dir, "token.key")
+        self._memory = Memory(settings.redis_url, settings.partitions)
+        self._database = Postgres(settings.postgres_dsn, settings.postgres_connections)
+        delivery = Delivery(self._memory, token_key, login_key, wrap_key, signer)
+        self._autosave = Autosave(delivery)
+        self._rest = Starlette(
+            routes=routes(),
+            lifespan=self._lifespan,
+            exception_handlers={ExamError: _refuse, HTTPException: _refuse_http, Exception: _fail},
+        )
+        state = self._rest.state
+        state.delivery = delivery
+        state.scheduling = Scheduling(self._database, self._memory, login_key, wrap_key)
+        state.scoring = results.Scoring(self._database)
+        state.known_keys = KnownKeys(self._database)
+        state.readiness = readiness.Readiness(self._database, self._memory, signer)
+        self._counted = _count_requests(self._rest)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/v1/sitting/responses" and scope["method"] == "POST":
+            await self._autosave(scope, receive, send)
+        else:
+            await self._counted(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        log.logger().info("worker.started", port=self._settings.port)
+        yield
+        await self._autosave.drain()
+        await self._memory.close()
+        await self._database.close()
+        log.logger().info("worker.stopped")
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then answer what is under way and return."""
+    log.configure("worker", settings.log_level)
+    _raise_file_limit()
+    config = uvicorn.Config(
+        Worker(settings),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        backlog=settings.backlog,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=settings.drain_s or None,
+    )
+    uvicorn.Server(config).run(sockets=[listen(settings)])
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A listening socket that other workers may share by binding the same port (SO_REUSEPORT)."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.bind((settings.host, settings.port))
+    listener.listen(settings.backlog)
+    return listener
+
+
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES_WANTED if hard == resource.RLIM_INFINITY else min(_FILES_WANTED, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _count_requests(app: ASGIApp) -> ASGIApp:
+    """Counts answers by route template, so that ids do not make a metric each."""
+
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+
+        async def sending(message: dict[str, object]) -> None:
+            if message["type"] == "http.response.start":
+                route = scope.get("route")
+                template = route.path if isinstance(route, Route) else "unknown"
+                metrics.requests.labels(template, str(message["status"])).inc()
+            await send(message)
+
+        await app(scope, receive, sending)  # type: ignore[arg-type]
+
+    return counted
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ExamError)
+    return problem_response(error)
+
+
+async def _refuse_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        answer = problem_response(
+            Refused("method.not_allowed", f"{request.method} is not for {request.url.path[:200]}")
+        )
+        answer.headers.update(error.headers or {})
+        return answer
+    if error.status_code == 404:
+        return problem_response(Refused("not_found", f"there is nothing at {request.url.path[:200]}"))
+    return problem_response(Refused("request.malformed", str(error.detail)))
+
+
+async def _fail(request: Request, error: Exception) -> Response:
+    log.logger().error("request.internal", method=request.method, path=request.url.path, exc_info=error)
+    return problem_response(
+        ExamError("internal", f"{type(error).__name__}; what was asked may or may not have happened")
+    )

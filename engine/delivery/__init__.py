@@ -1,0 +1,1 @@
+"""Browser clients: login, paper, autosave, submit. Knows Redis, never PostgreSQL or answers."""

@@ -1,0 +1,57 @@
+-- Let a candidate in, or in again: raises the sitting's epoch, so that older tokens stop.
+-- KEYS  1 marker, 2 log, 3 due set, 4 sitting hash
+-- ARGV  1 sitting id, 2 takeover rule (free, silent, proctor), 3 ms of silence that rule `silent` asks for
+-- Returns { outcome, generation, position, committed, server ms, the sitting's fields and values … }
+local meta_key, log_key, due_key, sitting_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local sitting_id = ARGV[1]
+local takeover = ARGV[2]
+local silent_ms = tonumber(ARGV[3])
+
+local partition = open_partition(meta_key, log_key)
+if not partition then
+    return { LOST }
+end
+local now = now_ms()
+local sitting = redis.call('HMGET', sitting_key, 'state', 'epoch', 'check_in_ms', 'entry_ms', 'closes_ms', 'seen_ms')
+local state, epoch, check_in_ms, entry_ms, closes_ms, seen_ms = unpack(sitting, 1, 6)
+local answer = { OK, partition.generation, partition.n, partition.committed, now }
+local function refused(outcome)
+    answer[1] = outcome
+    for _, part in ipairs(redis.call('HGETALL', sitting_key)) do
+        answer[#answer + 1] = part
+    end
+    return answer
+end
+
+if not state then
+    return { UNKNOWN }
+end
+if state == 'expected' and now < tonumber(check_in_ms) then
+    return refused(TOO_EARLY)
+end
+if state == 'absent' or state == 'void' or (state == 'expected' and now >= tonumber(entry_ms)) then
+    return refused(TOO_LATE)
+end
+local is_closed = state == 'submitted' or state == 'collected' or now >= tonumber(closes_ms)
+if state ~= 'expected' and not is_closed then
+    if takeover == 'proctor' or (takeover == 'silent' and now - tonumber(seen_ms) < silent_ms) then
+        return refused(ELSEWHERE)
+    end
+end
+
+epoch = whole(tonumber(epoch) + 1)
+if state == 'expected' then
+    state = 'checked_in'
+    redis.call('HSET', sitting_key, 'state', state, 'epoch', epoch, 'entered_ms', whole(now), 'seen_ms', whole(now))
+    redis.call('ZADD', due_key, closes_ms, sitting_id)
+else
+    redis.call('HSET', sitting_key, 'epoch', epoch, 'seen_ms', whole(now))
+end
+local entry = { 'at', whole(now) }
+event(entry, sitting_id, 'login', state, epoch, now)
+append(partition, entry)
+answer[3] = partition.n
+for _, part in ipairs(redis.call('HGETALL', sitting_key)) do
+    answer[#answer + 1] = part
+end
+return answer

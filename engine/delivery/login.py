@@ -1,0 +1,114 @@
+"""Login: admission code and ID number -> a token for one sitting.
+
+Unknown codes and unknown persons get the same answer in the same way. Attempts are counted per code and ID number,
+never per address: a whole room shares one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine import metrics
+from engine.delivery.resources import ArmedBatch, Delivery
+from engine.delivery.sitting import sitting_document
+from engine.rules.documents import canonical_document, fold_code, fold_document
+from engine.rules.errors import ExamError, Refused, TryLater
+from engine.rules.limits import (
+    LOGIN_ATTEMPTS_PER_MINUTE,
+    LOGIN_FAILURES_PER_MINUTE,
+    LOGIN_WINDOW_S,
+    TAKEOVER_SILENT_S,
+)
+from engine.rules.outcome import Outcome, refuse
+from engine.rules.shape import Faults, Members
+from engine.sealing import token
+from engine.stores.clock import now_ms
+from engine.stores.memory import beside, fields_of
+from engine.wire import check, json_response, read_json
+
+_LOGIN = beside(__file__)
+_TYPED_CHARACTERS_MAX = 200
+
+
+async def log_in(request: Request) -> Response:
+    """`POST /v1/login`."""
+    delivery: Delivery = request.app.state.delivery
+    try:
+        faults = Faults()
+        body = Members(await read_json(request), "", faults)
+        admission_code = fold_code(body.take_text("admission_code", _TYPED_CHARACTERS_MAX))
+        id_number = canonical_document(fold_document(body.take_text("id_number", _TYPED_CHARACTERS_MAX)))
+        body.finish()
+        check(faults)
+        answer = await _enter(delivery, admission_code, id_number)
+    except ExamError as error:
+        metrics.login_calls.labels(error.code).inc()
+        raise
+    metrics.login_calls.labels("ok").inc()
+    return json_response(answer)
+
+
+async def _enter(delivery: Delivery, admission_code: str, id_number: str) -> dict[str, Any]:
+    pair_digest = token.login_digest(admission_code, id_number, delivery.login_key)
+    await _count(delivery, f"attempts:{pair_digest}", LOGIN_ATTEMPTS_PER_MINUTE)
+    entries = await delivery.memory.read_hash(f"login:{pair_digest}")
+    if not entries:
+        await _count(
+            delivery, f"failures:{token.login_digest('', id_number, delivery.login_key)}", LOGIN_FAILURES_PER_MINUTE
+        )
+        raise Refused("login.refused", "the admission code and the ID number do not belong together")
+    candidates = {sitting_id.decode(): batch_id.decode() for sitting_id, batch_id in entries.items()}
+    sitting_id, armed = await _choose(delivery, candidates)
+    batch = armed.prepared.batch
+    keys = delivery.memory.partition_of(sitting_id)
+    reply = await delivery.memory.run(
+        _LOGIN,
+        [keys.marker, keys.log, keys.due, keys.sitting(sitting_id)],
+        [sitting_id, batch.rules.takeover, TAKEOVER_SILENT_S * 1000],
+    )
+    outcome = Outcome(reply[0])
+    fields = fields_of(reply, 5)
+    if outcome != Outcome.OK:
+        refuse(outcome, "login", _when(outcome, fields, reply))
+    issued = token.issue(token.Token(sitting_id, batch.batch_id, fields["epoch"].decode()), delivery.token_key)
+    return {"token": issued, **sitting_document(sitting_id, armed, fields, now_ms=int(reply[4]))}
+
+
+async def _choose(delivery: Delivery, candidates: dict[str, str]) -> tuple[str, ArmedBatch]:
+    """The sitting meant: the first that has not closed, else the one that closed last."""
+    found = []
+    for sitting_id, batch_id in candidates.items():
+        armed = await delivery.batch(batch_id)
+        hash_key = delivery.memory.partition_of(sitting_id).sitting(sitting_id)
+        found.append((hash_key, sitting_id, armed))
+    times = await delivery.memory.read_hash_fields([hash_key for hash_key, _, _ in found], ["starts_ms", "closes_ms"])
+    now = now_ms()
+    ranked = []
+    for (_, sitting_id, armed), (starts_ms, closes_ms) in zip(found, times, strict=True):
+        if starts_ms is None or closes_ms is None:
+            raise TryLater("the sitting is not prepared at this moment; nothing was changed")
+        has_closed = int(closes_ms) <= now
+        ranked.append((has_closed, -int(closes_ms) if has_closed else int(starts_ms), sitting_id, armed))
+    _, _, sitting_id, armed = min(ranked, key=lambda entry: entry[:3])
+    return sitting_id, armed
+
+
+def _when(outcome: Outcome, fields: dict[str, bytes], reply: list[Any]) -> str:
+    if outcome == Outcome.TOO_EARLY:
+        return f"check-in opens at {fields['check_in_ms'].decode()} ms, it is {reply[4]} ms"
+    if outcome == Outcome.TOO_LATE:
+        return f"the latest entry was at {fields['entry_ms'].decode()} ms, it is {reply[4]} ms"
+    return ""
+
+
+async def _count(delivery: Delivery, counter: str, per_window: int) -> None:
+    attempts = await delivery.memory.count_within(counter, LOGIN_WINDOW_S)
+    if attempts > per_window:
+        raise TryLater(
+            f"more than {per_window} attempts within {LOGIN_WINDOW_S} s for this code and ID number",
+            retry_after_s=LOGIN_WINDOW_S,
+            code="rate.limited",
+        )

@@ -1,0 +1,55 @@
+"""The sealed paper and its key: the bytes travel early and to anyone, the key at the start and to those who pledged."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.delivery.resources import Delivery
+from engine.delivery.sitting import edges_of, read_sitting
+from engine.rules import timing
+from engine.rules.errors import Refused
+from engine.rules.terms import SittingState
+from engine.sealing.encoding import to_base64url
+from engine.sealing.paper import sitting_seed
+from engine.stores.prepare import sealed_key
+from engine.wire import json_response
+
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+async def show_sealed(request: Request) -> Response:
+    """`GET /v1/sealed/{digest}`: public, immutable, the same for every candidate."""
+    delivery: Delivery = request.app.state.delivery
+    digest = request.path_params["digest"]
+    sealed = await delivery.memory.read_bytes(sealed_key(digest)) if _DIGEST.fullmatch(digest) else None
+    if sealed is None:
+        raise Refused("not_found", f"there is no sealed paper {digest[:80]!r}")
+    headers = {"cache-control": "public, max-age=31536000, immutable", "etag": f'"{digest}"'}
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(sealed, headers=headers, media_type="application/octet-stream")
+
+
+async def show_key(request: Request) -> Response:
+    """`GET /v1/sitting/paper-key`: 425 before the start, whoever asks."""
+    delivery: Delivery = request.app.state.delivery
+    token = delivery.authenticate(request.scope)  # type: ignore[arg-type]
+    armed = await delivery.batch(token.batch_id)
+    reading = await read_sitting(delivery, token)
+    edges = edges_of(armed, reading.fields)
+    if reading.now_ms < edges.starts_ms:
+        raise Refused(
+            "paper_key.too_early",
+            f"the key is released at {edges.starts_ms} ms, it is {reading.now_ms} ms",
+            starts_ms=edges.starts_ms,
+            server_ms=reading.now_ms,
+        )
+    state = timing.state_at(SittingState(reading.fields["state"].decode()), edges, reading.now_ms)
+    if state != SittingState.IN_PROGRESS:
+        raise Refused("sitting.order", f"the key goes to sittings in progress, this one is {state}")
+    paper_key = delivery.paper_key(armed)
+    seed = sitting_seed(paper_key, token.sitting_id)
+    return json_response({"paper_key": to_base64url(paper_key), "seed": to_base64url(seed)})

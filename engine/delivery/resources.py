@@ -1,0 +1,74 @@
+"""What all of delivery shares in one worker: Redis, the keys it needs, and what it knows of armed batches."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from engine.rules import values
+from engine.rules.errors import Refused, TryLater
+from engine.sealing import paper, token
+from engine.sealing.signature import Signer
+from engine.stores.memory import Memory
+from engine.stores.prepare import PreparedBatch, batch_key
+from engine.wire import bearer
+
+_BATCHES_KEPT = 256  # batches that one worker remembers; a joint-exam day has a few dozen
+_TOKENS_KEPT = 65_536  # verified tokens: one per candidate and login
+
+
+class ArmedBatch(Struct, frozen=True):
+    """A prepared batch with its checkers compiled; the same for every worker, for ever."""
+
+    prepared: PreparedBatch
+    checkers: dict[str, values.Checker]
+
+
+class Delivery:
+    """Resources of the candidate-facing half of a worker."""
+
+    def __init__(self, memory: Memory, token_key: bytes, login_key: bytes, wrap_key: bytes, signer: Signer) -> None:
+        self.memory = memory
+        self.token_key = token_key
+        self.login_key = login_key
+        self.signer = signer
+        self._wrap_key = wrap_key
+        self._batches: dict[str, ArmedBatch] = {}
+        self._tokens: dict[str, token.Token] = {}
+        self._paper_keys: dict[str, bytes] = {}
+
+    def authenticate(self, scope: dict[str, object]) -> token.Token:
+        """The candidate's token, verified once and then remembered. Raises Refused `auth.missing`."""
+        text = bearer(scope)  # type: ignore[arg-type]
+        known = self._tokens.get(text)
+        if known is None:
+            known = token.read(text, self.token_key)
+            if known is None:
+                raise Refused("auth.missing", "the candidate token is not one of ours; log in again")
+            if len(self._tokens) >= _TOKENS_KEPT:
+                self._tokens.clear()
+            self._tokens[text] = known
+        return known
+
+    async def batch(self, batch_id: str) -> ArmedBatch:
+        """Raises TryLater while the batch is not laid out in Redis (it is armed, or there would be no token)."""
+        known = self._batches.get(batch_id)
+        if known is None:
+            stored = await self.memory.read_bytes(batch_key(batch_id))
+            if stored is None:
+                raise TryLater(f"batch {batch_id!r} is not prepared at this moment; nothing was changed")
+            prepared = msgspec.msgpack.decode(stored, type=PreparedBatch)
+            known = ArmedBatch(prepared, values.checkers(msgspec.json.decode(prepared.item_index)))
+            if len(self._batches) >= _BATCHES_KEPT:
+                self._batches.clear()
+            self._batches[batch_id] = known
+        return known
+
+    def paper_key(self, armed: ArmedBatch) -> bytes:
+        """The unwrapped paper key; call it only once the start has come."""
+        batch_id = armed.prepared.batch.batch_id
+        if batch_id not in self._paper_keys:
+            self._paper_keys[batch_id] = paper.unwrap_paper_key(
+                batch_id, armed.prepared.paper_key_wrapped, self._wrap_key
+            )
+        return self._paper_keys[batch_id]

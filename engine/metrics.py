@@ -1,0 +1,54 @@
+"""Every figure the engine exports; `ops/README.md` explains each. Names begin with the stem of what they measure.
+
+With LIANKAO_METRICS_DIR set, all processes on the machine write there and any worker's `/metrics` shows the sum.
+"""
+
+from __future__ import annotations
+
+import os
+
+if os.environ.get("LIANKAO_METRICS_DIR"):  # the library reads its own variable once, at import
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", os.environ["LIANKAO_METRICS_DIR"])
+
+from prometheus_client import (  # noqa: E402
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector  # noqa: E402
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+autosave_changes = Counter("autosave_changes", "Changes saved, stale ones included")
+autosave_calls = Counter("autosave_calls", "Save calls by how they came out", ["outcome"])
+autosave_seconds = Histogram("autosave_seconds", "From a save call's arrival to its answer", buckets=_SECONDS)
+autosave_chunk_calls = Histogram(
+    "autosave_chunk_calls", "Save calls that shared one script call", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+)
+autosave_waiting = Gauge("autosave_waiting", "Save calls waiting for their chunk", multiprocess_mode="livesum")
+login_calls = Counter("login_calls", "Logins by how they came out", ["outcome"])
+submit_calls = Counter("submit_calls", "Hand-ins by how they came out", ["outcome"])
+requests = Counter("requests", "Other requests by route and status", ["route", "status"])
+recorder_changes = Counter("recorder_changes", "Changes committed to PostgreSQL")
+recorder_entries = Counter("recorder_entries", "Log entries committed to PostgreSQL")
+recorder_lag_seconds = Gauge(
+    "recorder_lag_seconds", "Age of the oldest log entry not yet in PostgreSQL", multiprocess_mode="livemax"
+)
+recorder_partitions = Gauge("recorder_partitions", "Partitions this recorder holds", multiprocess_mode="livesum")
+recorder_failures = Counter("recorder_failures", "Recording rounds that failed and will be repeated", ["reason"])
+closer_sittings = Counter("closer_sittings", "Sittings written down as ended", ["state"])
+grader_sittings = Counter("grader_sittings", "Sittings graded", ["state"])
+grader_failures = Counter("grader_failures", "Grading rounds that failed and will be repeated", ["reason"])
+
+
+def exposition() -> tuple[bytes, str]:
+    """The Prometheus text of all processes, and its content type."""
+    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry), CONTENT_TYPE_LATEST

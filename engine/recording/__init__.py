@@ -1,0 +1,1 @@
+"""Write-behind from Redis to PostgreSQL: recorder, closer, partition leases."""

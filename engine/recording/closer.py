@@ -1,0 +1,35 @@
+"""The closer writes down what time has decided: ended sittings are collected, those who never came are absent.
+
+Nothing depends on its being on time: after end + grace the scripts refuse everything, written down or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine import metrics
+from engine.rules.limits import COLLECT_SITTINGS_MAX
+from engine.rules.outcome import Outcome
+from engine.stores.clock import now_ms
+from engine.stores.memory import Memory, beside
+
+_COLLECT = beside(__file__, "collect")
+
+
+async def collect_due(memory: Memory, partitions: Iterable[int]) -> int:
+    """One round over `partitions`; how many sittings were looked at. Raises TryLater; repeating is safe."""
+    held = [memory.partitions[number] for number in partitions]
+    if not held:
+        return 0
+    looked_at = 0
+    found = await memory.due([keys.due for keys in held], now_ms(), COLLECT_SITTINGS_MAX)
+    for keys, sitting_ids in zip(held, found, strict=True):
+        if not sitting_ids:
+            continue
+        sitting_keys = [keys.sitting(sitting_id) for sitting_id in sitting_ids]
+        reply = await memory.run(_COLLECT, [keys.marker, keys.log, keys.due, *sitting_keys], sitting_ids)
+        if reply[0] == Outcome.OK:
+            metrics.closer_sittings.labels("collected").inc(reply[1])
+            metrics.closer_sittings.labels("absent").inc(reply[2])
+            looked_at += len(sitting_ids)
+    return looked_at

@@ -1,0 +1,225 @@
+"""The recorder: logs of the held partitions -> one transaction of responses, history, events and the new positions.
+
+Exactly-once effect without consumer groups: the position moves in the same transaction as its rows, and only from where
+it was read. A round that fails for any reason is simply repeated from the position PostgreSQL holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from engine import metrics
+from engine.recording.position import Position
+from engine.rules.errors import Corrupt, TryLater
+from engine.rules.limits import RECORD_ENTRIES_MAX
+from engine.stores.clock import now_ms
+from engine.stores.memory import Memory, beside
+from engine.stores.postgres import Connection, Postgres
+from engine.stores.sql import Queries
+
+_queries = Queries(__file__)
+_COMMITTED = beside(__file__, "committed")
+_CLOSED_STATES = frozenset({"submitted", "collected", "absent", "void"})
+REBUILT = "rebuilt"
+
+Entry = tuple[int, int, list[tuple[bytes, bytes]]]
+
+
+class Event(Struct, frozen=True):
+    """A step of a sitting, as the scripts write it."""
+
+    kind: str
+    state: str
+    epoch: int
+    at_ms: int
+
+
+class Change(Struct, frozen=True, array_like=True):
+    """An accepted change, as autosave.lua writes it."""
+
+    item: str
+    seq: int
+    value: msgspec.Raw
+
+
+_changes_decoder = msgspec.json.Decoder(list[Change])
+_event_decoder = msgspec.json.Decoder(Event)
+
+
+class RolledBack(Exception):
+    """Redis holds less of this partition than PostgreSQL: it must be rebuilt before it is read on."""
+
+    def __init__(self, partition: int, detail: str) -> None:
+        super().__init__(f"partition {partition}: {detail}")
+        self.partition = partition
+
+
+class Chunk:
+    """What one round has read, ready to be written."""
+
+    def __init__(self) -> None:
+        self.responses: dict[tuple[str, str], tuple[int, str, int]] = {}
+        self.history: list[tuple[str, str, int, str, int, int, int]] = []
+        self.events: list[tuple[str, str, int, int, int, int]] = []
+        self.sittings: dict[str, tuple[str, int, int | None, int | None]] = {}
+        self.entries = 0
+        self.oldest_ms: int | None = None
+
+    def add(self, position: Position, fields: Sequence[tuple[bytes, bytes]]) -> None:
+        """Take one log entry apart (its fields: see schema/README.md)."""
+        self.entries += 1
+        at_ms = 0
+        for name, content in fields:
+            if name == b"at":
+                at_ms = int(content)
+                self.oldest_ms = at_ms if self.oldest_ms is None else min(self.oldest_ms, at_ms)
+            elif name.startswith(b"s:"):
+                self._add_changes(name[2:].decode(), content, at_ms, position)
+            elif name.startswith(b"e:"):
+                self._add_event(name[2:].decode(), _event_decoder.decode(content), position)
+
+    def _add_changes(self, sitting_id: str, content: bytes, at_ms: int, position: Position) -> None:
+        for change in _changes_decoder.decode(content):
+            value = bytes(change.value).decode()
+            self.history.append((sitting_id, change.item, change.seq, value, at_ms, *position))
+            newest = self.responses.get((sitting_id, change.item))
+            if newest is None or newest[0] < change.seq:
+                self.responses[sitting_id, change.item] = (change.seq, value, at_ms)
+
+    def _add_event(self, sitting_id: str, event: Event, position: Position) -> None:
+        self.events.append((sitting_id, event.kind, event.at_ms, event.epoch, *position))
+        _, _, entered_ms, closed_ms = self.sittings.get(sitting_id, ("", 0, None, None))
+        if event.kind == "login" and entered_ms is None:
+            entered_ms = event.at_ms
+        if event.state in _CLOSED_STATES and event.kind == event.state:
+            closed_ms = event.at_ms
+        self.sittings[sitting_id] = (event.state, event.epoch, entered_ms, closed_ms)
+
+
+class Recorder:
+    """Records the partitions in `held`, whose positions are those PostgreSQL holds."""
+
+    def __init__(self, memory: Memory, database: Postgres, owner: str) -> None:
+        self._memory = memory
+        self._database = database
+        self._owner = owner
+        self._unpublished: set[int] = set()
+        self._rollbacks_accepted: set[int] = set()
+        self.held: dict[int, Position] = {}
+
+    def hold(self, held: Mapping[int, Position]) -> None:
+        """Take over what the leases say. A partition held before keeps its position: this process moved it."""
+        for partition in held.keys() - self.held.keys():
+            self._unpublished.add(partition)
+        self.held = {partition: self.held.get(partition, position) for partition, position in held.items()}
+
+    def forget(self) -> None:
+        """After a failed round: what PostgreSQL holds counts, not what this process believes."""
+        self.held = {}
+
+    def accept_rollback(self, partition: int) -> None:
+        """The partition has been rebuilt: its log may be read on across the gap."""
+        self._rollbacks_accepted.add(partition)
+
+    async def record(self) -> int:
+        """One round over the held partitions; the number of entries recorded.
+
+        Raises TryLater (nothing or everything of the round is committed), RolledBack, Corrupt.
+        """
+        old = dict(self.held)
+        if not old:
+            return 0
+        logs = await self._memory.read_logs(
+            [(self._memory.partitions[number], *position) for number, position in old.items()], RECORD_ENTRIES_MAX
+        )
+        chunk = Chunk()
+        new: dict[int, Position] = {}
+        for (number, position), entries in zip(old.items(), logs, strict=True):
+            if entries:
+                new[number] = _read_on(number, position, entries, chunk, number in self._rollbacks_accepted)
+        if new:
+            async with self._database.transaction() as connection:
+                await self._write(connection, chunk, old, new)
+            self.held.update(new)
+            self._unpublished |= new.keys()
+            self._rollbacks_accepted -= new.keys()
+        metrics.recorder_lag_seconds.set(max(0, now_ms() - chunk.oldest_ms) / 1000 if chunk.oldest_ms else 0)
+        metrics.recorder_entries.inc(chunk.entries)
+        metrics.recorder_changes.inc(len(chunk.history))
+        await self._publish()
+        return chunk.entries
+
+    async def _write(
+        self, connection: Connection, chunk: Chunk, old: Mapping[int, Position], new: Mapping[int, Position]
+    ) -> None:
+        numbers = list(new)
+        moved = await connection.fetch(
+            _queries.advance,
+            numbers,
+            [old[number].generation for number in numbers],
+            [old[number].number for number in numbers],
+            [new[number].generation for number in numbers],
+            [new[number].number for number in numbers],
+            self._owner,
+        )
+        if len(moved) != len(numbers):
+            raise TryLater("another recorder holds a partition now; nothing of this round was written")
+        if chunk.history:
+            await connection.copy_records_to_table("response_history", records=chunk.history)
+            rows = [(*name, *newest) for name, newest in sorted(chunk.responses.items())]
+            await connection.execute(_queries.upsert_responses, *_columns(rows))
+        if chunk.events:
+            await connection.copy_records_to_table("sitting_event", records=chunk.events)
+            sittings = [(sitting_id, *newest) for sitting_id, newest in sorted(chunk.sittings.items())]
+            await connection.execute(_queries.update_sittings, *_columns(sittings))
+
+    async def _publish(self) -> None:
+        """Tell candidates; what fails is published in the next round."""
+        if not self._unpublished:
+            return
+        numbers = sorted(self._unpublished & self.held.keys())
+        calls = []
+        for number in numbers:
+            keys = self._memory.partitions[number]
+            calls.append(([keys.marker, keys.log], list(self.held[number])))
+        await self._memory.run_many(_COMMITTED, calls)
+        self._unpublished.clear()
+
+
+def _read_on(
+    number: int, position: Position, entries: Sequence[Entry], chunk: Chunk, rollback_accepted: bool
+) -> Position:
+    """Add `entries` to the chunk after checking that none is missing; the position reached."""
+    for generation, entry_number, fields in entries:
+        reached = Position(generation, entry_number)
+        if generation == position.generation:
+            if entry_number != position.number + 1:
+                raise Corrupt(f"partition {number}: the log goes from {position} to {reached}, entries are missing")
+        else:
+            _check_raise(number, position, reached, dict(fields).get(b"raised", b"").decode(), rollback_accepted)
+        chunk.add(reached, fields)
+        position = reached
+    return position
+
+
+def _check_raise(number: int, position: Position, reached: Position, raised_from: str, rollback_accepted: bool) -> None:
+    """A new generation begins with an entry saying where the old one ended."""
+    if reached.number != 1 or not raised_from:
+        raise Corrupt(f"partition {number}: generation {reached.generation} begins at {reached.number}, expected 1")
+    if raised_from == REBUILT:
+        return
+    left = Position.parse(raised_from)
+    if left < position and rollback_accepted:
+        return
+    if left < position:
+        raise RolledBack(number, f"Redis was at {left} when it came back, PostgreSQL is at {position}")
+    if left > position:
+        raise Corrupt(f"partition {number}: Redis was at {left} when it came back, the log ended at {position}")
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,26 @@
+-- advance(partitions, old_generations, old_positions, new_generations, new_positions, owner) -> one row per partition
+-- The position moves with its rows, and only for the holder of the lease who read from exactly there.
+UPDATE recording SET generation = read.new_generation, position = read.new_position
+FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+    AS read (partition, old_generation, old_position, new_generation, new_position)
+WHERE recording.partition = read.partition AND recording.leased_by = $6
+  AND recording.generation = read.old_generation AND recording.position = read.old_position
+RETURNING recording.partition
+
+-- upsert_responses(sitting_ids, items, seqs, texts, saved_ms) -> none
+-- The newest value per item; an older seq never replaces a newer one.
+INSERT INTO response (sitting_id, item, seq, value, saved_ms)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[])
+ON CONFLICT (sitting_id, item) DO UPDATE SET seq = excluded.seq, value = excluded.value, saved_ms = excluded.saved_ms
+WHERE response.seq < excluded.seq
+
+-- update_sittings(sitting_ids, states, epochs, entered_ms, closed_ms) -> none
+-- Where each sitting stands after its last event of the chunk.
+UPDATE sitting SET
+    state = newest.state,
+    epoch = newest.epoch,
+    entered_ms = coalesce(sitting.entered_ms, newest.entered_ms),
+    closed_ms = coalesce(newest.closed_ms, sitting.closed_ms)
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+    AS newest (sitting_id, state, epoch, entered_ms, closed_ms)
+WHERE sitting.sitting_id = newest.sitting_id

@@ -1,0 +1,1 @@
+"""Pure rules of the exam: no I/O, no clock, no await."""

@@ -1,0 +1,108 @@
+"""Reads a batch as the scheduling system pushed it; every fault is listed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from engine.rules.documents import fold_code
+from engine.rules.errors import Invalid
+from engine.rules.limits import (
+    ADMISSION_CODE_PATTERN,
+    DURATION_S_MAX,
+    ID_PATTERN,
+    INSTANT_MS_MAX,
+    RULE_S_MAX,
+    TITLE_CHARACTERS_MAX,
+)
+from engine.rules.marking import json_number
+from engine.rules.shape import Faults, Members
+from engine.rules.terms import Batch, Rules
+
+SUBJECTS = ("theory", "skill", "review")
+KINDS = ("formal", "mock", "device_check")
+_PASS_MARK_DECIMALS_MAX = 2  # it is compared with a score of two decimals
+_MOCK_CHECK_IN_BEFORE_S = 1800  # mock exams open half an hour before
+_DEFAULTS = Rules()
+
+
+def read_batch(batch_id: str, document: Any, now_ms: int) -> Batch:
+    """Takes what `exact_json.decode` gave. Raises Invalid `batch.invalid`, each fault at its pointer."""
+    faults = Faults()
+    members = Members(document, "", faults)
+    kind = members.take_choice("kind", KINDS)
+    batch = Batch(
+        batch_id=batch_id,
+        title=members.take_text("title", TITLE_CHARACTERS_MAX),
+        occupation=members.take_text("occupation", TITLE_CHARACTERS_MAX),
+        level=members.take_integer("level", 1, 5),
+        subject=members.take_choice("subject", SUBJECTS),
+        kind=kind,
+        paper_id=members.take_pattern("paper_id", ID_PATTERN, "1 to 64 characters of A-Z a-z 0-9 . _ -"),
+        admission_code=_read_code(members),
+        starts_ms=members.take_integer("starts_ms", 0, INSTANT_MS_MAX),
+        duration_s=members.take_integer("duration_s", 1, DURATION_S_MAX),
+        rules=_read_rules(members, kind),
+    )
+    members.finish()
+    if not faults:
+        _check_relations(batch, now_ms, faults)
+    if faults:
+        raise Invalid("batch.invalid", faults.listed, errors_total=faults.total)
+    return batch
+
+
+def show_batch(batch: Batch) -> dict[str, Any]:
+    """The batch as JSON, in API.md's names, every rule spelled out."""
+    shown: dict[str, Any] = msgspec.to_builtins(batch, builtin_types=(Decimal,))
+    shown["rules"]["pass_mark"] = json_number(batch.rules.pass_mark)
+    return shown
+
+
+def _read_code(members: Members) -> str:
+    typed = members.take_text("admission_code", TITLE_CHARACTERS_MAX)
+    folded = fold_code(typed)
+    if typed and not ADMISSION_CODE_PATTERN.fullmatch(folded):
+        members.fault("admission_code", "expected 1 to 32 characters of A-Z 0-9")
+    return folded
+
+
+def _read_rules(batch: Members, kind: str) -> Rules:
+    members = Members(batch.take("rules", {}), batch.at("rules"), batch.faults)
+    check_in_before_s = _MOCK_CHECK_IN_BEFORE_S if kind == "mock" else _DEFAULTS.check_in_before_s
+    rules = Rules(
+        latest_entry_s=members.take_integer("latest_entry_s", 0, RULE_S_MAX, _DEFAULTS.latest_entry_s),
+        earliest_submit_s=members.take_integer("earliest_submit_s", 0, RULE_S_MAX, _DEFAULTS.earliest_submit_s),
+        warn_before_end_s=members.take_integer("warn_before_end_s", 0, RULE_S_MAX, _DEFAULTS.warn_before_end_s),
+        check_in_before_s=members.take_integer("check_in_before_s", 0, RULE_S_MAX, check_in_before_s),
+        grace_s=members.take_integer("grace_s", 0, RULE_S_MAX, _DEFAULTS.grace_s),
+        pass_mark=_read_pass_mark(members),
+        shuffle_items=members.take_boolean("shuffle_items", _DEFAULTS.shuffle_items),
+        shuffle_options=members.take_boolean("shuffle_options", _DEFAULTS.shuffle_options),
+        release=members.take_choice("release", ("graded", "approved"), _DEFAULTS.release),
+        takeover=members.take_choice("takeover", ("free", "silent", "proctor"), _DEFAULTS.takeover),
+    )
+    members.finish()
+    return rules
+
+
+def _read_pass_mark(rules: Members) -> Decimal:
+    value = rules.take("pass_mark", _DEFAULTS.pass_mark)
+    number = Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else Decimal(-1)
+    exponent = number.normalize().as_tuple().exponent
+    if not 0 <= number <= 100 or not isinstance(exponent, int) or -exponent > _PASS_MARK_DECIMALS_MAX:
+        rules.fault("pass_mark", "expected a number from 0 to 100 with at most two decimals")
+        return _DEFAULTS.pass_mark
+    return number
+
+
+def _check_relations(batch: Batch, now_ms: int, faults: Faults) -> None:
+    if batch.rules.earliest_submit_s >= batch.duration_s:
+        message = f"expected less than duration_s ({batch.duration_s}): nobody could hand in"
+        faults.add("/rules/earliest_submit_s", message, batch.rules.earliest_submit_s)
+    closes_ms = batch.ends_ms + batch.rules.grace_s * 1000
+    if closes_ms <= now_ms:
+        message = f"the window is in the past: it closes at {closes_ms} ms, it is {now_ms} ms"
+        faults.add("/starts_ms", message, batch.starts_ms)

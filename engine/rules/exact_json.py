@@ -1,0 +1,110 @@
+"""JSON for machine clients, read exactly: numbers keep the decimals they were written with.
+
+Save calls do not come through here (see `delivery/autosave.py`); this reader favours exactness over speed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import rfc8785
+
+from engine.rules.errors import Refused
+from engine.rules.limits import JSON_DEPTH_MAX
+
+
+def decode(body: bytes) -> Any:
+    """Parse one JSON text; numbers with a point or exponent become `Decimal`.
+
+    Raises Refused `request.malformed` for bad JSON, NaN and infinities, lone surrogates, a name given twice in one
+    object, numbers beyond a double's range, and nesting deeper than JSON_DEPTH_MAX.
+    """
+    try:
+        value = json.loads(
+            body.decode("utf-8"),
+            parse_float=_decimal,
+            parse_int=_integer,
+            parse_constant=_constant,
+            object_pairs_hook=_object,
+        )
+    except UnicodeDecodeError as fault:
+        raise Refused("request.malformed", f"the body is not UTF-8 at byte {fault.start}") from None
+    except RecursionError:
+        raise Refused("request.malformed", f"the body is nested deeper than {JSON_DEPTH_MAX}") from None
+    except ValueError as fault:
+        raise Refused("request.malformed", f"the body is not JSON: {fault}") from None
+    _check_depth_and_text(value)
+    return value
+
+
+def canonical(value: Any) -> bytes:
+    """The RFC 8785 form. Decimals are written as the doubles nearest to them, which is what the RFC demands."""
+    return rfc8785.dumps(_as_doubles(value))
+
+
+def digest(value: Any) -> str:
+    """Hex SHA-256 of the RFC 8785 form."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def _decimal(text: str) -> Decimal:
+    number = Decimal(text)
+    if abs(float(text)) == float("inf") or (number != 0 and float(text) == 0.0):
+        raise ValueError(f"the number {text[:40]} is beyond a double's range")
+    return number
+
+
+def _integer(text: str) -> int | Decimal:
+    # Integers past 2^53 are not exact in JSON's data model: they count as decimals, as `1e30` does.
+    return int(text) if len(text) <= 16 and abs(int(text)) < 2**53 else _decimal(text)
+
+
+def _constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice[:40]!r} stands twice in one object")
+    return members
+
+
+def _check_depth_and_text(value: Any) -> None:
+    level = [value]
+    for _ in range(JSON_DEPTH_MAX + 1):
+        if not level:
+            return
+        below: list[Any] = []
+        for node in level:
+            if isinstance(node, dict):
+                below.extend(node.keys())
+                below.extend(node.values())
+            elif isinstance(node, list):
+                below.extend(node)
+            elif isinstance(node, str) and not node.isascii():
+                _check_surrogates(node)
+        level = below
+    raise Refused("request.malformed", f"the body is nested deeper than {JSON_DEPTH_MAX}")
+
+
+def _check_surrogates(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Refused("request.malformed", f"a text holds a lone surrogate: {ascii(text[:40])}") from None
+
+
+def _as_doubles(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, list):
+        return [_as_doubles(part) for part in value]
+    if isinstance(value, dict):
+        return {name: _as_doubles(part) for name, part in value.items()}
+    return value

@@ -1,0 +1,72 @@
+"""Every bound of the engine, with its unit in the name and its reason beside it."""
+
+from __future__ import annotations
+
+import re
+
+# --- identifiers and counters (API.md) -------------------------------------------------------------------------
+ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)  # ids are the pusher's own strings
+ADMISSION_CODE_PATTERN = re.compile(r"[A-Z0-9]{1,32}", re.ASCII)
+SEQ_MAX = 2**53 - 1  # the largest integer a browser counts exactly
+
+# --- bodies ----------------------------------------------------------------------------------------------------
+PAPER_BODY_BYTES_MAX = 64 * 2**20  # a paper with its media
+ROSTER_BODY_BYTES_MAX = 16 * 2**20  # about 80,000 candidates as JSON
+AUTOSAVE_BODY_BYTES_MAX = 256 * 2**10
+SMALL_BODY_BYTES_MAX = 64 * 2**10  # logins, batches, arming: never near this
+JSON_DEPTH_MAX = 32  # a paper needs 7; deeper is an attack on the parser
+
+# --- a save call -----------------------------------------------------------------------------------------------
+CHANGES_PER_CALL_MAX = 200  # API.md; also keeps a script's HSET far below Lua's argument limit
+TEXT_CHARACTERS_MAX = 20_000  # one text answer
+FILL_CHARACTERS_MAX = 1_000  # one blank: a word or a phrase, never an essay
+NUMERIC_DIGITS_MAX = 15  # every decimal of 15 significant digits survives a double and back
+
+# --- papers ----------------------------------------------------------------------------------------------------
+ITEMS_MAX = 1_000  # ten times a real paper; keeps a sitting's hash and a receipt small
+SECTIONS_MAX = 100
+OPTIONS_MAX = 26  # lettered a to z on the page
+BLANKS_MAX = 50
+ACCEPTED_MAX = 100  # accepted spellings of one blank
+PLAIN_TEXT_CHARACTERS_MAX = 20_000  # one stem or option
+TITLE_CHARACTERS_MAX = 200
+POINTS_MAX = 10_000  # one item
+POINTS_DECIMALS_MAX = 4  # section scores are exact to four decimals
+MEDIA_MAX = 1_000
+
+# --- batches and rosters ---------------------------------------------------------------------------------------
+DURATION_S_MAX = 43_200
+RULE_S_MAX = 86_400  # no rule reaches beyond a day
+EXTRA_TIME_S_MAX = 14_400
+GRANTS_MAX = 100  # time grants of one sitting
+NAME_CHARACTERS_MAX = 100
+PLACE_CHARACTERS_MAX = 100  # site, room
+ROSTER_ROWS_MAX = 100_000
+FAULTS_LISTED_MAX = 1_000
+INSTANT_MS_MAX = 253_402_300_799_000  # the end of year 9999: beyond it dates cannot be printed
+
+# --- pages of results ------------------------------------------------------------------------------------------
+RESULTS_PAGE_DEFAULT = 100
+RESULTS_PAGE_MAX = 1_000
+
+# --- the save path ---------------------------------------------------------------------------------------------
+PARTITIONS_MAX = 256
+CHUNK_CALLS_MAX = 512  # save calls in one script call: about 3 ms of Redis's time
+CHUNK_BYTES_MAX = 2 * 2**20  # and no more than this in one log entry
+QUEUE_CALLS_MAX = 8_192  # waiting per partition and worker; beyond it the answer is `try_later`
+
+# --- login -----------------------------------------------------------------------------------------------------
+LOGIN_ATTEMPTS_PER_MINUTE = 30  # per code and ID number together: a person with trembling hands needs five
+LOGIN_FAILURES_PER_MINUTE = 60  # per ID number under any code: guessing codes for a known person
+LOGIN_WINDOW_S = 60
+TAKEOVER_SILENT_S = 60  # rule `silent`: how long the old machine must have been quiet
+
+# --- recording -------------------------------------------------------------------------------------------------
+RECORD_ENTRIES_MAX = 512  # log entries in one transaction
+LEASE_S = 4  # a dead recorder's partitions are free after this; under the promised 5 s
+COLLECT_SITTINGS_MAX = 500  # sittings collected by one script call
+GRADE_SITTINGS_MAX = 200  # sittings graded in one transaction
+
+assert CHANGES_PER_CALL_MAX * 3 < 8_000, "Lua cannot unpack more arguments than this"
+assert RESULTS_PAGE_DEFAULT <= RESULTS_PAGE_MAX
+assert AUTOSAVE_BODY_BYTES_MAX < CHUNK_BYTES_MAX, "one legal call must always fit into a chunk"

@@ -1,0 +1,29 @@
+"""Acts that need named people: arming, release."""
+
+from __future__ import annotations
+
+from engine.rules.errors import Invalid
+from engine.rules.limits import NAME_CHARACTERS_MAX
+from engine.rules.shape import Faults, Members
+
+_PEOPLE_MIN = 2
+_PEOPLE_MAX = 20
+
+
+def read_people(document: object, name: str) -> list[str]:
+    """At least two different named people. Raises Invalid `request.invalid`."""
+    faults = Faults()
+    members = Members(document, "", faults)
+    people: list[str] = []
+    for index, person in enumerate(members.take_list(name, _PEOPLE_MIN, _PEOPLE_MAX)):
+        pointer = f"{members.at(name)}/{index}"
+        folded = " ".join(person.split()) if isinstance(person, str) else ""
+        if not folded or len(folded) > NAME_CHARACTERS_MAX or "\0" in folded:
+            faults.add(pointer, f"expected a name of 1 to {NAME_CHARACTERS_MAX} characters", person)
+        elif folded in people:
+            faults.add(pointer, "expected different people", person)
+        people.append(folded)
+    members.finish()
+    if faults:
+        raise Invalid("request.invalid", faults.listed, errors_total=faults.total)
+    return people

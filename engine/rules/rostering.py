@@ -1,0 +1,350 @@
+"""Reads a whole roster: every row folded and checked, every fault listed, nothing guessed.
+
+Two halves that know nothing of each other. Decoding turns a body into `Row`s and is the only part that knows a format;
+`check_rows` turns rows into candidates and is the same for all of them. A roster is taken whole or not at all.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from msgspec import Struct
+
+from engine.rules import exact_json
+from engine.rules.documents import (
+    DOCUMENT_FAULTS,
+    SPACES,
+    canonical_document,
+    document_fault,
+    fold_document,
+    fold_width_and_space,
+    remove_invisible,
+)
+from engine.rules.errors import Invalid, Refused
+from engine.rules.limits import (
+    EXTRA_TIME_S_MAX,
+    ID_PATTERN,
+    NAME_CHARACTERS_MAX,
+    PLACE_CHARACTERS_MAX,
+    ROSTER_ROWS_MAX,
+)
+from engine.rules.shape import Faults, pointer_part, shown
+from engine.rules.terms import Candidate
+
+FIELDS: Final = ("candidate_id", "name", "id_number", "admission_ticket", "site", "room", "seat", "extra_time_s")
+_FIELD_SET: Final = frozenset(FIELDS)
+REQUIRED_FIELDS: Final = frozenset({"name", "id_number", "admission_ticket", "site"})
+
+_BOM = b"\xef\xbb\xbf"
+_JSON_SPACE = b" \t\r\n"
+
+# Spreadsheets run a cell that begins with one of these when a roster or result list is opened again (also full-width).
+_FORMULA_PREFIXES = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+# What no name or place holds: controls, line breaks, and the mark a lossy decoder leaves behind.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd]")
+_SEAT = re.compile(r"[0-9]{2,}|备用[0-9]+", re.ASCII)
+_DOTS = dict.fromkeys(map(ord, "\u2022\u30fb\uff0e\u2027"), "·")  # the dots keyboards offer for the one in 阿里·买买提
+# By blocks, not by Unicode's script property: Python's tables lag behind the newest characters of planes 2 and 3, and
+# names that GB 18030 files write in the private use areas are Han too. The dot joins the parts of one Han name.
+_HAN_OR_DOT = (
+    "[·\u2e80-\u2fdf\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff\ue000-\ufaff"
+    "\U00020000-\U0003ffff\U000f0000-\U0010ffff]"
+)
+_SPACE_INSIDE_HAN = re.compile(f"(?<={_HAN_OR_DOT})[{SPACES}]+(?={_HAN_OR_DOT})")
+
+
+class Flaw(Struct, frozen=True):
+    """One fault of a row, or of the row as a whole (`field` is None)."""
+
+    field: str | None
+    code: str
+    message: str
+    value: Any = None
+
+
+class Row(Struct, frozen=True):
+    """One decoded row, unchecked. What decoding found wrong is in `flaws`; those fields are not checked again."""
+
+    index: int  # among the candidates, from 0
+    members: dict[str, Any]
+    number: int | None = None  # from 1 as the sender counts (NDJSON: lines, blank ones too); None: the index locates it
+    flaws: tuple[Flaw, ...] = ()
+
+
+class _Unfit(Exception):
+    """A field's value cannot be taken."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.message = message
+
+
+def read_roster(body: bytes, content_type: str, today: datetime.date) -> list[Candidate]:
+    """The candidates of a roster, in the order they were sent; only the JSON text `[]` gives none.
+
+    The content decides the format; `content_type` is only named in the refusal. `today` bounds birth dates.
+    Raises Refused `roster.file_format` for an unknown format, `request.malformed` for a JSON array that cannot be
+    parsed, `request.too_large` beyond ROSTER_ROWS_MAX; Invalid `roster.invalid` with every fault.
+    """
+    body = body.removeprefix(_BOM)
+    first_byte = body.lstrip(_JSON_SPACE)[:1]
+    if first_byte == b"[":
+        return check_rows(_decode_array(body), today)
+    if first_byte == b"{":
+        return check_rows(_decode_lines(body), today)
+    detail = f"expected a JSON array or NDJSON, found {_format_found(body)}, sent as {content_type or 'nothing'}"
+    raise Refused("roster.file_format", detail, accepted=["application/json", "application/x-ndjson"])
+
+
+def _format_found(body: bytes) -> str:
+    if not body.strip(_JSON_SPACE):
+        return "an empty body"
+    if body.startswith(b"PK"):
+        return "a ZIP container such as XLSX"
+    if body.startswith(b"\xd0\xcf\x11\xe0"):
+        return "an old Office file such as XLS"
+    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16 text"
+    if b"\0" in body[:4096]:
+        return "binary content"
+    return "text such as CSV"
+
+
+def _decode_array(body: bytes) -> list[Row]:
+    entries = exact_json.decode(body)
+    if len(entries) > ROSTER_ROWS_MAX:
+        raise _too_many_rows(f"has {len(entries)} candidates")
+    return [_row(entry, index) for index, entry in enumerate(entries)]
+
+
+def _decode_lines(body: bytes) -> list[Row]:
+    """One row per line that is not blank; a line that cannot be parsed is a row with a flaw."""
+    rows: list[Row] = []
+    for number, line in enumerate(io.BytesIO(body), start=1):
+        text = line.strip(_JSON_SPACE)
+        if not text:
+            continue
+        if len(rows) == ROSTER_ROWS_MAX:
+            raise _too_many_rows("has more candidates")
+        try:
+            rows.append(_row(exact_json.decode(text), len(rows), number))
+        except Refused as fault:
+            message = fault.detail.replace("the body", "the line", 1)
+            flaw = Flaw(None, "malformed", message, text.decode("utf-8", "replace"))
+            rows.append(Row(len(rows), {}, number, (flaw,)))
+    return rows
+
+
+def _row(entry: Any, index: int, number: int | None = None) -> Row:
+    if not isinstance(entry, dict):
+        return Row(index, {}, number, (Flaw(None, "type", "expected an object", entry),))
+    # In a table an unknown column is ignored; here an unknown member is more likely a misspelt one.
+    flaws = tuple(
+        Flaw(name, "unknown", "is not a known member", value) for name, value in entry.items() if name not in _FIELD_SET
+    )
+    return Row(index, entry, number, flaws)
+
+
+def _too_many_rows(seen: str) -> Refused:
+    return Refused("request.too_large", f"the roster {seen}, at most {ROSTER_ROWS_MAX} are taken")
+
+
+def check_rows(rows: Sequence[Row], today: datetime.date) -> list[Candidate]:
+    """The candidates of `rows`, folded, or Invalid `roster.invalid` with every fault in row order.
+
+    A value is compared with other rows only when it is valid by itself, so that one mistake is not named twice.
+    """
+    faults = Faults()
+    readers = _readers(today, _usual_ticket_length(rows))
+    first_rows: dict[tuple[str, ...], Row] = {}
+    candidates: list[Candidate] = []
+    for row in rows:
+        flaws, values = _read_fields(row, readers)
+        for flaw in flaws:
+            _report(faults, row, flaw)
+        _report_duplicates(faults, row, values, first_rows)
+        if not faults:
+            candidates.append(Candidate(**values))
+    if faults:
+        raise Invalid("roster.invalid", faults.listed, errors_total=faults.total)
+    return candidates
+
+
+def _read_fields(row: Row, readers: dict[str, Callable[[Any], Any]]) -> tuple[list[Flaw], dict[str, Any]]:
+    """Every flaw of the row by itself, and the folded values of the fields without one."""
+    flaws = list(row.flaws)
+    values: dict[str, Any] = {}
+    flawed = {flaw.field for flaw in flaws}
+    if None in flawed:
+        return flaws, values
+    for field in FIELDS:
+        if field in flawed:
+            continue
+        if field not in row.members:
+            if field in REQUIRED_FIELDS:
+                flaws.append(Flaw(field, "missing", "is missing"))
+            continue
+        try:
+            values[field] = readers[field](row.members[field])
+        except _Unfit as unfit:
+            flaws.append(Flaw(field, unfit.code, unfit.message, row.members[field]))
+    if "candidate_id" not in row.members and "admission_ticket" in values:
+        values["candidate_id"] = values["admission_ticket"]
+    return flaws, values
+
+
+def _report(faults: Faults, row: Row, flaw: Flaw, **more: Any) -> None:
+    if row.number is not None:
+        more = {"row": row.number, "field": shown(flaw.field), **more}
+    faults.add(_pointer(row, flaw.field), flaw.message, flaw.value, code=flaw.code, **more)
+
+
+def _pointer(row: Row, field: str | None) -> str:
+    return f"/{row.index}" if field is None else f"/{row.index}/{pointer_part(shown(field))}"
+
+
+def _report_duplicates(
+    faults: Faults, row: Row, values: dict[str, Any], first_rows: dict[tuple[str, ...], Row]
+) -> None:
+    """Names each of the row's values that an earlier row has; of three equal rows the last two are named."""
+    firsts: dict[str, Row] = {}
+    for field, identity in _identities(values):
+        first = first_rows.setdefault((field, *identity), row)
+        if first is not row:
+            firsts[field] = first
+    if "candidate_id" not in row.members and firsts.get("candidate_id") is firsts.get("admission_ticket"):
+        firsts.pop("candidate_id", None)  # the ticket stands in for it: one mistake, named once
+    for field, first in firsts.items():
+        pointer = _pointer(first, field)
+        place, more = (pointer, {}) if first.number is None else (f"row {first.number}", {"first_row": first.number})
+        flaw = Flaw(field, f"{field}.duplicate", f"{_SAME[field]} stands already at {place}", row.members.get(field))
+        _report(faults, row, flaw, first_pointer=pointer, **more)
+
+
+_SAME = {
+    "candidate_id": "the same candidate",
+    "id_number": "the same person (by ID number)",
+    "admission_ticket": "the same admission ticket",
+    "seat": "the same seat of the same site and room",
+}
+
+
+def _identities(values: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+    """What must be unique in a roster: (field to name, value to compare)."""
+    identities: list[tuple[str, tuple[str, ...]]] = [
+        (field, (values[field],)) for field in ("candidate_id", "id_number", "admission_ticket") if field in values
+    ]
+    if values.get("seat") and "site" in values:
+        identities.append(("seat", (values["site"], values.get("room", ""), values["seat"])))
+    return identities
+
+
+def _readers(today: datetime.date, usual_ticket_length: int) -> dict[str, Callable[[Any], Any]]:
+    """For each field the function that folds its value or raises _Unfit."""
+    return {
+        "candidate_id": _candidate_id,
+        "name": lambda value: _checked_text("name", fold_name(_text(value)), NAME_CHARACTERS_MAX),
+        "id_number": lambda value: _id_number(value, today),
+        "admission_ticket": lambda value: _admission_ticket(value, usual_ticket_length),
+        "site": lambda value: _checked_text("site", fold_place(_text(value)), PLACE_CHARACTERS_MAX),
+        "room": lambda value: _checked_text("room", fold_place(_text(value)), PLACE_CHARACTERS_MAX),
+        "seat": _seat,
+        "extra_time_s": _extra_time_s,
+    }
+
+
+def _usual_ticket_length(rows: Sequence[Row]) -> int:
+    """The length more than half of the tickets have, 0 if there is none."""
+    tickets = (row.members.get("admission_ticket") for row in rows)
+    lengths = Counter(len(fold_width_and_space(ticket)) for ticket in tickets if isinstance(ticket, str))
+    del lengths[0]
+    length, count = max(lengths.items(), key=lambda entry: entry[1], default=(0, 0))
+    return length if count * 2 > lengths.total() else 0
+
+
+def fold_name(text: str) -> str:
+    """A person's name as compared and shown: NFC, one dot, nothing invisible, no space at the ends or in Han."""
+    name = unicodedata.normalize("NFC", remove_invisible(text)).translate(_DOTS).strip(SPACES)
+    return _SPACE_INSIDE_HAN.sub("", name)
+
+
+def fold_place(text: str) -> str:
+    """A site or room as compared and shown: NFC, nothing invisible, no space at the ends."""
+    return unicodedata.normalize("NFC", remove_invisible(text)).strip(SPACES)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        raise _Unfit("type", "expected a string: a number does not keep every digit")
+    raise _Unfit("type", "expected a string")
+
+
+def _candidate_id(value: Any) -> str:
+    # Not folded: results carry it back, and an id we change is one the pusher cannot find again.
+    if not ID_PATTERN.fullmatch(_text(value)):
+        raise _Unfit("candidate_id.characters", "expected 1 to 64 of A-Z a-z 0-9 . _ -")
+    return str(value)
+
+
+def _checked_text(field: str, folded: str, characters_max: int) -> str:
+    """`folded` when a name or place may be that; an empty one is a fault where the field is required."""
+    if not folded and field in REQUIRED_FIELDS:
+        raise _Unfit("missing", "is empty")
+    if folded.startswith(_FORMULA_PREFIXES):
+        raise _Unfit(f"{field}.formula", "begins with = + - or @, which a spreadsheet would run as a formula")
+    unprintable = _UNPRINTABLE.search(folded)
+    if unprintable:
+        raise _Unfit(f"{field}.characters", f"holds the character U+{ord(unprintable[0]):04X}")
+    if len(folded) > characters_max:
+        raise _Unfit(f"{field}.length", f"expected at most {characters_max} characters, got {len(folded)}")
+    return folded
+
+
+def _id_number(value: Any, today: datetime.date) -> str:
+    folded = fold_document(_text(value))
+    if not folded:
+        raise _Unfit("missing", "is empty")
+    fault = document_fault(folded, today)
+    if fault:
+        raise _Unfit(f"id_number.{fault}", DOCUMENT_FAULTS[fault])
+    return canonical_document(folded)
+
+
+def _admission_ticket(value: Any, usual_length: int) -> str:
+    """Half-width and without spaces, case kept; the characters of an id, because it may serve as `candidate_id`."""
+    folded = fold_width_and_space(_text(value))
+    if not folded:
+        raise _Unfit("missing", "is empty")
+    if folded.startswith(_FORMULA_PREFIXES):
+        raise _Unfit("admission_ticket.formula", "begins with = + - or @, which a spreadsheet would run as a formula")
+    if not ID_PATTERN.fullmatch(folded):
+        raise _Unfit("admission_ticket.characters", "expected 1 to 64 of A-Z a-z 0-9 . _ -")
+    if len(folded) < usual_length and folded.isdigit():
+        message = f"has {len(folded)} digits where most tickets have {usual_length}: a leading zero may be lost"
+        raise _Unfit("admission_ticket.lost_digits", message)
+    return folded
+
+
+def _seat(value: Any) -> str:
+    folded = fold_width_and_space(_text(value))
+    if folded and not (_SEAT.fullmatch(folded) and len(folded) <= PLACE_CHARACTERS_MAX):
+        raise _Unfit("seat.shape", "expected two or more digits with their zeros (01), or 备用 and a number")
+    return folded
+
+
+def _extra_time_s(value: Any) -> int:
+    # 600.0 is the integer 600 in JSON's data model; a boolean is no number there, though it is one in Python.
+    whole = isinstance(value, int | Decimal) and not isinstance(value, bool) and value == int(value)
+    if not whole or not 0 <= value <= EXTRA_TIME_S_MAX:
+        raise _Unfit("extra_time_s.range", f"expected a whole number of seconds from 0 to {EXTRA_TIME_S_MAX}")
+    return int(value)

@@ -1,0 +1,95 @@
+"""The nouns of the exam as frozen structs and enums: one word per thing, as EXAM_RULES has them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Phase(StrEnum):
+    """Where a moment lies on a sitting's time line; intervals are half-open, at an edge the later holds."""
+
+    EARLY = "early"  # before check-in opens
+    CHECK_IN = "check_in"  # check-in is open, the paper is sealed
+    WRITING = "writing"  # from the start
+    ENDING = "ending"  # from the warning before the end
+    GRACE = "grace"  # after the end: what was under way still counts
+    CLOSED = "closed"  # nothing changes any more
+
+
+class SittingState(StrEnum):
+    EXPECTED = "expected"
+    CHECKED_IN = "checked_in"
+    CONFIRMED = "confirmed"
+    PLEDGED = "pledged"
+    IN_PROGRESS = "in_progress"
+    SUBMITTED = "submitted"
+    COLLECTED = "collected"
+    ABSENT = "absent"
+    VOID = "void"
+
+
+class BatchState(StrEnum):
+    DRAFT = "draft"
+    ARMED = "armed"
+    OPEN = "open"
+    CLOSED = "closed"
+    GRADED = "graded"
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """A batch's rules; every default is EXAM_RULES'. Durations in seconds from T (or back from the end)."""
+
+    latest_entry_s: int = 1800
+    earliest_submit_s: int = 1800
+    warn_before_end_s: int = 900
+    check_in_before_s: int = 900
+    grace_s: int = 5
+    pass_mark: Decimal = Decimal(60)
+    shuffle_items: bool = True
+    shuffle_options: bool = True
+    release: str = "graded"  # graded, approved
+    takeover: str = "free"  # free, silent, proctor
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """One occupation x level x subject in one time window, as the scheduling system pushed it."""
+
+    batch_id: str
+    title: str
+    occupation: str
+    level: int
+    subject: str
+    kind: str  # formal, mock, device_check
+    paper_id: str
+    admission_code: str
+    starts_ms: int
+    duration_s: int
+    rules: Rules
+
+    @property
+    def ends_ms(self) -> int:
+        """The end for a candidate without extra time."""
+        return self.starts_ms + self.duration_s * 1000
+
+
+class Grant(Struct, frozen=True):
+    """Lost time given back to one sitting: counts from `recorded_ms` on."""
+
+    recorded_ms: int
+    seconds: int
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """One valid row of a roster, folded: `id_number` in its 18-character form where it is a resident's."""
+
+    candidate_id: str
+    name: str
+    id_number: str
+    admission_ticket: str
+    site: str
+    room: str = ""
+    seat: str = ""
+    extra_time_s: int = 0

@@ -1,0 +1,1 @@
+"""The scheduling system: papers, batches, rosters and arming come in here."""

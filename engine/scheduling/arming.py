@@ -1,0 +1,116 @@
+"""Arming: the act, with two named people, after which a batch runs by the clock alone.
+
+Preflight lists everything that is not ready. Then the paper is sealed under a key of this batch's own, pinned together
+with its answer key, and all that candidates need is laid ready, so that at the start only a key moves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Sequence
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.access import require
+from engine.rules import timing
+from engine.rules.errors import Refused
+from engine.rules.people import read_people
+from engine.rules.terms import Batch
+from engine.scheduling.batches import batch_of, describe, unknown_batch
+from engine.scheduling.batches import queries as batch_queries
+from engine.scheduling.resources import Scheduling
+from engine.scheduling.roster import find_overlaps, lay_ready
+from engine.scheduling.roster import queries as roster_queries
+from engine.sealing import paper
+from engine.sealing.secrets import random_bytes
+from engine.stores.clock import now_ms
+from engine.stores.postgres import Connection, Record
+from engine.stores.prepare import prepare_batch, prepared_batch
+from engine.stores.sql import Queries
+from engine.wire import json_response, read_json
+
+_queries = Queries(__file__)
+
+
+async def arm(request: Request) -> Response:
+    """`POST /v1/batches/{batch_id}/arm`: 200, also when it is armed already; 409 lists what is not ready."""
+    await require(request, "schedule")
+    scheduling: Scheduling = request.app.state.scheduling
+    batch_id = request.path_params["batch_id"]
+    witnesses = read_people(await read_json(request), "witnesses")
+    async with scheduling.database.transaction() as connection:
+        row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
+        if row is None:
+            raise unknown_batch(batch_id)
+        batch = batch_of(row)
+        sittings = await connection.fetch(roster_queries.sittings_of, batch_id)
+        if row["armed_ms"] is None:
+            await _check_ready(scheduling, connection, batch, sittings)
+            await _seal(scheduling, connection, batch)
+            await connection.execute(_queries.arm, batch_id, now_ms(), witnesses)
+    # Outside the transaction, and again whenever arming is repeated: what Redis did not take is laid ready then.
+    async with scheduling.database.connection() as connection:
+        await _lay_ready(scheduling, connection, batch, sittings)
+        shown = await describe(connection, [await connection.fetchrow(batch_queries.find_batch, batch_id)])
+    return json_response(shown[0])
+
+
+async def _check_ready(
+    scheduling: Scheduling, connection: Connection, batch: Batch, sittings: Sequence[Record]
+) -> None:
+    missing: list[dict[str, str]] = []
+
+    def not_ready(code: str, message: str) -> None:
+        missing.append({"code": code, "message": message})
+
+    if not sittings:
+        not_ready("roster.missing", "no roster has been pushed, or it is empty")
+    unseated = [row["candidate_id"] for row in sittings if not row["room"] or not row["seat"]]
+    if unseated:
+        not_ready("seat.missing", f"{len(unseated)} candidates have no room or seat, the first is {unseated[0]!r}")
+    overlaps = await find_overlaps(connection, batch, [row["id_number"] for row in sittings])
+    for row in sittings:
+        if row["id_number"] in overlaps:
+            not_ready("roster.overlap", f"candidate {row['candidate_id']!r}: {overlaps[row['id_number']]}")
+    latest_entry_ms = timing.boundaries(batch, 0).latest_entry_ms
+    if now_ms() >= latest_entry_ms:
+        not_ready("batch.window", f"the latest entry was at {latest_entry_ms} ms: nobody could enter any more")
+    for fault in await scheduling.memory.durability_faults():
+        not_ready("redis.durability", fault)
+    partitions = len(scheduling.memory.partitions)
+    recorded = await connection.fetchval(_queries.live_recorders)
+    if recorded < partitions:
+        not_ready("recorder.missing", f"a running recorder holds {recorded} of {partitions} partitions")
+    if missing:
+        detail = "; ".join(entry["message"] for entry in missing[:3])
+        more = f" (and {len(missing) - 3} more)" if len(missing) > 3 else ""
+        raise Refused("batch.not_ready", f"batch {batch.batch_id!r}: {detail}{more}", not_ready=missing, errors=missing)
+
+
+async def _seal(scheduling: Scheduling, connection: Connection, batch: Batch) -> None:
+    row = await connection.fetchrow(_queries.lock_paper, batch.paper_id)
+    paper_key = random_bytes(paper.KEY_BYTES)
+    content = orjson.loads(await asyncio.to_thread(zlib.decompress, row["content"]))
+    nonce = random_bytes(paper.NONCE_BYTES)
+    sealed = await asyncio.to_thread(paper.seal_paper, batch.batch_id, content, paper_key, nonce)
+    wrap_nonce = random_bytes(paper.NONCE_BYTES)
+    await connection.execute(
+        _queries.insert_seal,
+        batch.batch_id,
+        paper.sealed_digest(sealed),
+        sealed,
+        paper.wrap_paper_key(batch.batch_id, paper_key, scheduling.wrap_key, wrap_nonce),
+        row["digest"],
+        row["item_index"],
+        row["answer_key_digest"],
+        row["answer_key_envelope"],
+    )
+
+
+async def _lay_ready(scheduling: Scheduling, connection: Connection, batch: Batch, sittings: Sequence[Record]) -> None:
+    seal = await connection.fetchrow(_queries.find_seal, batch.batch_id)
+    await prepare_batch(scheduling.memory, prepared_batch(batch, seal), seal["sealed"])
+    await lay_ready(scheduling, batch, sittings)

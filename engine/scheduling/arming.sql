@@ -1,0 +1,20 @@
+-- lock_paper(paper_id) -> at most one row
+-- The paper as it is pinned; nobody may push another meanwhile.
+SELECT * FROM paper WHERE paper_id = $1 FOR SHARE
+
+-- find_seal(batch_id) -> at most one row
+-- What an earlier arming pinned.
+SELECT * FROM seal WHERE batch_id = $1
+
+-- insert_seal(batch_id, sealed_digest, sealed, paper_key_wrapped, paper_digest, item_index, answer_key_digest, answer_key_envelope) -> none
+-- Pin paper, key and answer key of a batch for ever.
+INSERT INTO seal (batch_id, sealed_digest, sealed, paper_key_wrapped, paper_digest, item_index, answer_key_digest, answer_key_envelope)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- arm(batch_id, armed_ms, witnesses) -> none
+-- From here on paper, time and rules stand.
+UPDATE batch SET armed_ms = $2, witnesses = $3::text[] WHERE batch_id = $1 AND armed_ms IS NULL
+
+-- live_recorders() -> one row
+-- Partitions some recorder holds at this moment.
+SELECT count(*) FROM recording WHERE leased_until > clock_timestamp()

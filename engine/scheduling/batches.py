@@ -1,0 +1,169 @@
+"""Batches come in and their state is shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.access import require
+from engine.rules import timing
+from engine.rules.batch import read_batch, show_batch
+from engine.rules.errors import Invalid, Refused
+from engine.rules.limits import INSTANT_MS_MAX
+from engine.rules.shape import Faults
+from engine.rules.terms import Batch, BatchState, Rules, SittingState
+from engine.scheduling.papers import check_id
+from engine.scheduling.resources import Scheduling
+from engine.stores.clock import now_ms
+from engine.stores.postgres import Connection, Record
+from engine.stores.sql import Queries
+from engine.wire import check, json_response, read_json
+
+queries = Queries(__file__)
+_COUNTED = ("expected", "checked_in", "in_progress", "submitted", "collected", "absent", "void")
+_CHECKED_IN = (SittingState.CHECKED_IN, SittingState.CONFIRMED, SittingState.PLEDGED)
+
+
+async def put_batch(request: Request) -> Response:
+    """`PUT /v1/batches/{batch_id}`: 201 for a new batch, 200 otherwise; the same content changes nothing."""
+    await require(request, "schedule")
+    scheduling: Scheduling = request.app.state.scheduling
+    batch_id = request.path_params["batch_id"]
+    check_id(batch_id, "batch_id", "batch.invalid")
+    document = await read_json(request)
+    async with scheduling.database.transaction() as connection:
+        row = await connection.fetchrow(queries.lock_batch, batch_id)
+        stored = batch_of(row) if row else None
+        # What was accepted once is accepted again, even when its window has passed since.
+        batch = read_batch(batch_id, document, now_ms=0 if stored else now_ms())
+        if batch != stored:
+            if row and row["armed_ms"] is not None:
+                raise Refused(
+                    "batch.armed", f"batch {batch_id!r} is armed; its paper, time and rules stand", batch_id=batch_id
+                )
+            if stored:
+                read_batch(batch_id, document, now_ms())
+            await _store(connection, batch)
+        shown = await describe(connection, [await connection.fetchrow(queries.find_batch, batch_id)])
+    return json_response(shown[0], 200 if stored else 201)
+
+
+async def show(request: Request) -> Response:
+    """`GET /v1/batches/{batch_id}`."""
+    await require(request, "schedule")
+    scheduling: Scheduling = request.app.state.scheduling
+    batch_id = request.path_params["batch_id"]
+    async with scheduling.database.connection() as connection:
+        row = await connection.fetchrow(queries.find_batch, batch_id)
+        if row is None:
+            raise unknown_batch(batch_id)
+        shown = await describe(connection, [row])
+    return json_response(shown[0])
+
+
+async def show_many(request: Request) -> Response:
+    """`GET /v1/batches?from_ms=&to_ms=`: those that start in [from, to)."""
+    await require(request, "schedule")
+    scheduling: Scheduling = request.app.state.scheduling
+    faults = Faults()
+    from_ms = _instant(request, "from_ms", 0, faults)
+    to_ms = _instant(request, "to_ms", INSTANT_MS_MAX, faults)
+    if faults:
+        raise Invalid("request.invalid", faults.listed)
+    async with scheduling.database.connection() as connection:
+        rows = await connection.fetch(queries.batches_between, from_ms, to_ms)
+        shown = await describe(connection, rows)
+    return json_response({"batches": shown})
+
+
+def unknown_batch(batch_id: str) -> Refused:
+    return Refused("not_found", f"there is no batch {batch_id[:80]!r}")
+
+
+def batch_of(row: Record) -> Batch:
+    """A row of `batch` as the rules know it."""
+    fields = {name: row[name] for name in Batch.__struct_fields__ if name != "rules"}
+    return Batch(**fields, rules=msgspec.json.decode(row["rules"], type=Rules))
+
+
+async def describe(connection: Connection, rows: Sequence[Record]) -> list[dict[str, Any]]:
+    """Each batch with its state and counts as they stand now; one query however many batches."""
+    now = now_ms()
+    found = await connection.fetch(queries.count_sittings, [row["batch_id"] for row in rows])
+    groups: dict[str, list[Record]] = {row["batch_id"]: [] for row in rows}
+    for group in found:
+        groups[group["batch_id"]].append(group)
+    return [_described(row, groups[row["batch_id"]], now) for row in rows]
+
+
+def _described(row: Record, groups: Sequence[Record], now: int) -> dict[str, Any]:
+    batch = batch_of(row)
+    counts: Counter[str] = Counter()
+    results: Counter[str] = Counter()
+    closes_ms = timing.boundaries(batch, 0).closes_ms
+    for group in groups:
+        edges = timing.boundaries(batch, group["extra_time_s"])
+        closes_ms = max(closes_ms, edges.closes_ms)
+        recorded = SittingState(group["state"])
+        state = timing.state_at(recorded, edges, now) if row["armed_ms"] is not None else recorded
+        counts["checked_in" if state in _CHECKED_IN else state] += group["sittings"]
+        results[group["result_state"] or "none"] += group["sittings"]
+    rostered = sum(counts.values())
+    is_graded = not results["none"] and not results["pending_assessor"]
+    graded = results["graded"]
+    return {
+        **show_batch(batch),
+        "state": _state(batch, row["armed_ms"], closes_ms, is_graded, now),
+        "counts": {"rostered": rostered, **{state: counts[state] for state in _COUNTED}, "graded": graded},
+        "graded": graded,
+        "armed_ms": row["armed_ms"],
+        "released_ms": row["released_ms"],
+    }
+
+
+def _state(batch: Batch, armed_ms: int | None, closes_ms: int, is_graded: bool, now: int) -> BatchState:
+    if armed_ms is None:
+        return BatchState.DRAFT
+    if now < batch.starts_ms:
+        return BatchState.ARMED
+    if now < closes_ms:
+        return BatchState.OPEN
+    return BatchState.GRADED if is_graded else BatchState.CLOSED
+
+
+async def _store(connection: Connection, batch: Batch) -> None:
+    faults = Faults()
+    if await connection.fetchval(queries.paper_exists, batch.paper_id) is None:
+        faults.add("/paper_id", "expected a paper that has been pushed", batch.paper_id)
+    check(faults, "batch.invalid")
+    rules = msgspec.json.encode(batch.rules).decode()
+    await connection.execute(
+        queries.put_batch,
+        batch.batch_id,
+        batch.title,
+        batch.occupation,
+        batch.level,
+        batch.subject,
+        batch.kind,
+        batch.paper_id,
+        batch.admission_code,
+        batch.starts_ms,
+        batch.duration_s,
+        rules,
+        now_ms(),
+    )
+
+
+def _instant(request: Request, name: str, default: int, faults: Faults) -> int:
+    text = request.query_params.get(name)
+    if text is None or text == "":
+        return default
+    if not text.isascii() or not text.isdigit() or not int(text[:20]) <= INSTANT_MS_MAX:
+        faults.add(f"/{name}", f"expected Unix milliseconds from 0 to {INSTANT_MS_MAX}", text)
+        return default
+    return int(text)

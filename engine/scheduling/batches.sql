@@ -1,0 +1,34 @@
+-- find_batch(batch_id) -> at most one row
+-- One batch with what arming and release have written on it.
+SELECT * FROM batch WHERE batch_id = $1
+
+-- lock_batch(batch_id) -> at most one row
+-- The same, held against other pushes until the transaction ends.
+SELECT * FROM batch WHERE batch_id = $1 FOR UPDATE
+
+-- paper_exists(paper_id) -> one row
+-- Shared lock: the paper stays as it is until the batch is stored.
+SELECT 1 FROM paper WHERE paper_id = $1 FOR SHARE
+
+-- put_batch(batch_id, title, occupation, level, subject, kind, paper_id, admission_code, starts_ms, duration_s, rules, pushed_ms) -> none
+-- A new batch, or the new version of a draft.
+INSERT INTO batch (batch_id, title, occupation, level, subject, kind, paper_id, admission_code, starts_ms, duration_s, rules, pushed_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12)
+ON CONFLICT (batch_id) DO UPDATE SET
+    title = excluded.title, occupation = excluded.occupation, level = excluded.level, subject = excluded.subject,
+    kind = excluded.kind, paper_id = excluded.paper_id, admission_code = excluded.admission_code,
+    starts_ms = excluded.starts_ms, duration_s = excluded.duration_s, rules = excluded.rules, pushed_ms = excluded.pushed_ms
+
+-- batches_between(from_ms, to_ms) -> any number of rows
+-- Batches that start in [from, to), in the order of their starts.
+SELECT * FROM batch WHERE starts_ms >= $1 AND starts_ms < $2 ORDER BY starts_ms, batch_id
+
+-- count_sittings(batch_ids) -> one row per batch, recorded state, extra time and result state
+-- The rest of a state is a function of time, applied by the reader.
+SELECT sitting.batch_id, sitting.state, sitting.extra_time_s, newest.state AS result_state, count(*) AS sittings
+FROM sitting
+LEFT JOIN LATERAL (
+    SELECT result.state FROM result WHERE result.sitting_id = sitting.sitting_id ORDER BY revision DESC LIMIT 1
+) AS newest ON true
+WHERE sitting.batch_id = ANY ($1::text[])
+GROUP BY 1, 2, 3, 4

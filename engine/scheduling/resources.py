@@ -1,0 +1,15 @@
+"""What all of scheduling shares in one worker."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from engine.stores.memory import Memory
+from engine.stores.postgres import Postgres
+
+
+class Scheduling(Struct, frozen=True):
+    database: Postgres
+    memory: Memory
+    login_key: bytes
+    wrap_key: bytes

@@ -1,0 +1,176 @@
+"""The roster of a batch: all of it or nothing, compared with what stands, and laid ready where the batch is armed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.access import require
+from engine.rules import timing
+from engine.rules.errors import Invalid, Refused
+from engine.rules.limits import ROSTER_BODY_BYTES_MAX
+from engine.rules.rostering import read_roster
+from engine.rules.shape import Faults
+from engine.rules.terms import Batch, Candidate
+from engine.scheduling.batches import batch_of, unknown_batch
+from engine.scheduling.batches import queries as batch_queries
+from engine.scheduling.resources import Scheduling
+from engine.stores.clock import now_ms, today
+from engine.stores.memory import partition_number
+from engine.stores.postgres import Connection, ExclusionViolation, Record, UniqueViolation
+from engine.stores.prepare import login_entry, prepare_sittings, prepared_sitting
+from engine.stores.sql import Queries
+from engine.wire import json_response, read_body
+
+queries = Queries(__file__)
+_COMPARED = ("name", "id_number", "admission_ticket", "site", "room", "seat", "extra_time_s")
+
+
+async def put_roster(request: Request) -> Response:
+    """`PUT /v1/batches/{batch_id}/roster`. Armed, it still takes additions and changes until the latest entry."""
+    await require(request, "schedule")
+    scheduling: Scheduling = request.app.state.scheduling
+    batch_id = request.path_params["batch_id"]
+    body = await read_body(request.receive, ROSTER_BODY_BYTES_MAX)
+    async with scheduling.database.connection() as connection:
+        if await connection.fetchrow(batch_queries.find_batch, batch_id) is None:
+            raise unknown_batch(batch_id)
+    content_type = request.headers.get("content-type", "")
+    candidates = await asyncio.to_thread(read_roster, body, content_type, today())
+    try:
+        async with scheduling.database.transaction() as connection:
+            answer = await _replace(scheduling, connection, batch_id, candidates)
+    except (UniqueViolation, ExclusionViolation) as fault:
+        # The pure check has seen every duplicate within the push, so another push of this batch crossed ours.
+        raise Refused(
+            "batch.armed", f"another push changed the roster meanwhile ({fault.constraint_name}); look and push again"
+        ) from None
+    return json_response(answer)
+
+
+async def find_overlaps(connection: Connection, batch: Batch, id_numbers: Sequence[str]) -> dict[str, str]:
+    """id_number -> why that person cannot be in this batch too, naming the other."""
+    closes_ms = timing.boundaries(batch, 0).closes_ms
+    rows = await connection.fetch(
+        queries.overlapping,
+        batch.batch_id,
+        list(id_numbers),
+        batch.starts_ms,
+        closes_ms,
+        batch.admission_code,
+        now_ms(),
+    )
+    found = {}
+    for row in reversed(rows):
+        if row["same_time"]:
+            found[row["id_number"]] = f"this person sits batch {row['batch_id']!r} at an overlapping time"
+        else:
+            found[row["id_number"]] = (
+                f"this person is in unclosed batch {row['batch_id']!r} under the same admission code"
+            )
+    return found
+
+
+async def lay_ready(scheduling: Scheduling, batch: Batch, rows: Sequence[Record]) -> None:
+    """Write the sittings of an armed batch to Redis; repeating it is safe."""
+    await prepare_sittings(scheduling.memory, batch, [prepared_sitting(row) for row in rows], scheduling.login_key)
+
+
+def sitting_id_of(batch_id: str, candidate_id: str) -> str:
+    """Stable: pushing a roster again finds the same sittings."""
+    name = hashlib.sha256(f"{batch_id}|{candidate_id}".encode()).digest()
+    return base64.b32encode(name[:15]).decode().lower()
+
+
+async def _replace(
+    scheduling: Scheduling, connection: Connection, batch_id: str, candidates: Sequence[Candidate]
+) -> dict[str, int]:
+    row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
+    if row is None:
+        raise unknown_batch(batch_id)
+    batch = batch_of(row)
+    standing = {sitting["candidate_id"]: sitting for sitting in await connection.fetch(queries.sittings_of, batch_id)}
+    added = [candidate for candidate in candidates if candidate.candidate_id not in standing]
+    kept = [candidate for candidate in candidates if candidate.candidate_id in standing]
+    changed = [candidate for candidate in kept if _differs(candidate, standing[candidate.candidate_id])]
+    pushed_ids = {candidate.candidate_id for candidate in candidates}
+    removed = [sitting for candidate_id, sitting in standing.items() if candidate_id not in pushed_ids]
+    answer = {
+        "accepted": len(candidates),
+        "added": len(added),
+        "changed": len(changed),
+        "removed": len(removed),
+        "unchanged": len(kept) - len(changed),
+    }
+    is_armed = row["armed_ms"] is not None
+    if added or changed or removed:
+        if is_armed:
+            _check_armed_change(batch, candidates, removed)
+        await _check_overlaps(connection, batch, candidates)
+        await connection.execute(queries.remove_sittings, [sitting["sitting_id"] for sitting in removed])
+        await _store(scheduling, connection, batch_id, [*added, *changed])
+    if is_armed:
+        await _forget_old_logins(scheduling, batch, changed, standing)
+        await lay_ready(scheduling, batch, await connection.fetch(queries.sittings_of, batch_id))
+    return answer
+
+
+def _check_armed_change(batch: Batch, candidates: Sequence[Candidate], removed: Sequence[Record]) -> None:
+    """Who is on an armed roster stays; seats must be known."""
+    if now_ms() >= timing.boundaries(batch, 0).latest_entry_ms:
+        raise Refused("batch.armed", f"batch {batch.batch_id!r} is armed and its latest entry has passed")
+    if removed:
+        first = removed[0]["candidate_id"]
+        detail = f"batch {batch.batch_id!r} is armed: nobody can be taken off its roster ({len(removed)} missing, first {first!r})"
+        raise Refused("batch.armed", detail, candidate_id=first)
+    unseated = [candidate.candidate_id for candidate in candidates if not candidate.room or not candidate.seat]
+    if unseated:
+        raise Refused(
+            "batch.armed", f"batch {batch.batch_id!r} is armed: candidate {unseated[0]!r} needs a room and a seat"
+        )
+
+
+async def _check_overlaps(connection: Connection, batch: Batch, candidates: Sequence[Candidate]) -> None:
+    overlaps = await find_overlaps(connection, batch, [candidate.id_number for candidate in candidates])
+    faults = Faults()
+    for index, candidate in enumerate(candidates):
+        if candidate.id_number in overlaps:
+            message = overlaps[candidate.id_number]
+            pointer = f"/{index}/id_number"
+            faults.add(
+                pointer, message, candidate.id_number, code="id_number.overlap", field="id_number", row=index + 1
+            )
+    if faults:
+        raise Invalid("roster.invalid", faults.listed, errors_total=faults.total)
+
+
+async def _store(
+    scheduling: Scheduling, connection: Connection, batch_id: str, candidates: Sequence[Candidate]
+) -> None:
+    partitions = len(scheduling.memory.partitions)
+    sitting_ids = [sitting_id_of(batch_id, candidate.candidate_id) for candidate in candidates]
+    columns = [[getattr(candidate, name) for candidate in candidates] for name in ("candidate_id", *_COMPARED)]
+    numbers = [partition_number(sitting_id, partitions) for sitting_id in sitting_ids]
+    await connection.execute(queries.put_sittings, sitting_ids, batch_id, numbers, *columns)
+
+
+async def _forget_old_logins(
+    scheduling: Scheduling, batch: Batch, changed: Sequence[Candidate], standing: dict[str, Record]
+) -> None:
+    """A corrected ID number must not leave the wrong one a way in."""
+    old = {}
+    for candidate in changed:
+        sitting = standing[candidate.candidate_id]
+        if sitting["id_number"] != candidate.id_number:
+            old[login_entry(batch, sitting["id_number"], scheduling.login_key)] = [sitting["sitting_id"]]
+    if old:
+        await scheduling.memory.delete_hash_fields(old)
+
+
+def _differs(candidate: Candidate, sitting: Record) -> bool:
+    return any(getattr(candidate, name) != sitting[name] for name in _COMPARED)

@@ -1,0 +1,29 @@
+-- take_closed(sittings_max) -> up to sittings_max rows
+-- Closed and recorded sittings without a result; locked, so that two graders share the work.
+SELECT sitting_id, batch_id, candidate_id, admission_ticket, state
+FROM sitting
+WHERE NOT is_graded AND state IN ('submitted', 'collected', 'absent', 'void')
+ORDER BY batch_id, sitting_id
+LIMIT $1
+FOR UPDATE SKIP LOCKED
+
+-- batches_with_seals(batch_ids) -> one row each
+-- Rules and the pinned answer key.
+SELECT batch.batch_id, batch.rules ->> 'pass_mark' AS pass_mark, batch.rules ->> 'release' AS release, batch.released_ms,
+    seal.paper_digest, seal.answer_key_digest, seal.answer_key_envelope
+FROM batch JOIN seal USING (batch_id)
+WHERE batch_id = ANY ($1::text[])
+
+-- responses_of(sitting_ids) -> any number of rows
+-- The committed responses, which alone make the score.
+SELECT sitting_id, item, value FROM response WHERE sitting_id = ANY ($1::text[])
+
+-- insert_results(columns …) -> none
+-- A second result for a sitting would break the primary key: it is graded once.
+INSERT INTO result (sitting_id, revision, batch_id, state, document, marks, graded_ms)
+SELECT sitting_id, 1, batch_id, state, document, marks, $6
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS graded (sitting_id, batch_id, state, document, marks)
+
+-- mark_graded(sitting_ids) -> none
+-- So that no grader looks at them again.
+UPDATE sitting SET is_graded = true WHERE sitting_id = ANY ($1::text[])

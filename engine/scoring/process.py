@@ -1,0 +1,73 @@
+"""The grader's process: registers its public keys, then grades whatever has closed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import uvloop
+
+from engine import log, metrics
+from engine.rules.errors import Corrupt, TryLater
+from engine.scoring.grader import Grader
+from engine.sealing import answer_key, secrets
+from engine.sealing.signature import ALGORITHM, Signer
+from engine.settings import Settings
+from engine.stores import public_keys
+from engine.stores.postgres import Postgres
+
+_IDLE_S = 0.5
+_CORRUPT_RETRY_S = 5.0
+
+
+def grade(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT; a chunk under way is finished or rolled back whole."""
+    log.configure("grader", settings.log_level)
+    uvloop.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    grader_key = secrets.read(settings.secrets_dir, "grader.key")
+    signer = Signer(secrets.read(settings.secrets_dir, "result.key"))
+    database = Postgres(settings.postgres_dsn, settings.postgres_connections)
+    grader = Grader(database, grader_key, signer)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    log.logger().info("grader.started", key_id=signer.key_id)
+    is_registered = False
+    while not stopping.is_set():
+        pause_s = _IDLE_S
+        try:
+            if not is_registered:
+                await _register(database, grader_key, signer)
+                is_registered = True
+            if await grader.grade():
+                continue
+        except TryLater as fault:
+            _failed("try_later", fault)
+        except Corrupt as fault:
+            _failed("corrupt", fault)
+            pause_s = _CORRUPT_RETRY_S
+        except Exception as fault:  # a grader that dies silently would be noticed when scores are due
+            _failed(type(fault).__name__, fault)
+            pause_s = _CORRUPT_RETRY_S
+        try:
+            await asyncio.wait_for(stopping.wait(), pause_s)
+        except TimeoutError:
+            pass
+    await database.close()
+    log.logger().info("grader.stopped")
+
+
+async def _register(database: Postgres, grader_key: bytes, signer: Signer) -> None:
+    async with database.transaction() as connection:
+        await public_keys.register(connection, "answer_key", "X25519", answer_key.public_key(grader_key))
+        await public_keys.register(connection, "result", ALGORITHM, signer.public_key)
+
+
+def _failed(reason: str, fault: BaseException) -> None:
+    metrics.grader_failures.labels(reason).inc()
+    unexpected = fault if not isinstance(fault, TryLater | Corrupt) else None
+    log.logger().warning("grader.failed", reason=reason, detail=str(fault), exc_info=unexpected)

@@ -1,0 +1,33 @@
+"""Publication: the one order in which results become visible, gapless for whoever follows the feed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.rules.errors import Refused
+from engine.stores.clock import now_ms
+from engine.stores.postgres import Connection
+from engine.stores.sql import Queries
+
+_queries = Queries(__file__)
+
+
+async def publish(connection: Connection, sitting_ids: Sequence[str]) -> None:
+    """Call inside the transaction that makes the results visible."""
+    await connection.execute(_queries.lock_publication)
+    await connection.execute(_queries.publish, list(sitting_ids))
+
+
+async def release_batch(connection: Connection, batch_id: str, approved_by: Sequence[str]) -> bool:
+    """Release an `approved` batch; False when it was released before. Raises Refused `not_found`, `batch.not_ready`."""
+    row = await connection.fetchrow(_queries.lock_batch, batch_id)
+    if row is None:
+        raise Refused("not_found", f"there is no batch {batch_id[:80]!r}")
+    if row["released_ms"] is not None:
+        return False
+    ungraded = await connection.fetchval(_queries.count_ungraded, batch_id)
+    if row["armed_ms"] is None or ungraded:
+        raise Refused("batch.not_ready", f"batch {batch_id!r} has {ungraded} sittings without a final result")
+    await connection.execute(_queries.release, batch_id, now_ms(), list(approved_by))
+    await publish(connection, [found["sitting_id"] for found in await connection.fetch(_queries.unpublished, batch_id)])
+    return True

@@ -1,0 +1,1 @@
+"""Seals, envelopes, keys, signatures, tokens: pure functions, bytes in, bytes out."""

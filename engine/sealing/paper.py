@@ -1,0 +1,75 @@
+"""The sealed paper: one AES-256-GCM object per batch, the same bytes for every candidate.
+
+Layout and test vectors: `schema/sealed-paper.md`. Useless before the 32 bytes of its paper key are known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import zlib
+from typing import Any
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+MAGIC = b"LKP1"
+KEY_BYTES = 32
+NONCE_BYTES = 12
+_WRAP_MAGIC = b"LKW1"
+
+
+class SealBroken(Exception):
+    """Bytes that this key does not open, or that were changed."""
+
+
+def seal_paper(batch_id: str, content: dict[str, Any], paper_key: bytes, nonce: bytes) -> bytes:
+    """`content` (title, sections, media) -> magic, nonce, ciphertext and tag. One paper key seals one object."""
+    plain = zlib.compress(orjson.dumps({"batch_id": batch_id, **content}), level=9)
+    cipher = AESGCM(_derive(paper_key, f"liankao/v1/paper|{batch_id}"))
+    return MAGIC + nonce + cipher.encrypt(nonce, plain, MAGIC + batch_id.encode())
+
+
+def open_paper(batch_id: str, sealed: bytes, paper_key: bytes) -> dict[str, Any]:
+    """What `seal_paper` sealed. Raises SealBroken."""
+    if sealed[: len(MAGIC)] != MAGIC:
+        raise SealBroken(f"expected a sealed paper beginning with {MAGIC!r}, got {sealed[:4]!r}")
+    nonce = sealed[len(MAGIC) : len(MAGIC) + NONCE_BYTES]
+    cipher = AESGCM(_derive(paper_key, f"liankao/v1/paper|{batch_id}"))
+    try:
+        plain = cipher.decrypt(nonce, sealed[len(MAGIC) + NONCE_BYTES :], MAGIC + batch_id.encode())
+    except InvalidTag:
+        raise SealBroken(f"the key does not open the paper of batch {batch_id!r}, or its bytes were changed") from None
+    return orjson.loads(zlib.decompress(plain))  # type: ignore[no-any-return]
+
+
+def sealed_digest(sealed: bytes) -> str:
+    return hashlib.sha256(sealed).hexdigest()
+
+
+def sitting_seed(paper_key: bytes, sitting_id: str) -> bytes:
+    """32 bytes that order a sitting's items and options: the same on every machine, unknown before the start."""
+    return hmac.digest(_derive(paper_key, "liankao/v1/seed"), sitting_id.encode(), "sha256")
+
+
+def wrap_paper_key(batch_id: str, paper_key: bytes, wrap_key: bytes, nonce: bytes) -> bytes:
+    """The paper key as it lies in PostgreSQL and Redis."""
+    return _WRAP_MAGIC + nonce + AESGCM(wrap_key).encrypt(nonce, paper_key, _WRAP_MAGIC + batch_id.encode())
+
+
+def unwrap_paper_key(batch_id: str, wrapped: bytes, wrap_key: bytes) -> bytes:
+    """Raises SealBroken when the wrap key is another or the bytes were changed."""
+    nonce = wrapped[len(_WRAP_MAGIC) : len(_WRAP_MAGIC) + NONCE_BYTES]
+    try:
+        return AESGCM(wrap_key).decrypt(
+            nonce, wrapped[len(_WRAP_MAGIC) + NONCE_BYTES :], _WRAP_MAGIC + batch_id.encode()
+        )
+    except (InvalidTag, ValueError):
+        raise SealBroken(f"wrap.key does not open the paper key of batch {batch_id!r}") from None
+
+
+def _derive(secret: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=purpose.encode()).derive(secret)

@@ -1,0 +1,75 @@
+"""The only importer of asyncpg: pools, and which of its errors mean `try later`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from engine.rules.errors import TryLater
+
+Connection = asyncpg.Connection | PoolConnectionProxy
+Record = asyncpg.Record
+UniqueViolation = asyncpg.UniqueViolationError
+ExclusionViolation = asyncpg.ExclusionViolationError
+
+# What a caller may simply repeat: the server is away, restarting, out of connections, or chose us as a deadlock's victim.
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+)
+CONNECT_TIMEOUT_S = 3
+COMMAND_TIMEOUT_S = 60  # a roster of 100,000 rows takes seconds
+
+
+class Postgres:
+    """A pool that opens on first use, so that a process starts, and says what it misses, with PostgreSQL away."""
+
+    def __init__(self, dsn: str, connections_max: int) -> None:
+        self._dsn = dsn
+        self._connections_max = connections_max
+        self._pool: asyncpg.Pool | None = None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """One connection, no transaction. Raises TryLater when PostgreSQL cannot be reached or goes away."""
+        try:
+            if self._pool is None:
+                pool = asyncpg.create_pool(
+                    self._dsn,
+                    min_size=0,
+                    max_size=self._connections_max,
+                    timeout=CONNECT_TIMEOUT_S,
+                    command_timeout=COMMAND_TIMEOUT_S,
+                )
+                self._pool = pool
+                await pool
+            async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+                yield connection
+        except UNAVAILABLE as fault:
+            raise TryLater(f"PostgreSQL does not answer ({type(fault).__name__}); nothing was half-written") from fault
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One connection in a transaction that commits at the end of the block, all or nothing."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+
+
+async def connect(dsn: str, **options: Any) -> asyncpg.Connection:
+    """A single connection outside any pool, for tools."""
+    return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, **options)

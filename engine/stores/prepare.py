@@ -1,0 +1,142 @@
+"""Lays out in Redis what candidates need, from what PostgreSQL holds: at arming, on roster changes, at a rebuild."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from engine.rules import timing
+from engine.rules.terms import Batch
+from engine.sealing.token import login_digest
+from engine.stores.memory import Memory, beside
+from engine.stores.postgres import Record
+
+_PREPARE = beside(__file__)
+_CALLS_PER_ROUND_TRIP = 500
+
+
+class Sitting(Struct, frozen=True, kw_only=True):
+    """What a sitting's hash is made from; `responses` = (item, seq, canonical JSON value), only at a rebuild."""
+
+    sitting_id: str
+    batch_id: str
+    candidate_id: str
+    name: str
+    admission_ticket: str
+    site: str
+    room: str
+    seat: str
+    extra_time_s: int
+    id_number: str
+    state: str = "expected"
+    epoch: int = 0
+    entered_ms: int | None = None
+    closed_ms: int | None = None
+    responses: Sequence[tuple[str, int, str]] = ()
+
+
+class Card(Struct, frozen=True, kw_only=True):
+    """What a candidate is shown of themselves before confirming it."""
+
+    name: str
+    admission_ticket: str
+    site: str
+    room: str
+    seat: str
+
+
+class PreparedBatch(Struct, frozen=True, kw_only=True):
+    """What a worker knows of an armed batch: enough to check a response, nothing of the paper's words."""
+
+    batch: Batch
+    sealed_digest: str
+    sealed_bytes: int
+    paper_key_wrapped: bytes
+    item_index: bytes  # JSON: item id -> what checking a response needs
+
+
+def prepared_batch(batch: Batch, seal: Record) -> PreparedBatch:
+    """From a row of `seal`."""
+    return PreparedBatch(
+        batch=batch,
+        sealed_digest=seal["sealed_digest"],
+        sealed_bytes=len(seal["sealed"]),
+        paper_key_wrapped=seal["paper_key_wrapped"],
+        item_index=seal["item_index"],
+    )
+
+
+def prepared_sitting(row: Record, responses: Sequence[tuple[str, int, str]] = ()) -> Sitting:
+    """From a row of `sitting`."""
+    fields = {name: row[name] for name in Sitting.__struct_fields__ if name != "responses"}
+    return Sitting(**fields, responses=responses)
+
+
+def batch_key(batch_id: str) -> str:
+    return f"batch:{batch_id}"
+
+
+def sealed_key(digest: str) -> str:
+    return f"sealed:{digest}"
+
+
+async def prepare_batch(memory: Memory, prepared: PreparedBatch, sealed: bytes) -> None:
+    """Write the batch and its sealed paper; repeating it changes nothing."""
+    await memory.write_bytes(sealed_key(prepared.sealed_digest), sealed)
+    await memory.write_bytes(batch_key(prepared.batch.batch_id), msgspec.msgpack.encode(prepared))
+
+
+async def prepare_sittings(memory: Memory, batch: Batch, sittings: Sequence[Sitting], login_key: bytes) -> None:
+    """Write the sittings of one batch and the way in to them (admission code and ID number lead to the sitting).
+
+    Repeating it changes nothing and undoes nothing a candidate did.
+    """
+    for at in range(0, len(sittings), _CALLS_PER_ROUND_TRIP):
+        some = sittings[at : at + _CALLS_PER_ROUND_TRIP]
+        await memory.run_many(_PREPARE, [_call(memory, batch, sitting) for sitting in some])
+        entries = {
+            login_entry(batch, sitting.id_number, login_key): {sitting.sitting_id: batch.batch_id} for sitting in some
+        }
+        await memory.write_hashes(entries)
+
+
+def login_entry(batch: Batch, id_number: str, login_key: bytes) -> str:
+    """The key under which a login finds its sittings."""
+    return f"login:{login_digest(batch.admission_code, id_number, login_key)}"
+
+
+def _call(memory: Memory, batch: Batch, sitting: Sitting) -> tuple[list[str], list[str | bytes | int]]:
+    keys = memory.partition_of(sitting.sitting_id)
+    edges = timing.boundaries(batch, sitting.extra_time_s)
+    card = Card(
+        name=sitting.name,
+        admission_ticket=sitting.admission_ticket,
+        site=sitting.site,
+        room=sitting.room,
+        seat=sitting.seat,
+    )
+    fields: dict[str, str | bytes | int] = {
+        "batch": batch.batch_id,
+        "card": msgspec.json.encode(card),
+        "extra_time_s": sitting.extra_time_s,
+        "check_in_ms": edges.check_in_ms,
+        "entry_ms": edges.latest_entry_ms,
+        "starts_ms": edges.starts_ms,
+        "ends_ms": edges.ends_ms,
+        "closes_ms": edges.closes_ms,
+    }
+    arguments: list[str | bytes | int] = [
+        sitting.sitting_id,
+        sitting.state,
+        sitting.epoch,
+        sitting.entered_ms or 0,
+        sitting.closed_ms or 0,
+        len(fields),
+    ]
+    for name, value in fields.items():
+        arguments += [name, value]
+    for item, seq, value in sitting.responses:
+        arguments += [item, seq, value]
+    return [keys.due, keys.sitting(sitting.sitting_id)], arguments

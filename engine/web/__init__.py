@@ -1,0 +1,1 @@
+"""The pages and how they are served; no build step."""

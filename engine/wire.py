@@ -1,0 +1,98 @@
+"""How requests are read and answers written: JSON in UTF-8, problems as RFC 9457, bounds on every body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from engine.rules import exact_json
+from engine.rules.errors import ExamError, Invalid, Refused, TryLater
+from engine.rules.limits import SMALL_BODY_BYTES_MAX
+from engine.rules.shape import Faults
+
+JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+PROBLEM_HEADERS = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
+# A body over its limit is read to its end and thrown away, so that the client gets the answer instead of a broken
+# pipe; past this it is cut off all the same.
+_DISCARDED_BYTES_MAX = 96 * 2**20
+
+
+async def read_body(receive: Receive, bytes_max: int) -> bytes:
+    """The whole body. Raises Refused `request.too_large` beyond `bytes_max`, `request.malformed` if the client left."""
+    parts = []
+    total = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused("request.malformed", "the connection closed before the body was complete")
+        part = message.get("body", b"")
+        total += len(part)
+        if total <= bytes_max:
+            parts.append(part)
+        elif total > _DISCARDED_BYTES_MAX:
+            break
+        if not message.get("more_body", False):
+            break
+    if total > bytes_max:
+        raise Refused(
+            "request.too_large", f"the body has {total} bytes, expected at most {bytes_max}", bytes_max=bytes_max
+        )
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def read_json(request: Request, bytes_max: int = SMALL_BODY_BYTES_MAX) -> Any:
+    """The body as exactly decoded JSON (see rules/exact_json.py)."""
+    return exact_json.decode(await read_body(request.receive, bytes_max))
+
+
+def check(faults: Faults, code: str = "request.invalid") -> None:
+    """Raise Invalid with all `faults`, if any."""
+    if faults:
+        raise Invalid(code, faults.listed, errors_total=faults.total)
+
+
+def json_bytes(value: Any) -> bytes:
+    return orjson.dumps(value)
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    content = value if isinstance(value, bytes) else orjson.dumps(value)
+    return Response(content, status, headers={"cache-control": "no-store"}, media_type="application/json")
+
+
+def problem_headers(error: ExamError) -> list[tuple[bytes, bytes]]:
+    if isinstance(error, TryLater):
+        return [*PROBLEM_HEADERS, (b"retry-after", str(error.retry_after_s).encode())]
+    if error.status == 401:
+        return [*PROBLEM_HEADERS, (b"www-authenticate", b"Bearer")]
+    return PROBLEM_HEADERS
+
+
+def problem_bytes(error: ExamError) -> bytes:
+    return orjson.dumps(error.problem(), default=float)
+
+
+def problem_response(error: ExamError) -> Response:
+    headers = {name.decode(): value.decode() for name, value in problem_headers(error)}
+    return Response(problem_bytes(error), error.status, headers=headers)
+
+
+async def send_bytes(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """The hot routes' answer: two messages, nothing in between."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def bearer(scope: Scope) -> str:
+    """The bearer credential of a request. Raises Refused `auth.missing`."""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            kind, _, credential = value.decode("latin-1").partition(" ")
+            if kind.lower() == "bearer" and credential.strip():
+                return str(credential.strip())
+    raise Refused("auth.missing", "expected the header `Authorization: Bearer …`")

@@ -1,0 +1,1 @@
+"""The tests: `unit` pure, `integration` on real servers, `acceptance` on real processes, `browser` in Chromium."""
