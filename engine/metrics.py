@@ -10,7 +10,7 @@ import os
 if os.environ.get("LIANKAO_METRICS_DIR"):  # the library reads its own variable once, at import
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", os.environ["LIANKAO_METRICS_DIR"])
 
-from prometheus_client import (  # noqa: E402
+from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
     CollectorRegistry,
@@ -19,7 +19,7 @@ from prometheus_client import (  # noqa: E402
     Histogram,
     generate_latest,
 )
-from prometheus_client.multiprocess import MultiProcessCollector  # noqa: E402
+from prometheus_client.multiprocess import MultiProcessCollector
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 

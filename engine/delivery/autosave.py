@@ -77,16 +77,12 @@ class Autosave:
             body = await read_body(receive, AUTOSAVE_BODY_BYTES_MAX)
             armed = await self.delivery.batch(token.batch_id)
             saved = await self.save(token, armed, body)
-        except ExamError as error:
-            metrics.autosave_calls.labels(error.code).inc()
-            await send_bytes(send, error.status, problem_headers(error), problem_bytes(error))
+        except ExamError as refused:
+            await _send_problem(send, refused)
         except Exception as fault:
             log.logger().exception("autosave.internal")
-            error = ExamError(
-                "internal", f"{type(fault).__name__}; it is not known whether the call was saved, send it again"
-            )
-            metrics.autosave_calls.labels(error.code).inc()
-            await send_bytes(send, error.status, problem_headers(error), problem_bytes(error))
+            detail = f"{type(fault).__name__}; it is not known whether the call was saved, send it again"
+            await _send_problem(send, ExamError("internal", detail))
         else:
             metrics.autosave_calls.labels("saved").inc()
             metrics.autosave_seconds.observe(monotonic_s() - began_s)
@@ -105,6 +101,11 @@ class Autosave:
     async def drain(self) -> None:
         """Wait until every call that was accepted has been answered."""
         await asyncio.gather(*(lane.drain() for lane in self._lanes))
+
+
+async def _send_problem(send: Send, error: ExamError) -> None:
+    metrics.autosave_calls.labels(error.code).inc()
+    await send_bytes(send, error.status, problem_headers(error), problem_bytes(error))
 
 
 def _checked(token: Token, armed: ArmedBatch, body: bytes) -> tuple[list[str | bytes | int], int, int]:

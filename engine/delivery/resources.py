@@ -39,7 +39,7 @@ class Delivery:
 
     def authenticate(self, scope: dict[str, object]) -> token.Token:
         """The candidate's token, verified once and then remembered. Raises Refused `auth.missing`."""
-        text = bearer(scope)  # type: ignore[arg-type]
+        text = bearer(scope)
         known = self._tokens.get(text)
         if known is None:
             known = token.read(text, self.token_key)

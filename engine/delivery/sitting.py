@@ -90,7 +90,8 @@ async def read_sitting(
     outcome = Outcome(reply[0])
     if outcome != Outcome.OK:
         refuse(outcome, "autosave", f"the step to {after} comes after {before}, and before the end")
-    return Reading(*map(int, reply[1:5]), fields=fields_of(reply, 5))
+    generation, position, committed, now_ms = map(int, reply[1:5])
+    return Reading(generation, position, committed, now_ms, fields_of(reply, 5))
 
 
 def edges_of(armed: ArmedBatch, fields: dict[str, bytes]) -> Boundaries:

@@ -27,7 +27,7 @@ class Leases:
                 await connection.execute(_queries.add_partitions, self._partitions)
             elif known != self._partitions:
                 raise Corrupt(
-                    f"LIANKAO_PARTITIONS is {self._partitions}, but this database was made with {known}; it is fixed per deployment"
+                    f"LIANKAO_PARTITIONS is {self._partitions}, but this database was made with {known} partitions"
                 )
             rows = await connection.fetch(_queries.take, self._owner, float(LEASE_S))
         return {row["partition"]: Position(row["generation"], row["position"]) for row in rows}

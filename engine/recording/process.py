@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -75,10 +76,8 @@ class _Process:
             except Exception as fault:  # a loop that dies silently would lose the exam
                 self._failed(name, type(fault).__name__, fault)
                 pause_s = _RETRY_S
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), pause_s)
-            except TimeoutError:
-                pass
 
     def _failed(self, name: str, reason: str, fault: BaseException) -> None:
         metrics.recorder_failures.labels(reason).inc()

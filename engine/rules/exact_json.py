@@ -97,7 +97,7 @@ def _check_surrogates(text: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise Refused("request.malformed", f"a text holds a lone surrogate: {ascii(text[:40])}") from None
+        raise Refused("request.malformed", f"a text holds a lone surrogate: {text[:40]!a}") from None
 
 
 def _as_doubles(value: Any) -> Any:

@@ -126,7 +126,8 @@ def _check_armed_change(batch: Batch, candidates: Sequence[Candidate], removed: 
         raise Refused("batch.armed", f"batch {batch.batch_id!r} is armed and its latest entry has passed")
     if removed:
         first = removed[0]["candidate_id"]
-        detail = f"batch {batch.batch_id!r} is armed: nobody can be taken off its roster ({len(removed)} missing, first {first!r})"
+        missing = f"{len(removed)} missing, the first is {first!r}"
+        detail = f"batch {batch.batch_id!r} is armed: nobody can be taken off its roster ({missing})"
         raise Refused("batch.armed", detail, candidate_id=first)
     unseated = [candidate.candidate_id for candidate in candidates if not candidate.room or not candidate.seat]
     if unseated:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 
 import uvloop
@@ -53,10 +54,8 @@ async def _run(settings: Settings) -> None:
         except Exception as fault:  # a grader that dies silently would be noticed when scores are due
             _failed(type(fault).__name__, fault)
             pause_s = _CORRUPT_RETRY_S
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), pause_s)
-        except TimeoutError:
-            pass
     await database.close()
     log.logger().info("grader.stopped")
 

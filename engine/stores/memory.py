@@ -9,7 +9,7 @@ import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import redis.asyncio
 import redis.exceptions
@@ -85,9 +85,10 @@ class Memory:
         """One script call. When it raises TryLater the call may or may not have happened: scripts are repeatable."""
         try:
             try:
-                return await self._redis.evalsha(script.sha, len(keys), *keys, *arguments)  # type: ignore[no-any-return]
+                answer: list[Any] = await self._redis.evalsha(script.sha, len(keys), *keys, *arguments)
             except redis.exceptions.NoScriptError:
-                return await self._redis.eval(script.text, len(keys), *keys, *arguments)  # type: ignore[no-any-return]
+                answer = await self._redis.eval(script.text, len(keys), *keys, *arguments)
+            return answer
         except _UNAVAILABLE as fault:
             raise _away(fault) from fault
 
@@ -101,13 +102,13 @@ class Memory:
             for keys, arguments in calls:
                 pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
             answers = await pipeline.execute()
-            return answers[1:]  # type: ignore[no-any-return]
+            return answers[1:]
         except _UNAVAILABLE as fault:
             raise _away(fault) from fault
 
     async def read_hash(self, redis_key: str) -> dict[bytes, bytes]:
         try:
-            return await self._redis.hgetall(redis_key)  # type: ignore[no-any-return,misc]
+            return cast(dict[bytes, bytes], await self._redis.hgetall(redis_key))
         except _UNAVAILABLE as fault:
             raise _away(fault) from fault
 
@@ -117,7 +118,7 @@ class Memory:
             pipeline = self._redis.pipeline(transaction=False)
             for redis_key in redis_keys:
                 pipeline.hmget(redis_key, list(fields))
-            return await pipeline.execute()  # type: ignore[no-any-return]
+            return await pipeline.execute()
         except _UNAVAILABLE as fault:
             raise _away(fault) from fault
 
@@ -125,7 +126,7 @@ class Memory:
         try:
             pipeline = self._redis.pipeline(transaction=False)
             for redis_key, fields in hashes.items():
-                pipeline.hset(redis_key, mapping=dict(fields))  # type: ignore[arg-type]
+                pipeline.hset(redis_key, mapping={name: content for name, content in fields.items()})
             await pipeline.execute()
         except _UNAVAILABLE as fault:
             raise _away(fault) from fault
@@ -141,7 +142,7 @@ class Memory:
 
     async def read_bytes(self, redis_key: str) -> bytes | None:
         try:
-            return await self._redis.get(redis_key)  # type: ignore[no-any-return]
+            return cast(bytes | None, await self._redis.get(redis_key))
         except _UNAVAILABLE as fault:
             raise _away(fault) from fault
 

@@ -31,7 +31,7 @@ class Migration(Struct, frozen=True):
 
 
 def read(folder: Path = FOLDER) -> list[Migration]:
-    """The migrations in `folder` in the order of their versions. Raises MigrationError for a file without `migrate:up`."""
+    """The migrations in `folder` by version. Raises MigrationError for a file without `migrate:up`."""
     found = []
     for path in sorted(folder.glob("*.sql")):
         text = path.read_text("utf-8")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from engine.rules.errors import TryLater
 
-Connection = asyncpg.Connection | PoolConnectionProxy
-Record = asyncpg.Record
+Connection: TypeAlias = asyncpg.Connection | PoolConnectionProxy
+Record: TypeAlias = asyncpg.Record
 UniqueViolation = asyncpg.UniqueViolationError
 ExclusionViolation = asyncpg.ExclusionViolationError
 
-# What a caller may simply repeat: the server is away, restarting, out of connections, or chose us as a deadlock's victim.
+# What a caller may simply repeat: the server is away, restarting, out of connections, or ended our transaction.
 UNAVAILABLE = (
     OSError,
     TimeoutError,

@@ -204,7 +204,10 @@ async def _prepare(data: Path, settings: Settings) -> dict[str, str]:
     from engine.sealing import secrets
     from engine.stores import api_keys, migrations
 
-    applied = await migrations.migrate(settings.postgres_dsn)
+    try:
+        applied = await migrations.migrate(settings.postgres_dsn)
+    except migrations.MigrationError as fault:
+        raise CannotStart(f"the database in {data} does not fit this version: {fault}") from None
     if applied:
         say(f"migrated the database: {', '.join(applied)}")
     secrets.create(data / "secrets")

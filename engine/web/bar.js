@@ -32,7 +32,7 @@ export function barOf(app, journal, { mode, handIn }) {
     clockBox.classList.toggle('ending', now_ms >= rules.warning_ms);
     const early = now_ms < rules.earliest_submit_ms;
     button.classList.toggle('early', early);
-    setText(earliest, early ? t('exam.earliest', { time: clock.wallClock(rules.earliest_submit_ms).slice(0, 5) }) : '');
+    setText(earliest, early ? t('exam.earliest', { time: clock.wallClock(rules.earliest_submit_ms) }) : '');
   }
 
   const place = [candidate.name, candidate.admission_ticket, candidate.seat && `${t('confirm.seat')} ${candidate.seat}`].filter(Boolean).join('　');

@@ -66,6 +66,7 @@ export function countdown(left_ms) {
 /** An instant as the exam's wall clock shows it; exams run on China's time wherever the machine thinks it is. */
 export function wallClock(ms, withDate = false) {
   const date = withDate ? { year: 'numeric', month: '2-digit', day: '2-digit' } : {};
-  const time = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZone: 'Asia/Shanghai' };
+  const seconds = ms % 60_000 >= 1000 ? { second: '2-digit' } : {};
+  const time = { hour: '2-digit', minute: '2-digit', ...seconds, hourCycle: 'h23', timeZone: 'Asia/Shanghai' };
   return new Intl.DateTimeFormat('zh-CN', { ...date, ...time }).format(ms);
 }

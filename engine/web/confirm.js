@@ -20,10 +20,11 @@ export function confirmScreen(app) {
   function rows() {
     const exam = kind === 'formal' ? title : `${title}（${t(`kind.${kind}`)}）`;
     const time = `${wallClock(starts_ms, true)} – ${wallClock(ends_ms)}`;
-    const all = [['name', candidate.name], ['ticket', candidate.admission_ticket], ['exam', exam], ['subject', t(`subject.${subject}`)],
-      ['site', candidate.site], ['room', candidate.room], ['seat', candidate.seat], ['time', time]];
-    return all.filter(([, value]) => value).map(([name, value]) =>
-      h('div', { class: `row row-${name}` }, h('dt', {}, t(`confirm.${name}`)), h('dd', {}, value)));
+    const all = [['name', candidate.name, 'large'], ['ticket', candidate.admission_ticket, 'large'], ['exam', exam, 'whole'],
+      ['subject', t(`subject.${subject}`), 'whole'], ['time', time, 'whole'], ['site', candidate.site, 'whole'], ['room', candidate.room],
+      ['seat', candidate.seat, 'large']];
+    return all.filter(([, value]) => value).map(([name, value, kind = '']) =>
+      h('div', { class: `row ${kind}` }, h('dt', {}, t(`confirm.${name}`)), h('dd', {}, value)));
   }
 
   return {

@@ -157,11 +157,12 @@ export async function examScreen(app, paper, claim) {
     const question = questionOf(items[index], { count: items.length, journal, figures, readonly: mode() !== null, redraw: showItem });
     parts.question = question;
     fill(parts.desk, question.element);
+    fill(parts.standing, question.state);
     parts.desk.scrollTop = 0;
     parts.grid.place(index);
     parts.previous.disabled = index === 0;
     parts.next.disabled = index === items.length - 1;
-    parts.flag.disabled = reason !== null;
+    parts.flag.disabled = mode() !== null;
     showFlag();
   }
 
@@ -188,12 +189,12 @@ export async function examScreen(app, paper, claim) {
     const button = (id, text, onclick) => h('button', { type: 'button', id, onclick }, text);
     const toggle = () => (journal.toggleFlag(items[index].id), showFlag());
     parts = {
-      desk: h('main', { class: 'desk', tabIndex: -1 }), banner: h('div', { class: 'banner', role: 'alert' }),
+      desk: h('main', { class: 'desk', tabIndex: -1 }), standing: h('div', { class: 'standing' }), banner: h('div', { class: 'banner', role: 'alert' }),
       previous: button('previous', `← ${t('exam.previous')}`, () => go(index - 1)), next: button('next', `${t('exam.next')} →`, () => go(index + 1)),
       flag: button('flag', '', toggle), grid: gridOf(items, journal, go), bar: barOf(app, journal, { mode, handIn: askHandIn }),
     };
     const sheet = reason ? readonlySheet(app, { reason, left: journal.undelivered().length, takeHere }) : ended && endedSheet(items, journal);
-    const walk = h('div', { class: 'walk' }, parts.previous, parts.flag, parts.next);
+    const walk = h('div', { class: 'walk' }, parts.standing, parts.previous, parts.flag, parts.next);
     showItem();
     return [parts.bar.element, h('div', { class: 'room' }, h('div', { class: 'left-side' }, parts.banner, sheet, parts.desk, walk), parts.grid.element)];
   }
@@ -229,7 +230,7 @@ export async function examScreen(app, paper, claim) {
 
   return {
     render,
-    focus: '.number',
+    focus: '.question-number',
     stop() {
       leaving.abort();
       collecting?.abort();

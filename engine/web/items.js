@@ -67,12 +67,12 @@ function numeric(item, { value, draft, readonly, report }) {
   const held = holdBack(() => report(input.value));
   const input = h('input', { id: 'number', type: 'text', inputmode: 'decimal', value: spelt, maxlength: 64, autocomplete: 'off', readOnly: readonly,
     'aria-describedby': 'trouble', ...held.listeners });
-  return { element: h('div', { class: 'blank number' }, h('label', { for: 'number' }, t('numeric.label')), input), flush: held.flush };
+  return { element: h('div', { class: 'blank one-number' }, h('label', { for: 'number' }, t('numeric.label')), input), flush: held.flush };
 }
 
 function text(item, { value, draft, readonly, report }) {
   const held = holdBack(() => report(area.value), () => tell());
-  const area = h('textarea', { id: 'essay', rows: 12, value: draft ?? value ?? '', readOnly: readonly, spellcheck: 'false',
+  const area = h('textarea', { id: 'essay', rows: 8, value: draft ?? value ?? '', readOnly: readonly, spellcheck: 'false',
     'aria-describedby': 'essay-count trouble', ...held.listeners });
   const counter = h('p', { class: 'hint', id: 'essay-count' });
   const tell = () => setText(counter, t('text.count', { count: [...area.value].length, limit: TEXT_CHARACTERS_MAX }));

@@ -21,7 +21,7 @@ export function restoreDrafts(items, journal) {
   }
 }
 
-/** The panel of `item`: {element, heading, flush(), update()}. `redraw` builds it anew. */
+/** The panel of `item`: {element, state, heading, flush(), update()}; `state` stands where it is always seen. `redraw` builds it anew. */
 export function questionOf(item, { count, journal, figures, readonly, redraw }) {
   const report = (typed) => {
     const { json, fault } = encode(item, typed);
@@ -32,14 +32,14 @@ export function questionOf(item, { count, journal, figures, readonly, redraw }) 
   const inputs = inputsOf(item, { value, draft: journal.draft(item.id), figures, readonly, report });
   const trouble = h('p', { class: 'trouble-line', id: 'trouble', role: 'status' });
   const stages = h('ol', { class: 'stages', 'aria-hidden': 'true' }, STAGES.map((stage) => h('li', {}, t(`state.${stage}`))));
-  const said = h('span', { class: 'state-says' });
-  const state = h('p', { class: 'state' }, h('span', { class: 'state-label' }, t('state.label')), stages, said);
+  const said = h('p', { class: 'state-says' });
+  const state = h('div', { class: 'state' }, stages, said);
   const clear = CLEARABLE.has(item.type) && !readonly && h('button', { type: 'button', class: 'quiet', id: 'clear', onclick: () => {
     journal.write(item.id, 'null');
     redraw();
   } }, t('exam.clear'));
   const elsewhere = h('div');
-  const heading = h('h1', { tabIndex: -1, class: 'number' }, t('exam.number', { number: item.number }),
+  const heading = h('h1', { tabIndex: -1, class: 'question-number' }, t('exam.number', { number: item.number }),
     h('small', {}, t('exam.of', { count })));
 
   function update() {
@@ -50,7 +50,9 @@ export function questionOf(item, { count, journal, figures, readonly, redraw }) 
     stages.hidden = reached === -1;
     const says = now === 'none' ? 'state.none' : now === 'local' && !link.up ? 'state.local_offline_says' : `state.${now}_says`;
     setText(said, t(says, { detail: journal.refusal(item.id) }));
-    setText(trouble, troubleText(item, journal));
+    const faulty = troubleText(item, journal);
+    if (faulty && !trouble.textContent) requestAnimationFrame(() => trouble.scrollIntoView({ block: 'nearest' }));
+    setText(trouble, faulty);
     if (clear) clear.disabled = journal.value(item.id) === null;
     if (elsewhere.dataset.aside !== journal.aside(item.id)) fill(elsewhere, asideBox());
   }
@@ -76,9 +78,9 @@ export function questionOf(item, { count, journal, figures, readonly, redraw }) 
         h('span', { class: 'how' }, t(how)))),
     h('div', { class: 'stem' }, stemNodes(item.stem, figures)),
     inputs.element, trouble, elsewhere,
-    h('footer', { class: 'question-foot' }, state, clear));
+    h('footer', { class: 'question-foot' }, clear));
   update();
-  return { element, heading, update, flush: inputs.flush };
+  return { element, state, heading, update, flush: inputs.flush };
 }
 
 function troubleText(item, journal) {

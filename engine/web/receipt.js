@@ -59,17 +59,17 @@ export function receiptScreen(app, receipt, { journal, undelivered = [] } = {}) 
   function render() {
     const { candidate, title } = app.view;
     const submitted = receipt.state === 'submitted';
-    const facts = [['confirm.name', candidate.name], ['confirm.ticket', candidate.admission_ticket], ['confirm.exam', title],
+    const facts = [['confirm.name', candidate.name], ['confirm.ticket', candidate.admission_ticket], ['confirm.exam', title, 'whole'],
       ['receipt.state', t(submitted ? 'receipt.by_candidate' : 'receipt.by_engine')], ['receipt.time', wallClock(receipt.submitted_ms, true)],
-      ['receipt.answered', t('receipt.answered_of', receipt)], ['receipt.sitting', receipt.sitting_id]];
-    const proofs = [['receipt.digest', receipt.digest], ['receipt.signature', receipt.signature], ['receipt.key', receipt.key_id]];
-    const row = (kind) => ([name, value]) => h('div', { class: `row ${kind}` }, h('dt', {}, t(name)), h('dd', {}, value));
+      ['receipt.answered', t('receipt.answered_of', receipt), 'whole'], ['receipt.sitting', receipt.sitting_id, 'whole proof'],
+      ['receipt.digest', receipt.digest, 'whole proof'], ['receipt.signature', receipt.signature, 'whole proof'], ['receipt.key', receipt.key_id, 'whole proof']];
+    const row = ([name, value, kind = '']) => h('div', { class: `row ${kind}` }, h('dt', {}, t(name)), h('dd', {}, value));
     return frame(app, { title: t(submitted ? 'receipt.submitted' : 'receipt.collected'), wide: true },
       undelivered.length > 0 && h('div', { class: 'notice grave', role: 'alert' },
         h('p', {}, t('ended.undelivered', { n: undelivered.length })), h('p', {}, t('ended.items', { numbers: undelivered.join('、') }))),
       h('section', { class: 'card receipt', 'aria-label': t('receipt.title') },
         h('h2', {}, t('receipt.title')),
-        h('dl', { class: 'facts' }, facts.map(row('')), proofs.map(row('proof'))),
+        h('dl', { class: 'facts' }, facts.map(row)),
         agrees !== null && undelivered.length === 0 && h('p', { class: agrees ? 'agrees' : 'alert', id: 'agrees' }, t(agrees ? 'receipt.matches' : 'receipt.differs'))),
       h('div', { class: 'actions no-print' },
         h('button', { type: 'button', class: 'main', onclick: () => print() }, t('receipt.print')),

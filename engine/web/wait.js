@@ -120,7 +120,7 @@ export function waitScreen(app, onOpen) {
         h('div', { class: 'wait-side' }, sealBox,
           h('section', { class: 'card' }, h('h2', {}, t('wait.rules')), h('ul', { class: 'rules' },
             h('li', {}, t('wait.rule_length', { minutes: minutes(ends_ms - starts_ms), ends: clock.wallClock(ends_ms) })),
-            h('li', {}, t('wait.rule_submit', { earliest: clock.wallClock(rules.earliest_submit_ms) })),
+            rules.earliest_submit_ms > starts_ms && h('li', {}, t('wait.rule_submit', { earliest: clock.wallClock(rules.earliest_submit_ms) })),
             h('li', {}, t('wait.rule_warning', { minutes: minutes(ends_ms - rules.warning_ms) })),
             h('li', {}, t('wait.rule_save')))))));
   }

@@ -136,7 +136,6 @@ export const en = {
   'state.local': 'This machine',
   'state.saved': 'Saved',
   'state.recorded': 'Recorded',
-  'state.label': 'This answer: ',
   'state.local_says': 'kept on this machine, being sent',
   'state.local_offline_says': 'kept on this machine, sent as soon as the server answers',
   'state.saved_says': 'saved by the server, being recorded',
@@ -205,7 +204,6 @@ export const en = {
   'receipt.print': 'Print',
   'receipt.save': 'Save the receipt',
   'receipt.leave': 'Please follow the proctor before you leave. Results will be published.',
-  'receipt.fetching': 'Fetching the receipt…',
 
   'stop.title': 'The exam cannot go on',
   'stop.absent': 'The latest entry time has passed; this exam can no longer be entered.',

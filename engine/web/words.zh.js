@@ -136,7 +136,6 @@ export const zh = {
   'state.local': '本机',
   'state.saved': '已保存',
   'state.recorded': '已入库',
-  'state.label': '本题作答：',
   'state.local_says': '已记在本机，正在送出',
   'state.local_offline_says': '已记在本机，连上服务器后自动送出',
   'state.saved_says': '服务器已保存，正在入库',
@@ -205,7 +204,6 @@ export const zh = {
   'receipt.print': '打印',
   'receipt.save': '保存回执',
   'receipt.leave': '离开前请听从监考人员安排。成绩以公布为准。',
-  'receipt.fetching': '正在取得交卷回执…',
 
   'stop.title': '不能继续考试',
   'stop.absent': '最迟入场时间已过，本场考试不能再进入。',
