@@ -156,6 +156,12 @@ class Engine:
             line.close()
 
 
+def environ() -> dict[str, str]:
+    """Ours without settings, which belong to another engine; with the servers that were chosen for this test run."""
+    chosen = ("LIANKAO_PG_BIN", "LIANKAO_REDIS_BIN")
+    return {name: text for name, text in os.environ.items() if name in chosen or not name.startswith("LIANKAO_")}
+
+
 def start_engine(
     data: Path, *, port: int | None = None, workers: int = 1, wait: bool = True, ready_name: str = "ready"
 ) -> Engine:
@@ -166,13 +172,9 @@ def start_engine(
     ready_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "engine", "up", "--embedded", "--data", str(data), "--port", str(port)]
     command += ["--workers", str(workers), "--ready-file", str(ready_file)]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("LIANKAO_")}
-    for kept in ("LIANKAO_PG_BIN", "LIANKAO_REDIS_BIN"):
-        if kept in os.environ:
-            environ[kept] = os.environ[kept]
     with open(said, "ab") as log:
         supervisor = subprocess.Popen(
-            command, cwd=ROOT, env=environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            command, cwd=ROOT, env=environ(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
         )
     engine = Engine(data=data, ready_file=ready_file, supervisor_log=said, port=port, supervisor=supervisor)
     if wait:

@@ -157,7 +157,7 @@ class Supervisor:
                 return
             self._died(kept.process.pid)
             if not kept.program.is_kept:
-                self._say(f"{name} {ending(code)}")
+                self._say(f"{name} {ending(code) if code else 'is done'}")
                 return
             calm = time.monotonic() - kept.started_s > CALM_AFTER_S
             kept.deaths = 1 if calm else kept.deaths + 1

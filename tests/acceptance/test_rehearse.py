@@ -40,7 +40,8 @@ def arguments(**given: Any) -> argparse.Namespace:
 
 async def execute(engine: Engine, statement: str, *values: Any) -> Any:
     """Run one statement behind the engine's back; returns the first value of the first row."""
-    connection = await asyncpg.connect(embedded.postgres_dsn(embedded.socket_folder(engine.data)))
+    sockets = embedded.postgres_socket_folder(embedded.socket_folder(engine.data))
+    connection = await asyncpg.connect(embedded.postgres_dsn(sockets))
     try:
         return await connection.fetchval(statement, *values)
     finally:

@@ -1,0 +1,230 @@
+"""The recorder: exactly-once effect, whatever fails and whoever takes over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.recording.leases import Leases
+from engine.recording.rebuild import find_lost, rebuild
+from engine.recording.recorder import Recorder, RolledBack
+from engine.rules.errors import Corrupt, TryLater
+from engine.rules.outcome import Outcome
+from engine.stores.postgres import Connection
+from tests.integration.exam import LOGIN_KEY, Exam
+
+pytestmark = pytest.mark.anyio
+
+
+async def drain(recorder: Recorder) -> None:
+    while await recorder.record():
+        pass
+
+
+async def test_rows_history_events_and_position_are_recorded_together(exam: Exam) -> None:
+    """Every accepted change is in the history once, the newest in `response`, and the sitting says how it stands."""
+    await exam.enter("one")
+    await exam.save("one", ("A1", 1, '"a"'), ("A2", 2, '"b"'))
+    await exam.save("one", ("A1", 3, "null"))
+    await exam.submit("one", seq=3)
+
+    await drain(exam.recorder)
+
+    assert await exam.query("SELECT item, seq, value FROM response ORDER BY item") == [
+        ("A1", 3, "null"),
+        ("A2", 2, '"b"'),
+    ]
+    assert await exam.query("SELECT item, seq FROM response_history ORDER BY seq") == [("A1", 1), ("A2", 2), ("A1", 3)]
+    kinds = await exam.query("SELECT kind FROM sitting_event ORDER BY generation, position")
+    assert [kind for (kind,) in kinds] == ["login", "confirmed", "pledged", "submitted"]
+    [(state, epoch, entered_ms, closed_ms)] = await exam.query(
+        "SELECT state, epoch, entered_ms, closed_ms FROM sitting WHERE sitting_id = 'one'"
+    )
+    assert (state, epoch) == ("submitted", 1)
+    assert entered_ms <= closed_ms
+
+
+async def test_committed_is_told_and_the_log_trimmed_after_the_commit(exam: Exam) -> None:
+    """After recording, a save's position is at or below `committed`, and the log holds nothing recorded."""
+    await exam.enter("one")
+    saved = await exam.save("one", ("A1", 1, '"a"'))
+    assert saved[3] < saved[2]
+
+    await drain(exam.recorder)
+
+    reply = await exam.step("one")
+    assert reply[3] == saved[2]
+    keys = exam.memory.partition_of("one")
+    assert await exam.memory.read_logs([(keys, 0, 0)], 10) == [[]]
+
+
+async def test_round_that_fails_at_any_statement_is_repeated_without_loss_or_double(
+    exam: Exam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fail the n-th statement of the transaction for n = 1, 2, 3 …: in the end everything is recorded once."""
+    await exam.enter("one")
+    await exam.save("one", ("A1", 1, '"a"'), ("A2", 2, '"b"'))
+    original = Recorder._write
+    failures = 0
+
+    async def failing(self: Recorder, connection: Connection, *arguments: Any) -> None:
+        nonlocal failures
+        failures += 1
+        counted = _FailAt(connection, failures)
+        await original(self, counted, *arguments)  # type: ignore[arg-type]
+        if counted.calls >= failures:
+            raise AssertionError("the failure was swallowed")
+
+    monkeypatch.setattr(Recorder, "_write", failing)
+    for _ in range(20):
+        try:
+            await exam.recorder.record()
+            break
+        except TryLater:
+            exam.recorder.forget()
+            await exam.hold()
+
+    assert failures == 6  # five statements, each failed once, then the round that succeeded
+    assert await exam.query("SELECT count(*) FROM response_history") == [(2,)]
+    assert await exam.query("SELECT count(*) FROM sitting_event") == [(3,)]
+
+
+async def test_commit_whose_answer_was_lost_is_not_recorded_twice(exam: Exam) -> None:
+    """A recorder that does not know how its transaction ended reads the position again; a stale one moves nothing."""
+    await exam.enter("one")
+    await exam.save("one", ("A1", 1, '"a"'))
+    before = dict(exam.recorder.held)
+    await drain(exam.recorder)
+    exam.recorder.held = before  # as if the commit's answer had never come
+
+    await _write_back(exam)
+    with pytest.raises(TryLater):
+        await exam.recorder.record()
+
+    assert await exam.query("SELECT count(*) FROM response_history") == [(1,)]
+
+
+async def test_two_recorders_never_write_one_partition(exam: Exam) -> None:
+    """The lease is checked in the recording transaction: who lost it writes nothing."""
+    await exam.enter("one")
+    await exam.save("one", ("A1", 1, '"a"'))
+    await exam.query("UPDATE recording SET leased_until = '-infinity' RETURNING 1")
+    other = Recorder(exam.memory, exam.database, "recorder-2")
+    other.hold(await Leases(exam.database, "recorder-2", 4).take())
+
+    with pytest.raises(TryLater):
+        await exam.recorder.record()
+    await drain(other)
+
+    assert await exam.query("SELECT count(*) FROM response_history") == [(1,)]
+
+
+async def test_live_lease_is_not_taken_over(exam: Exam) -> None:
+    """While the holder lives, another recorder gets nothing."""
+    assert await Leases(exam.database, "recorder-2", 4).take() == {}
+
+
+async def test_another_number_of_partitions_is_refused(exam: Exam) -> None:
+    """The number is fixed per deployment: a changed setting would look for sittings where they are not."""
+    with pytest.raises(Corrupt, match="made with 4"):
+        await Leases(exam.database, "recorder-2", 8).take()
+
+
+async def test_gap_in_the_log_is_corrupt_not_skipped(exam: Exam) -> None:
+    """A missing entry calls a person; nothing is recorded past it."""
+    await exam.enter("one")
+    await drain(exam.recorder)
+    _, generation, position, *_ = await exam.save("one", ("A1", 1, '"a"'))
+    await exam.save("one", ("A2", 2, '"b"'))
+    await exam.memory._redis.xdel(exam.memory.partition_of("one").log, f"{generation}-{position}")
+
+    with pytest.raises(Corrupt, match="entries are missing"):
+        await exam.recorder.record()
+
+    assert await exam.query("SELECT count(*) FROM response") == [(0,)]
+
+
+async def test_lost_redis_is_rebuilt_with_what_was_recorded(exam: Exam) -> None:
+    """States, epochs and recorded responses come back in a new generation; the old token still works."""
+    await exam.enter("one", "two")
+    saved = await exam.save("one", ("A1", 1, '"a"'), ("A2", 2, '"b"'))
+    await drain(exam.recorder)
+    keys = exam.memory.partitions
+    await exam.memory.delete(
+        *[name for found in keys for name in (found.marker, found.log, found.due)],
+        *[exam.memory.partition_of(sitting_id).sitting(sitting_id) for sitting_id in ("one", "two")],
+    )
+
+    await exam.hold()
+
+    again = await exam.save("one", ("A1", 1, '"a"'), ("A3", 3, '"a"'))
+    assert again[4] == Outcome.OK
+    assert again[1] > saved[1]
+    stored = await exam.stored("one")
+    assert (stored["state"], stored["epoch"], stored["r:A1"], stored["r:A2"]) == (b"pledged", b"1", b'1|"a"', b'2|"b"')
+    await drain(exam.recorder)
+    assert await exam.query("SELECT item, seq FROM response ORDER BY item") == [("A1", 1), ("A2", 2), ("A3", 3)]
+
+
+async def test_rolled_back_redis_is_noticed_although_positions_were_issued_again(exam: Exam) -> None:
+    """Redis restored from yesterday comes back with another run id: its log cannot pass for the recorded one."""
+    await exam.enter("one")
+    await exam.save("one", ("A1", 1, '"a"'))
+    keys = exam.memory.partition_of("one")
+    old_marker = {name.decode(): value for name, value in (await exam.memory.read_hash(keys.marker)).items()}
+    old_sitting = await exam.stored("one")
+    await exam.save("one", ("A2", 2, '"b"'))
+    await drain(exam.recorder)
+    await exam.memory.delete(keys.log, keys.sitting("one"))
+    await exam.memory.write_hashes({keys.sitting("one"): old_sitting, keys.marker: {**old_marker, "run_id": b"f" * 40}})
+    await exam.save("one", ("A3", 3, '"a"'))
+
+    with pytest.raises(RolledBack) as caught:
+        await exam.recorder.record()
+    await rebuild(exam.memory, exam.database, LOGIN_KEY, exam.recorder.held, [caught.value.partition])
+    exam.recorder.accept_rollback(caught.value.partition)
+    await drain(exam.recorder)
+
+    stored = await exam.stored("one")
+    assert [stored[f"r:A{number}"] for number in (1, 2, 3)] == [b'1|"a"', b'2|"b"', b'3|"a"']
+    assert await exam.query("SELECT item, seq FROM response ORDER BY item") == [("A1", 1), ("A2", 2), ("A3", 3)]
+
+
+async def test_rolled_back_redis_is_noticed_before_anyone_saves(exam: Exam) -> None:
+    """A counter below the recorded position is found with the next lease."""
+    await exam.enter("one")
+    await drain(exam.recorder)
+    number = exam.memory.partition_of("one").number
+    await exam.set_field(exam.memory.partitions[number].marker, "n", "1")
+
+    assert await find_lost(exam.memory, exam.recorder.held) == [number]
+
+
+class _FailAt:
+    """A connection whose n-th call fails as a lost connection does."""
+
+    def __init__(self, connection: Connection, fails_at: int) -> None:
+        self._connection = connection
+        self._fails_at = fails_at
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._connection, name)
+
+        async def call(*arguments: Any, **options: Any) -> Any:
+            self.calls += 1
+            if self.calls == self._fails_at:
+                raise ConnectionResetError("the connection was cut")
+            return await method(*arguments, **options)
+
+        return call
+
+
+async def _write_back(exam: Exam) -> None:
+    """Put the recorded entry into the log again, as if it had not been trimmed."""
+    keys = exam.memory.partition_of("one")
+    held = exam.recorder.held[keys.number]
+    entry_id = f"{held.generation}-{held.number + 1}"
+    await exam.memory._redis.delete(keys.log)
+    await exam.memory._redis.execute_command("XADD", keys.log, entry_id, "at", "1", "s:one", '[["A1",1,"a"]]')
