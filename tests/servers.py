@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.supervision import embedded
+from engine.supervision import binaries, embedded
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVER_READY_S = 30
@@ -77,7 +77,7 @@ def stop(child: subprocess.Popen[bytes], sig: signal.Signals, timeout_s: float =
 @contextmanager
 def postgres(*, durable: bool = False) -> Iterator[Path]:
     """A fresh cluster; yields the folder of its socket, for `embedded.postgres_dsn(folder, database)`."""
-    binary = embedded.find_postgres()
+    binary = binaries.find_postgres()
     with temporary_folder("pg") as folder:
         if embedded.postgres_identity().uid is not None:
             folder.chmod(0o711)
@@ -100,7 +100,7 @@ def postgres(*, durable: bool = False) -> Iterator[Path]:
 @contextmanager
 def redis() -> Iterator[str]:
     """A fresh server as the engine runs it (every write fsynced); yields its URL."""
-    binary = embedded.find_redis()
+    binary = binaries.find_redis()
     with temporary_folder("redis") as folder:
         command = embedded.redis_command(binary, folder, folder)
         with open(folder / "log", "ab") as log:

@@ -6,14 +6,15 @@ never per address: a whole room shares one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from engine import metrics
 from engine.delivery.resources import ArmedBatch, Delivery
-from engine.delivery.sitting import sitting_document
+from engine.delivery.sitting import edges_of, sitting_document
+from engine.rules import timing
 from engine.rules.documents import canonical_document, fold_code, fold_document
 from engine.rules.errors import ExamError, Refused, TryLater
 from engine.rules.limits import (
@@ -21,16 +22,17 @@ from engine.rules.limits import (
     LOGIN_FAILURES_PER_MINUTE,
     LOGIN_WINDOW_S,
     TAKEOVER_SILENT_S,
+    TYPED_CHARACTERS_MAX,
 )
 from engine.rules.outcome import Outcome, refuse
 from engine.rules.shape import Faults, Members
+from engine.rules.terms import SittingState
 from engine.sealing import token
 from engine.stores.clock import now_ms
 from engine.stores.memory import beside, fields_of
 from engine.wire import check, json_response, read_json
 
 _LOGIN = beside(__file__)
-_TYPED_CHARACTERS_MAX = 200
 
 
 async def log_in(request: Request) -> Response:
@@ -39,8 +41,8 @@ async def log_in(request: Request) -> Response:
     try:
         faults = Faults()
         body = Members(await read_json(request), "", faults)
-        admission_code = fold_code(body.take_text("admission_code", _TYPED_CHARACTERS_MAX))
-        id_number = canonical_document(fold_document(body.take_text("id_number", _TYPED_CHARACTERS_MAX)))
+        admission_code = fold_code(body.take_text("admission_code", TYPED_CHARACTERS_MAX))
+        id_number = canonical_document(fold_document(body.take_text("id_number", TYPED_CHARACTERS_MAX)))
         body.finish()
         check(faults)
         answer = await _enter(delivery, admission_code, id_number)
@@ -72,7 +74,7 @@ async def _enter(delivery: Delivery, admission_code: str, id_number: str) -> dic
     outcome = Outcome(reply[0])
     fields = fields_of(reply, 5)
     if outcome != Outcome.OK:
-        refuse(outcome, "login", _when(outcome, fields, reply))
+        _refuse_entry(outcome, armed, fields, reply)
     issued = token.issue(token.Token(sitting_id, batch.batch_id, fields["epoch"].decode()), delivery.token_key)
     return {"token": issued, **sitting_document(sitting_id, armed, fields, now_ms=int(reply[4]))}
 
@@ -96,12 +98,11 @@ async def _choose(delivery: Delivery, candidates: dict[str, str]) -> tuple[str, 
     return sitting_id, armed
 
 
-def _when(outcome: Outcome, fields: dict[str, bytes], reply: list[Any]) -> str:
-    if outcome == Outcome.TOO_EARLY:
-        return f"check-in opens at {fields['check_in_ms'].decode()} ms, it is {reply[4]} ms"
-    if outcome == Outcome.TOO_LATE:
-        return f"the latest entry was at {fields['entry_ms'].decode()} ms, it is {reply[4]} ms"
-    return ""
+def _refuse_entry(outcome: Outcome, armed: ArmedBatch, fields: dict[str, bytes], reply: list[Any]) -> NoReturn:
+    """The script has decided; the rule says why."""
+    if fields:
+        timing.check_entry(edges_of(armed, fields), SittingState(fields["state"].decode()), int(reply[4]))
+    refuse(outcome, "login", "this sitting takes no logins")
 
 
 async def _count(delivery: Delivery, counter: str, per_window: int) -> None:

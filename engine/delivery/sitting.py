@@ -96,9 +96,12 @@ async def read_sitting(
 
 def edges_of(armed: ArmedBatch, fields: dict[str, bytes]) -> Boundaries:
     """The sitting's time line; its end stands in the hash, with all time given."""
-    batch = armed.prepared.batch
-    extra_time_s = (int(fields["ends_ms"]) - batch.ends_ms) // 1000
-    return timing.boundaries(batch, extra_time_s)
+    return timing.boundaries(armed.prepared.batch, extra_time_s_of(armed, fields))
+
+
+def extra_time_s_of(armed: ArmedBatch, fields: dict[str, bytes]) -> int:
+    """All time given to this sitting beyond the batch's."""
+    return (int(fields["ends_ms"]) - armed.prepared.batch.ends_ms) // 1000
 
 
 def responses_of(fields: dict[str, bytes]) -> list[tuple[str, int, bytes]]:
@@ -115,11 +118,12 @@ def sitting_document(sitting_id: str, armed: ArmedBatch, fields: dict[str, bytes
     """What login and `GET /v1/sitting` have in common."""
     prepared = armed.prepared
     batch = prepared.batch
-    edges = edges_of(armed, fields)
+    phase, edges = timing.timeline(batch, extra_time_s_of(armed, fields), (), now_ms)
     return {
         "sitting_id": sitting_id,
         "batch_id": batch.batch_id,
         "state": timing.state_at(SittingState(fields["state"].decode()), edges, now_ms),
+        "phase": phase,
         "server_ms": now_ms,
         "starts_ms": edges.starts_ms,
         "ends_ms": edges.ends_ms,

@@ -23,8 +23,10 @@ from engine.rules.terms import Batch, Rules
 
 SUBJECTS = ("theory", "skill", "review")
 KINDS = ("formal", "mock", "device_check")
+RELEASES = ("graded", "approved")
+TAKEOVERS = ("free", "silent", "proctor")
 _PASS_MARK_DECIMALS_MAX = 2  # it is compared with a score of two decimals
-_MOCK_CHECK_IN_BEFORE_S = 1800  # mock exams open half an hour before
+MOCK_CHECK_IN_BEFORE_S = 1800  # mock exams open half an hour before
 _DEFAULTS = Rules()
 
 
@@ -47,8 +49,7 @@ def read_batch(batch_id: str, document: Any, now_ms: int) -> Batch:
         rules=_read_rules(members, kind),
     )
     members.finish()
-    if not faults:
-        _check_relations(batch, now_ms, faults)
+    _check_relations(batch, now_ms, faults)
     if faults:
         raise Invalid("batch.invalid", faults.listed, errors_total=faults.total)
     return batch
@@ -71,7 +72,7 @@ def _read_code(members: Members) -> str:
 
 def _read_rules(batch: Members, kind: str) -> Rules:
     members = Members(batch.take("rules", {}), batch.at("rules"), batch.faults)
-    check_in_before_s = _MOCK_CHECK_IN_BEFORE_S if kind == "mock" else _DEFAULTS.check_in_before_s
+    check_in_before_s = MOCK_CHECK_IN_BEFORE_S if kind == "mock" else _DEFAULTS.check_in_before_s
     rules = Rules(
         latest_entry_s=members.take_integer("latest_entry_s", 0, RULE_S_MAX, _DEFAULTS.latest_entry_s),
         earliest_submit_s=members.take_integer("earliest_submit_s", 0, RULE_S_MAX, _DEFAULTS.earliest_submit_s),
@@ -81,8 +82,8 @@ def _read_rules(batch: Members, kind: str) -> Rules:
         pass_mark=_read_pass_mark(members),
         shuffle_items=members.take_boolean("shuffle_items", _DEFAULTS.shuffle_items),
         shuffle_options=members.take_boolean("shuffle_options", _DEFAULTS.shuffle_options),
-        release=members.take_choice("release", ("graded", "approved"), _DEFAULTS.release),
-        takeover=members.take_choice("takeover", ("free", "silent", "proctor"), _DEFAULTS.takeover),
+        release=members.take_choice("release", RELEASES, _DEFAULTS.release),
+        takeover=members.take_choice("takeover", TAKEOVERS, _DEFAULTS.takeover),
     )
     members.finish()
     return rules
@@ -91,18 +92,21 @@ def _read_rules(batch: Members, kind: str) -> Rules:
 def _read_pass_mark(rules: Members) -> Decimal:
     value = rules.take("pass_mark", _DEFAULTS.pass_mark)
     number = Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else Decimal(-1)
-    exponent = number.normalize().as_tuple().exponent
-    if not 0 <= number <= 100 or not isinstance(exponent, int) or -exponent > _PASS_MARK_DECIMALS_MAX:
+    if not 0 <= number <= 100 or number != round(number, _PASS_MARK_DECIMALS_MAX):
         rules.fault("pass_mark", "expected a number from 0 to 100 with at most two decimals")
         return _DEFAULTS.pass_mark
     return number
 
 
 def _check_relations(batch: Batch, now_ms: int, faults: Faults) -> None:
-    if batch.rules.earliest_submit_s >= batch.duration_s:
+    """Between members that are sound by themselves: a batch with other faults still hears of these."""
+    at_fault = {fault["pointer"] for fault in faults.listed}
+    if at_fault & {"", "/rules", "/duration_s"}:
+        return
+    if "/rules/earliest_submit_s" not in at_fault and batch.rules.earliest_submit_s >= batch.duration_s:
         message = f"expected less than duration_s ({batch.duration_s}): nobody could hand in"
         faults.add("/rules/earliest_submit_s", message, batch.rules.earliest_submit_s)
     closes_ms = batch.ends_ms + batch.rules.grace_s * 1000
-    if closes_ms <= now_ms:
+    if not at_fault & {"/starts_ms", "/rules/grace_s"} and closes_ms <= now_ms:
         message = f"the window is in the past: it closes at {closes_ms} ms, it is {now_ms} ms"
         faults.add("/starts_ms", message, batch.starts_ms)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 import rfc8785
@@ -51,8 +51,11 @@ def digest(value: Any) -> str:
 
 
 def _decimal(text: str) -> Decimal:
-    number = Decimal(text)
-    if abs(float(text)) == float("inf") or (number != 0 and float(text) == 0.0):
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent that is beyond even a Decimal's range
+        number = Decimal("Infinity")
+    if abs(float(number)) == float("inf") or (number != 0 and float(number) == 0.0):
         raise ValueError(f"the number {text[:40]} is beyond a double's range")
     return number
 
@@ -77,9 +80,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_depth_and_text(value: Any) -> None:
     level = [value]
-    for _ in range(JSON_DEPTH_MAX + 1):
+    for depth in range(JSON_DEPTH_MAX + 1):
         if not level:
             return
+        if depth == JSON_DEPTH_MAX and any(isinstance(node, dict | list) for node in level):
+            break
         below: list[Any] = []
         for node in level:
             if isinstance(node, dict):

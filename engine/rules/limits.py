@@ -39,6 +39,8 @@ DURATION_S_MAX = 43_200
 RULE_S_MAX = 86_400  # no rule reaches beyond a day
 EXTRA_TIME_S_MAX = 14_400
 GRANTS_MAX = 100  # time grants of one sitting
+PEOPLE_MIN = 2  # an act like arming has a second pair of eyes
+PEOPLE_MAX = 20
 NAME_CHARACTERS_MAX = 100
 PLACE_CHARACTERS_MAX = 100  # site, room
 ROSTER_ROWS_MAX = 100_000
@@ -56,6 +58,7 @@ CHUNK_BYTES_MAX = 2 * 2**20  # and no more than this in one log entry
 QUEUE_CALLS_MAX = 8_192  # waiting per partition and worker; beyond it the answer is `try_later`
 
 # --- login -----------------------------------------------------------------------------------------------------
+TYPED_CHARACTERS_MAX = 200  # a code or an ID number before folding: far more than anybody types
 LOGIN_ATTEMPTS_PER_MINUTE = 30  # per code and ID number together: a person with trembling hands needs five
 LOGIN_FAILURES_PER_MINUTE = 60  # per ID number under any code: guessing codes for a known person
 LOGIN_WINDOW_S = 60

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from engine.rules.errors import Invalid
-from engine.rules.limits import NAME_CHARACTERS_MAX
+from engine.rules.limits import NAME_CHARACTERS_MAX, PEOPLE_MAX, PEOPLE_MIN
 from engine.rules.shape import Faults, Members
-
-_PEOPLE_MIN = 2
-_PEOPLE_MAX = 20
 
 
 def read_people(document: object, name: str) -> list[str]:
@@ -15,7 +12,7 @@ def read_people(document: object, name: str) -> list[str]:
     faults = Faults()
     members = Members(document, "", faults)
     people: list[str] = []
-    for index, person in enumerate(members.take_list(name, _PEOPLE_MIN, _PEOPLE_MAX)):
+    for index, person in enumerate(members.take_list(name, PEOPLE_MIN, PEOPLE_MAX)):
         pointer = f"{members.at(name)}/{index}"
         folded = " ".join(person.split()) if isinstance(person, str) else ""
         if not folded or len(folded) > NAME_CHARACTERS_MAX or "\0" in folded:

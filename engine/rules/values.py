@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -101,7 +101,10 @@ def _numeric(entry: Mapping[str, Any]) -> Checker:
             return raw
         if len(raw) > _NUMBER_CHARACTERS_MAX or not _NUMBER.fullmatch(raw):
             raise ValueRefused("expected a finite number or null")
-        number = Decimal(raw.decode())
+        try:
+            number = Decimal(raw.decode())
+        except InvalidOperation:  # an exponent that is beyond even a Decimal's range
+            raise ValueRefused("expected a finite number a double can hold") from None
         significant = "".join(map(str, number.as_tuple().digits)).strip("0")  # normalize() would round to 28 digits
         if len(significant) > NUMERIC_DIGITS_MAX:
             raise ValueRefused(f"expected at most {NUMERIC_DIGITS_MAX} significant digits")

@@ -16,5 +16,5 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 UPDATE batch SET armed_ms = $2, witnesses = $3::text[] WHERE batch_id = $1 AND armed_ms IS NULL
 
 -- live_recorders() -> one row
--- Partitions some recorder holds at this moment.
-SELECT count(*) FROM recording WHERE leased_until > clock_timestamp()
+-- Partitions some recorder holds, or held until a moment ago: a restart under way is no reason to refuse.
+SELECT count(*) FROM recording WHERE leased_until > clock_timestamp() - interval '30 seconds'

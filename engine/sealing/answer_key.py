@@ -33,7 +33,9 @@ def seal_answer_key(answer_key: dict[str, Any], paper_digest: str, grader_public
 
 
 def open_answer_key(envelope: bytes, paper_digest: str, grader_key: bytes) -> dict[str, Any]:
-    """What `seal_answer_key` sealed. Raises SealBroken when it belongs to another grader or paper."""
+    """What `seal_answer_key` sealed. Raises SealBroken when it belongs to another grader or paper, or was changed."""
+    if envelope[: len(MAGIC)] != MAGIC:
+        raise SealBroken(f"expected an answer key beginning with {MAGIC!r}, got {envelope[:4]!r}")
     ephemeral_public = envelope[len(MAGIC) : len(MAGIC) + _PUBLIC_BYTES]
     private = X25519PrivateKey.from_private_bytes(grader_key)
     try:

@@ -41,7 +41,7 @@ def open_paper(batch_id: str, sealed: bytes, paper_key: bytes) -> dict[str, Any]
     cipher = AESGCM(_derive(paper_key, f"liankao/v1/paper|{batch_id}"))
     try:
         plain = cipher.decrypt(nonce, sealed[len(MAGIC) + NONCE_BYTES :], MAGIC + batch_id.encode())
-    except InvalidTag:
+    except (InvalidTag, ValueError):  # ValueError: cut off within the nonce
         raise SealBroken(f"the key does not open the paper of batch {batch_id!r}, or its bytes were changed") from None
     return orjson.loads(zlib.decompress(plain))  # type: ignore[no-any-return]
 
@@ -62,6 +62,8 @@ def wrap_paper_key(batch_id: str, paper_key: bytes, wrap_key: bytes, nonce: byte
 
 def unwrap_paper_key(batch_id: str, wrapped: bytes, wrap_key: bytes) -> bytes:
     """Raises SealBroken when the wrap key is another or the bytes were changed."""
+    if wrapped[: len(_WRAP_MAGIC)] != _WRAP_MAGIC:
+        raise SealBroken(f"expected a wrapped key beginning with {_WRAP_MAGIC!r}, got {wrapped[:4]!r}")
     nonce = wrapped[len(_WRAP_MAGIC) : len(_WRAP_MAGIC) + NONCE_BYTES]
     try:
         return AESGCM(wrap_key).decrypt(

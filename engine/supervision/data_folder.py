@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.supervision import embedded
-from engine.supervision.embedded import Binary
+from engine.supervision.binaries import Binary
 
 LEFTOVERS_WAIT_S = 8.0  # PostgreSQL may still be writing its checkpoint after its supervisor was killed
 

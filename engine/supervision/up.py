@@ -25,9 +25,9 @@ from msgspec import Struct
 
 from engine import settings as engine_settings
 from engine.settings import Settings
-from engine.supervision import data_folder, embedded
+from engine.supervision import binaries, data_folder, embedded
+from engine.supervision.binaries import CannotEmbed
 from engine.supervision.data_folder import DataFault, write_atomically
-from engine.supervision.embedded import CannotEmbed
 from engine.supervision.supervisor import STOP_TOTAL_S, CannotStart, Program, Supervisor, rotate, run_until_signal
 
 SCOPES = ("schedule", "results", "proctor", "ops")
@@ -149,7 +149,7 @@ def _folders(data: Path | None, held: contextlib.ExitStack) -> tuple[Path, Path]
 async def _start_servers(supervisor: Supervisor, data: Path, settings: Settings, logs: Path) -> Settings:
     """Both servers, ready; returns the settings that lead to them."""
     started_s = time.monotonic()
-    postgres, redis = embedded.find_postgres(), embedded.find_redis()
+    postgres, redis = binaries.find_postgres(), binaries.find_redis()
     data_folder.check_versions(data, postgres, redis)
     data_folder.check_owner(data)
     data_folder.clear_leftovers(data)

@@ -193,6 +193,42 @@ def test_a_reused_pid_does_not_keep_postgres_from_starting(data: Path) -> None:
     assert servers.stop_engine(engine) == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user needs no other identity")
+def test_root_without_user_namespaces_runs_postgres_as_nobody(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose rules forbid them: it starts, restarts, resumes, and leaves nothing behind."""
+    bin_folder = data.parent / "bin"
+    bin_folder.mkdir()
+    (bin_folder / "unshare").write_text("#!/bin/sh\necho 'Operation not permitted' >&2; exit 1\n")
+    (bin_folder / "unshare").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_folder}:{os.environ['PATH']}")
+    data.parent.chmod(0o711)
+
+    engine = servers.start_engine(data)
+    before = engine.processes["postgres"]
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: engine.processes["postgres"] != before, RESTART_S, "postgres started again")
+    wait_until(engine.is_ready, RESTART_S, "engine ready again")
+    pids = _group(engine)
+    engine.supervisor.kill()
+    engine.supervisor.wait()
+    wait_until(lambda: not _alive(pids), ORPHANS_S, "no process of the engine left")
+
+    assert (data / "postgres").stat().st_uid == 65534
+    assert servers.stop_engine(servers.start_engine(data, port=engine.port)) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user reaches what it owns")
+def test_a_folder_that_postgres_cannot_enter_is_named(data: Path) -> None:
+    """Root may enter it, PostgreSQL as nobody may not: `initdb failed` would help nobody."""
+    data.parent.chmod(0o700)
+    os.chown(data.parent, 4321, 4321)
+
+    engine = servers.start_engine(data, wait=False)
+
+    assert engine.supervisor.wait(20) == 1
+    assert f"it cannot get to {data}" in _said(engine)
+
+
 def test_the_port_stays_reserved_while_the_worker_is_away(engine: servers.Engine) -> None:
     """Nobody slips in between a worker's death and its return."""
     with socket.socket() as thief, pytest.raises(OSError, match="in use"):

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import redis.asyncio
 
-from engine.supervision import embedded
+from engine.supervision import binaries, embedded
 from tests import servers
 
 
@@ -57,7 +57,7 @@ async def test_redis_fsyncs_every_write_and_never_evicts(redis_url: str) -> None
 
 def test_a_data_directory_is_made_once(tmp_path: Path) -> None:
     """A second start finds what the first made; a killed initdb leaves nothing that looks complete."""
-    binary = embedded.find_postgres()
+    binary = binaries.find_postgres()
     (tmp_path / "postgres.making").mkdir()
     (tmp_path / "postgres.making" / "half").touch()
 
@@ -71,10 +71,10 @@ def test_a_data_directory_is_made_once(tmp_path: Path) -> None:
 
 def test_a_named_folder_without_a_server_is_refused_by_name(tmp_path: Path) -> None:
     """What the user chose is never silently replaced by something else."""
-    with pytest.raises(embedded.CannotEmbed, match=r"LIANKAO_PG_BIN: cannot run .*postgres"):
-        embedded.find_postgres({"LIANKAO_PG_BIN": str(tmp_path)})
-    with pytest.raises(embedded.CannotEmbed, match=r"LIANKAO_REDIS_BIN: cannot run .*redis-server"):
-        embedded.find_redis({"LIANKAO_REDIS_BIN": str(tmp_path)})
+    with pytest.raises(binaries.CannotEmbed, match=r"LIANKAO_PG_BIN: cannot run .*postgres"):
+        binaries.find_postgres({"LIANKAO_PG_BIN": str(tmp_path)})
+    with pytest.raises(binaries.CannotEmbed, match=r"LIANKAO_REDIS_BIN: cannot run .*redis-server"):
+        binaries.find_redis({"LIANKAO_REDIS_BIN": str(tmp_path)})
 
 
 def test_an_old_server_is_refused_with_both_versions(tmp_path: Path) -> None:
@@ -86,10 +86,10 @@ def test_an_old_server_is_refused_with_both_versions(tmp_path: Path) -> None:
     older.write_text("#!/bin/sh\necho 'Redis server v=6.2.5 sha=00000000:0 malloc=libc'\n")
     older.chmod(0o755)
 
-    with pytest.raises(embedded.CannotEmbed, match="PostgreSQL 13, expected 15"):
-        embedded.find_postgres({"LIANKAO_PG_BIN": str(tmp_path)})
-    with pytest.raises(embedded.CannotEmbed, match=r"Redis 6\.2, expected 7\.0"):
-        embedded.find_redis({"LIANKAO_REDIS_BIN": str(tmp_path)})
+    with pytest.raises(binaries.CannotEmbed, match="PostgreSQL 13, expected 15"):
+        binaries.find_postgres({"LIANKAO_PG_BIN": str(tmp_path)})
+    with pytest.raises(binaries.CannotEmbed, match=r"Redis 6\.2, expected 7\.0"):
+        binaries.find_redis({"LIANKAO_REDIS_BIN": str(tmp_path)})
 
 
 def test_sockets_go_to_a_short_folder_when_the_data_folder_is_deep(tmp_path: Path) -> None:

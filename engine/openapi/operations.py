@@ -1,0 +1,340 @@
+"""Every operation of the HTTP API as a row of data: who calls it, what is sent, what comes back, how it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from msgspec import Struct
+
+from engine.openapi.building import ID, Schema, ref, whole
+from engine.rules.limits import (
+    AUTOSAVE_BODY_BYTES_MAX,
+    INSTANT_MS_MAX,
+    PAPER_BODY_BYTES_MAX,
+    RESULTS_PAGE_DEFAULT,
+    RESULTS_PAGE_MAX,
+    ROSTER_BODY_BYTES_MAX,
+    SMALL_BODY_BYTES_MAX,
+)
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+OCTETS = "application/octet-stream"
+CANDIDATE = "candidate"  # called with a sitting's token; every other caller is the scope of an API key
+PUBLIC = ""
+
+_IMMUTABLE = {"ETag": "The digest in quotes", "Cache-Control": "A year, immutable"}
+
+
+class Content(Struct, frozen=True):
+    """A body by its media types, sent or answered; `schemas` is empty where there is none (304)."""
+
+    schemas: Mapping[str, Schema]
+    description: str
+    headers: Mapping[str, str] = {}
+    bytes_max: int = 0
+
+
+class Operation(Struct, frozen=True):
+    """`codes`: how it can be refused beyond what every call of its kind can meet."""
+
+    call: str  # "GET /path"
+    id: str
+    summary: str
+    replies: Mapping[int, Content]
+    tag: str
+    caller: str
+    sends: Content | None = None
+    codes: tuple[str, ...] = ()
+    parameters: tuple[Schema, ...] = ()
+    stores: bool = True  # whether it asks PostgreSQL or Redis, and so may have to say `try_later`
+
+
+def _json(name: str, description: str) -> Content:
+    return Content({JSON: ref(name)}, description)
+
+
+def _body(name: str, bytes_max: int = SMALL_BODY_BYTES_MAX) -> Content:
+    return Content({JSON: ref(name)}, "JSON in UTF-8", bytes_max=bytes_max)
+
+
+def _in_path(name: str, schema: Schema = ID) -> Schema:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _in_query(name: str, schema: Schema, description: str) -> Schema:
+    return {"name": name, "in": "query", "description": description, "schema": schema, "allowEmptyValue": True}
+
+
+_PAPER_ID = _in_path("paper_id")
+_BATCH_ID = _in_path("batch_id")
+_SITTING_ID = _in_path("sitting_id")
+_AFTER = _in_query("after", whole(0, 2**63 - 1, default=0), "The `next` of the page before")
+_LIMIT = _in_query("limit", whole(1, RESULTS_PAGE_MAX, default=RESULTS_PAGE_DEFAULT), "Results per page")
+_LINES: Schema = {"type": "string", "description": "One JSON object per line, as in the JSON array"}
+_HTML: Schema = {"type": "string"}
+
+_candidate = partial(Operation, tag="candidate", caller=CANDIDATE)
+_scheduling = partial(Operation, tag="scheduling", caller="schedule")
+_results = partial(Operation, tag="results", caller="results")
+_public = partial(Operation, tag="operations", caller=PUBLIC, stores=False)
+
+_CANDIDATES_CALLS = (
+    _candidate(
+        "POST /v1/login",
+        "logIn",
+        "Enter, or enter again: admission code and ID number for a token of one sitting",
+        caller=PUBLIC,
+        sends=_body("Login"),
+        replies={200: _json("LoggedIn", "A token; every older one of the sitting stops")},
+        codes=(
+            "request.invalid",
+            "login.refused",
+            "login.too_early",
+            "login.too_late",
+            "login.elsewhere",
+            "rate.limited",
+        ),
+    ),
+    _candidate(
+        "GET /v1/sitting",
+        "showSitting",
+        "The sitting as it stands, with every response the engine holds",
+        replies={200: _json("Sitting", "The sitting")},
+    ),
+    _candidate(
+        "POST /v1/sitting/confirm",
+        "confirm",
+        "The personal data shown are right",
+        sends=_body("Accepted"),
+        replies={200: _json("SittingState", "The state now")},
+        codes=("request.invalid", "confirm.refused", "sitting.order"),
+    ),
+    _candidate(
+        "POST /v1/sitting/pledge",
+        "pledge",
+        "The room's rules are accepted",
+        sends=_body("Accepted"),
+        replies={200: _json("SittingState", "The state now")},
+        codes=("request.invalid", "pledge.refused", "sitting.order"),
+    ),
+    _candidate(
+        "GET /v1/sitting/paper-key",
+        "showPaperKey",
+        "The key of the sealed paper and the sitting's seed, from the start on",
+        replies={200: _json("PaperKey", "32 bytes each, in base64url")},
+        codes=("paper_key.too_early", "sitting.order"),
+    ),
+    _candidate(
+        "POST /v1/sitting/responses",
+        "saveResponses",
+        "Save changes: all of the call or none; safe to send again, in any order",
+        sends=_body("SaveCall", AUTOSAVE_BODY_BYTES_MAX),
+        replies={200: _json("Saved", "Every change of the call is on disk")},
+        codes=("autosave.invalid", "autosave.not_open", "autosave.closed", "sitting.order"),
+    ),
+    _candidate(
+        "POST /v1/sitting/submit",
+        "submit",
+        "Hand in; repeated, the same receipt again",
+        sends=_body("Submit"),
+        replies={200: _json("Receipt", "The signed receipt")},
+        codes=("request.invalid", "submit.behind", "submit.too_early", "submit.closed", "sitting.order"),
+    ),
+    _candidate(
+        "GET /v1/sitting/receipt",
+        "showReceipt",
+        "The receipt of a sitting handed in, or collected at its end",
+        replies={200: _json("Receipt", "The signed receipt")},
+        codes=("sitting.order",),
+    ),
+    _candidate(
+        "GET /v1/sealed/{digest}",
+        "showSealed",
+        "The sealed paper's bytes, the same for every candidate of its batch",
+        caller=PUBLIC,
+        parameters=(_in_path("digest", {"type": "string", "pattern": "^[0-9a-f]{64}$"}),),
+        replies={
+            200: Content({OCTETS: {}}, "Bytes whose SHA-256 is the digest", _IMMUTABLE),
+            304: Content({}, "The `If-None-Match` of the request names it", _IMMUTABLE),
+        },
+        codes=("not_found",),
+    ),
+)
+
+_SCHEDULING_CALLS = (
+    _scheduling(
+        "PUT /v1/papers/{paper_id}",
+        "putPaper",
+        "Push a question set; the same content again changes nothing",
+        parameters=(_PAPER_ID,),
+        sends=_body("Paper", PAPER_BODY_BYTES_MAX),
+        replies={
+            200: _json("StoredPaper", "The paper was there already, the same or in another version"),
+            201: _json("StoredPaper", "A new paper"),
+        },
+        codes=("paper.invalid", "paper.in_use"),
+    ),
+    _scheduling(
+        "GET /v1/papers/{paper_id}",
+        "showPaper",
+        "A paper's digest and size, never its content",
+        parameters=(_PAPER_ID,),
+        replies={200: _json("StoredPaper", "The paper")},
+        codes=("not_found",),
+    ),
+    _scheduling(
+        "GET /v1/batches",
+        "listBatches",
+        "The batches that start in [from_ms, to_ms)",
+        parameters=(
+            _in_query("from_ms", whole(0, INSTANT_MS_MAX, default=0), "Unix milliseconds"),
+            _in_query("to_ms", whole(0, INSTANT_MS_MAX, default=INSTANT_MS_MAX), "Unix milliseconds"),
+        ),
+        replies={200: _json("StoredBatches", "In the order of their starts")},
+        codes=("request.invalid",),
+    ),
+    _scheduling(
+        "PUT /v1/batches/{batch_id}",
+        "putBatch",
+        "Push a batch; the same content again changes nothing",
+        parameters=(_BATCH_ID,),
+        sends=_body("Batch"),
+        replies={
+            200: _json("StoredBatch", "The batch was there already, the same or as another draft"),
+            201: _json("StoredBatch", "A new batch"),
+        },
+        codes=("batch.invalid", "batch.armed"),
+    ),
+    _scheduling(
+        "GET /v1/batches/{batch_id}",
+        "showBatch",
+        "A batch with its state and how many sittings stand where",
+        parameters=(_BATCH_ID,),
+        replies={200: _json("StoredBatch", "The batch")},
+        codes=("not_found",),
+    ),
+    _scheduling(
+        "PUT /v1/batches/{batch_id}/roster",
+        "putRoster",
+        "Push the whole roster, all or nothing; the content decides the format",
+        parameters=(_BATCH_ID,),
+        sends=Content({JSON: ref("Roster"), NDJSON: _LINES}, "In UTF-8", bytes_max=ROSTER_BODY_BYTES_MAX),
+        replies={200: _json("RosterTaken", "What changed")},
+        codes=("not_found", "roster.invalid", "roster.file_format", "batch.armed"),
+    ),
+    _scheduling(
+        "POST /v1/batches/{batch_id}/arm",
+        "armBatch",
+        "Seal the paper and lay everything ready, before two witnesses; again it changes nothing",
+        parameters=(_BATCH_ID,),
+        sends=_body("Arm"),
+        replies={200: _json("StoredBatch", "The armed batch")},
+        codes=("request.invalid", "not_found", "batch.not_ready"),
+    ),
+    _scheduling(
+        "POST /v1/batches/{batch_id}/release",
+        "releaseBatch",
+        "Publish the results of a batch whose rule is `approved`, by two people; again it changes nothing",
+        parameters=(_BATCH_ID,),
+        sends=_body("Release"),
+        replies={200: _json("Released", "Its results are in the feed")},
+        codes=("request.invalid", "not_found", "batch.not_ready"),
+    ),
+)
+
+_RESULTS_CALLS = (
+    _results(
+        "GET /v1/batches/{batch_id}/results",
+        "listBatchResults",
+        "A batch's results: a page, or by `Accept` all of them as lines",
+        parameters=(_BATCH_ID, _AFTER, _LIMIT),
+        replies={
+            200: Content({JSON: ref("ResultsPage"), NDJSON: _LINES}, "In publication order; `next` is null at the end")
+        },
+        codes=("request.invalid", "not_found", "not_acceptable"),
+    ),
+    _results(
+        "GET /v1/results",
+        "followResults",
+        "The feed of results over all batches, in publication order",
+        parameters=(_AFTER, _LIMIT),
+        replies={200: _json("ResultsFeed", "`next` is always there, for the next look")},
+        codes=("request.invalid",),
+    ),
+    _results(
+        "GET /v1/sittings/{sitting_id}/responses",
+        "showResponses",
+        "The newest recorded response per item, with its mark once there is a result",
+        parameters=(_SITTING_ID,),
+        replies={200: _json("Responses", "By item")},
+        codes=("not_found",),
+    ),
+    _results(
+        "GET /v1/sittings/{sitting_id}/history",
+        "showHistory",
+        "Every accepted change of a sitting",
+        parameters=(_SITTING_ID,),
+        replies={200: _json("History", "In the order in which they were accepted")},
+        codes=("not_found",),
+    ),
+)
+
+
+_PAGE_HEADERS = {"ETag": "Of the content", "Cache-Control": "How long it may be kept"}
+_UNCHANGED = Content({}, "The `If-None-Match` of the request names it", _PAGE_HEADERS)
+_FILES: Mapping[str, Schema] = dict.fromkeys(("text/html", "text/javascript", "text/css", "image/svg+xml"), _HTML)
+_FILE = {200: Content(_FILES, "The file", _PAGE_HEADERS), 304: _UNCHANGED}
+
+_PUBLIC_CALLS = (
+    _public(
+        "GET /v1/keys", "listKeys", "What receipts and results are verified with", {200: _json("Keys", "All keys")}
+    ),
+    _public("GET /healthz", "showHealth", "This process lives", {200: _json("Health", "It does")}),
+    _public(
+        "GET /readyz",
+        "showReadiness",
+        "Whether this worker may take traffic",
+        {200: _json("Readiness", "It may"), 503: _json("Readiness", "It may not; which dependency is not ready, why")},
+    ),
+    _public(
+        "GET /metrics",
+        "showMetrics",
+        "Prometheus text of all processes on this machine",
+        {200: Content({"text/plain": {"type": "string"}}, "Prometheus text")},
+    ),
+    _public(
+        "GET /openapi.json",
+        "showOpenapi",
+        "This document",
+        {200: Content({JSON: {"type": "object"}}, "OpenAPI 3.1")},
+    ),
+    _public(
+        "GET /",
+        "showPage",
+        "The candidate's page",
+        {200: Content({"text/html": _HTML}, "The page", _PAGE_HEADERS), 304: _UNCHANGED},
+        tag="page",
+    ),
+    _public(
+        "GET /web/{name}",
+        "showPageFile",
+        "A file of the page",
+        tag="page",
+        parameters=(_in_path("name", {"type": "string"}),),
+        replies=_FILE,
+        codes=("not_found",),
+    ),
+    _public(
+        "GET /web/{release}/{name}",
+        "showReleaseFile",
+        "A file of the page, to be kept as long as the release stands",
+        tag="page",
+        parameters=(_in_path("release", {"type": "string"}), _in_path("name", {"type": "string"})),
+        replies=_FILE,
+        codes=("not_found",),
+    ),
+)
+
+OPERATIONS = (*_CANDIDATES_CALLS, *_SCHEDULING_CALLS, *_RESULTS_CALLS, *_PUBLIC_CALLS)

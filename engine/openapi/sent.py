@@ -1,0 +1,194 @@
+"""What clients send. The readers in `rules/` and beside the handlers check by hand, and more than a schema can say."""
+
+from __future__ import annotations
+
+from engine.openapi.building import (
+    ID,
+    INSTANT_MS,
+    SEQ,
+    VALUE,
+    Schema,
+    choice,
+    many,
+    matching,
+    number,
+    ref,
+    sent,
+    text,
+    whole,
+)
+from engine.rules.batch import KINDS, MOCK_CHECK_IN_BEFORE_S, RELEASES, SUBJECTS, TAKEOVERS
+from engine.rules.limits import (
+    ACCEPTED_MAX,
+    BLANKS_MAX,
+    CHANGES_PER_CALL_MAX,
+    DURATION_S_MAX,
+    EXTRA_TIME_S_MAX,
+    FILL_CHARACTERS_MAX,
+    ITEMS_MAX,
+    MEDIA_MAX,
+    NAME_CHARACTERS_MAX,
+    NUMERIC_DIGITS_MAX,
+    OPTIONS_MAX,
+    PEOPLE_MAX,
+    PEOPLE_MIN,
+    PLACE_CHARACTERS_MAX,
+    PLAIN_TEXT_CHARACTERS_MAX,
+    POINTS_DECIMALS_MAX,
+    POINTS_MAX,
+    ROSTER_ROWS_MAX,
+    RULE_S_MAX,
+    SECTIONS_MAX,
+    SEQ_MAX,
+    TEXT_CHARACTERS_MAX,
+    TITLE_CHARACTERS_MAX,
+    TYPED_CHARACTERS_MAX,
+)
+from engine.rules.marking import FOLD_DEFAULT, FOLDS, MARKINGS
+from engine.rules.media import MEDIUM_NAME_PATTERN
+from engine.rules.terms import Rules
+
+_RULES = Rules()
+
+# --- candidates ------------------------------------------------------------------------------------------------
+_ACCEPTED = sent({"accepted": {"type": "boolean", "description": "Anything but true is refused with 409"}})
+_CHANGE = sent(
+    {"item": ID, "seq": SEQ, "value": VALUE},
+    description=f"A text answer has at most {TEXT_CHARACTERS_MAX} characters, a number at most {NUMERIC_DIGITS_MAX} "
+    "significant digits",
+)
+_LOGIN = sent(
+    {
+        "admission_code": text(TYPED_CHARACTERS_MAX, description="Width, case and spaces do not matter"),
+        "id_number": text(TYPED_CHARACTERS_MAX, description="As on the document; width, case and spaces do not matter"),
+    }
+)
+_SUBMIT = sent({"seq": whole(0, SEQ_MAX, description="The highest seq ever sent; 0 when nothing was answered")})
+
+# --- papers ----------------------------------------------------------------------------------------------------
+_TITLE = text(TITLE_CHARACTERS_MAX)
+_PLAIN_TEXT = text(
+    PLAIN_TEXT_CHARACTERS_MAX, description="Plain text with line breaks and images `![alt](name)` of `media`; not blank"
+)
+_POINTS = number(0, POINTS_MAX, description=f"At most {POINTS_DECIMALS_MAX} decimals; the paper's sum is above 0")
+_OPTIONS = many(ref("Option"), 2, OPTIONS_MAX)
+_EXACT = {"type": "number", "description": f"At most {NUMERIC_DIGITS_MAX} significant digits"}
+_BLANK = many(text(FILL_CHARACTERS_MAX), 1, ACCEPTED_MAX, description="Every accepted spelling of one blank")
+
+
+def _item(kind: str, members: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
+    common: dict[str, Schema] = {"id": ID, "type": {"const": kind}, "stem": _PLAIN_TEXT, "points": _POINTS}
+    return sent({**common, **members}, optional)
+
+
+_ITEMS = {
+    "single": _item("single", {"options": _OPTIONS, "answer": ID}),
+    "multiple": _item(
+        "multiple",
+        {"options": _OPTIONS, "answer": many(ID, 1, OPTIONS_MAX, uniqueItems=True)},
+        {"marking": choice(*MARKINGS, default="exact")},
+    ),
+    "true_false": _item("true_false", {"answer": {"type": "boolean"}}),
+    "fill": _item(
+        "fill",
+        {"answer": many(_BLANK, 1, BLANKS_MAX)},
+        {"fold": many(choice(*FOLDS), 0, len(FOLDS), uniqueItems=True, default=list(FOLD_DEFAULT))},
+    ),
+    "numeric": _item("numeric", {"answer": _EXACT}, {"tolerance": {**_EXACT, "minimum": 0, "default": 0}}),
+    "text": _item("text", {}),
+}
+_ITEM_NAMES = {kind: f"Item{kind.title().replace('_', '')}" for kind in _ITEMS}
+_ITEM: Schema = {
+    "oneOf": [ref(name) for name in _ITEM_NAMES.values()],
+    "discriminator": {
+        "propertyName": "type",
+        "mapping": {kind: ref(name)["$ref"] for kind, name in _ITEM_NAMES.items()},
+    },
+}
+_MEDIA: Schema = {
+    "type": "object",
+    "description": "Images by name, in strict base64 (RFC 4648, section 4): PNG, JPEG, GIF, WebP, or SVG without code",
+    "maxProperties": MEDIA_MAX,
+    "propertyNames": matching(MEDIUM_NAME_PATTERN),
+    "additionalProperties": {"type": "string", "contentEncoding": "base64"},
+}
+_PAPER = sent(
+    {"title": _TITLE, "sections": many(ref("Section"), 1, SECTIONS_MAX)},
+    {"media": _MEDIA},
+    description=f"Ids of sections and items are unique in the paper; at most {ITEMS_MAX} items in all",
+)
+_SECTION = sent({"id": ID, "title": _TITLE, "items": many(ref("Item"), 1, ITEMS_MAX)})
+
+# --- batches and rosters ---------------------------------------------------------------------------------------
+BATCH_MEMBERS: dict[str, Schema] = {
+    "title": _TITLE,
+    "occupation": _TITLE,
+    "level": whole(1, 5),
+    "subject": choice(*SUBJECTS),
+    "kind": choice(*KINDS),
+    "paper_id": {**ID, "description": "A paper that has been pushed"},
+    "admission_code": text(TITLE_CHARACTERS_MAX, description="1 to 32 of A-Z 0-9 once width and case are folded"),
+    "starts_ms": INSTANT_MS,
+    "duration_s": whole(1, DURATION_S_MAX),
+}
+
+
+def _seconds(default: int, description: str) -> Schema:
+    return whole(0, RULE_S_MAX, default=default, description=description)
+
+
+RULE_MEMBERS: dict[str, Schema] = {
+    "latest_entry_s": _seconds(_RULES.latest_entry_s, "After the start: who has not entered by then is absent"),
+    "earliest_submit_s": _seconds(_RULES.earliest_submit_s, "After the start; less than `duration_s`"),
+    "warn_before_end_s": _seconds(_RULES.warn_before_end_s, "Before the end"),
+    "check_in_before_s": _seconds(
+        _RULES.check_in_before_s, f"Before the start; a mock's default is {MOCK_CHECK_IN_BEFORE_S}"
+    ),
+    "grace_s": _seconds(_RULES.grace_s, "After the end: what was under way still counts"),
+    "pass_mark": number(0, 100, default=int(_RULES.pass_mark), description="At most two decimals"),
+    "shuffle_items": {"type": "boolean", "default": _RULES.shuffle_items},
+    "shuffle_options": {"type": "boolean", "default": _RULES.shuffle_options},
+    "release": choice(*RELEASES, default=_RULES.release),
+    "takeover": choice(*TAKEOVERS, default=_RULES.takeover),
+}
+_CANDIDATE = sent(
+    {
+        "name": text(description=f"At most {NAME_CHARACTERS_MAX} characters once folded"),
+        "id_number": text(description="The ID document's number; a resident's has a check digit"),
+        "admission_ticket": text(description="1 to 64 of A-Z a-z 0-9 . _ - once width and spaces are folded"),
+        "site": text(description=f"At most {PLACE_CHARACTERS_MAX} characters once folded"),
+    },
+    {
+        "candidate_id": {**ID, "description": "The admission ticket when absent"},
+        "room": text(None, 0, description="May be empty until arming"),
+        "seat": text(None, 0, description="Two or more digits with their zeros, or 备用 and a number; or as `room`"),
+        "extra_time_s": whole(0, EXTRA_TIME_S_MAX, default=0),
+    },
+)
+_ROSTER = many(
+    ref("Candidate"), 0, ROSTER_ROWS_MAX, description="The whole roster; `[]` empties it, and only that of a draft"
+)
+
+_PERSON = text(description=f"A name of at most {NAME_CHARACTERS_MAX} characters")
+_PEOPLE = many(_PERSON, PEOPLE_MIN, PEOPLE_MAX, uniqueItems=True, description="Different people")
+_ARM = sent({"witnesses": _PEOPLE})
+_RELEASE = sent({"approved_by": _PEOPLE})
+
+SCHEMAS: dict[str, Schema] = {
+    "Accepted": _ACCEPTED,
+    "Login": _LOGIN,
+    "SaveCall": sent({"changes": many(ref("Change"), 1, CHANGES_PER_CALL_MAX)}),
+    "Change": _CHANGE,
+    "Submit": _SUBMIT,
+    "Paper": _PAPER,
+    "Section": _SECTION,
+    "Item": _ITEM,
+    **{_ITEM_NAMES[kind]: schema for kind, schema in _ITEMS.items()},
+    "Option": sent({"id": ID, "text": _PLAIN_TEXT}),
+    "Batch": sent(BATCH_MEMBERS, {"rules": ref("Rules")}),
+    "Rules": sent({}, RULE_MEMBERS),
+    "Candidate": _CANDIDATE,
+    "Roster": _ROSTER,
+    "Arm": _ARM,
+    "Release": _RELEASE,
+}

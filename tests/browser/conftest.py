@@ -1,0 +1,58 @@
+"""A real Chromium for the candidate's page. Where none is found the tests are skipped, except under CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests import servers
+from tests.browser.hall import VIEWPORT
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "microsoft-edge")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        told = f"none of {', '.join(NAMES)} is on PATH: install Chromium to run the browser tests"
+        if os.environ.get("CI") == "true":
+            pytest.fail(told)
+        pytest.skip(told)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def machine(browser: Browser) -> Iterator[BrowserContext]:
+    """An exam machine: a browser profile of its own."""
+    with browser.new_context(viewport=VIEWPORT, accept_downloads=True) as context:
+        yield context
+
+
+@pytest.fixture
+def other_machine(browser: Browser) -> Iterator[BrowserContext]:
+    with browser.new_context(viewport=VIEWPORT) as context:
+        yield context
+
+
+@pytest.fixture(scope="module")
+def frail_engine() -> Iterator[servers.Engine]:
+    """An engine that a test may stop and kill."""
+    with servers.engine_up("frail") as engine:
+        yield engine

@@ -1,0 +1,15 @@
+"""One engine, one outsider, and exams that several tests look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.contract.outsider import Outsider
+
+
+@pytest.fixture(scope="session")
+def outsider(engine_up: Any) -> Outsider:
+    """Machine clients and candidates of the shared engine."""
+    return Outsider(engine_up.url, engine_up.keys)
