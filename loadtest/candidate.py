@@ -209,9 +209,13 @@ class Candidate:
         raise Problem("submit", 409, {"detail": "the engine keeps refusing the hand-in"})
 
     async def settle(self) -> None:
-        """After the hand-in stay until PostgreSQL holds every change, so that a lost engine cannot lose it."""
+        """After the hand-in stay until PostgreSQL holds every change, so that a lost engine cannot lose it.
+
+        A generation may rise meanwhile. The engine then either still knows the hand-in and takes nothing more
+        (`closed`), or has forgotten it: changes go out again and so does the hand-in.
+        """
         until = time.monotonic() + SETTLE_S
-        while (self.journal.unsaved or self.journal.uncommitted) and time.monotonic() < until:
+        while (self.journal.unsaved or self.journal.uncommitted) and not self.closed and time.monotonic() < until:
             await asyncio.sleep(self.dice.uniform(0.5, 2.0))
             await self.refresh()
             if self.state not in FINAL_STATES:

@@ -154,7 +154,7 @@ def _crowd(engine: Running, exam: Exam, candidates: int, minutes: float) -> Prog
         name=name,
         command=[*embedded.dies_with_parent(embedded.ENGINE_STOP), sys.executable, "-m", "loadtest.crowd", *arguments],
         environ=child_environ(engine.settings),
-        log=engine.logs / f"{name}.log",
+        log=engine.logs / f"{name}.log" if engine.logs else None,
         is_kept=False,
     )
 

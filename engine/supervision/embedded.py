@@ -151,6 +151,11 @@ def postgres_major_of(folder: Path) -> int | None:
         return None
 
 
+def server_environ() -> dict[str, str]:
+    """Only what a server needs: no PG* or LC_* of the user's may change what it does."""
+    return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
+
+
 # --- command lines ---------------------------------------------------------------------------------------------
 
 
@@ -193,7 +198,9 @@ def _check_reach(who: Identity, *paths: Path) -> None:
 
 
 def _finished(what: str, command: list[str], told: str = "") -> None:
-    done = subprocess.run(command, input=told, capture_output=True, text=True, timeout=INITDB_TIMEOUT_S)
+    done = subprocess.run(
+        command, input=told, env=server_environ(), capture_output=True, text=True, timeout=INITDB_TIMEOUT_S
+    )
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-5:]
         raise CannotEmbed(f"{what} failed (exit {done.returncode}): {' | '.join(said)}")
@@ -218,7 +225,7 @@ def postgres_command(binary: Binary, folder: Path, sockets: Path) -> list[str]:
     """The postmaster, durable, on a socket only, sized for a demo or a rehearsal on one machine."""
     chosen = {
         "listen_addresses": "",
-        "unix_socket_directories": str(sockets),
+        "unix_socket_directories": f'"{sockets}"',  # a list: quoted, a comma in a path is no separator
         "unix_socket_permissions": "0700",
         "port": str(POSTGRES_PORT),
         # The engine says `committed` when PostgreSQL says so: this is where the promise becomes true.

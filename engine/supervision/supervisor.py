@@ -33,12 +33,12 @@ class CannotStart(Exception):
 
 
 class Program(Struct, frozen=True, kw_only=True):
-    """One process to keep: `ready` is asked until true after each start; `stop` is how it is asked to end."""
+    """One process: `ready` is asked until true; `stop` is how it is asked to end; without `log` it writes to ours."""
 
     name: str
     command: Sequence[str]
     environ: Mapping[str, str]
-    log: Path
+    log: Path | None = None
     stop: signal.Signals = signal.SIGTERM
     ready: Callable[[], bool] | None = None
     is_kept: bool = True  # False: it may end, and stays ended
@@ -83,21 +83,26 @@ class Supervisor:
 
     async def start(self, program: Program, ready_within_s: float) -> None:
         """Start and keep it; returns when it is ready. Raises CannotStart naming its log."""
-        kept = Kept(program=program, process=await self._spawn(program), started_s=time.monotonic())
+        try:
+            process = await self._spawn(program)
+        except OSError as fault:
+            raise CannotStart(f"{program.name} cannot be started: {fault}") from None
+        kept = Kept(program=program, process=process, started_s=time.monotonic())
         self._kept[program.name] = kept
         kept.keeper = asyncio.create_task(self._keep(kept), name=f"keep {program.name}")
         await self.until_ready(program.name, program.ready, ready_within_s)
         kept.deaths = 0
 
     async def until_ready(self, name: str, ready: Callable[[], bool] | None, within_s: float) -> None:
-        """Wait for `ready()`, but not for a process that keeps dying. Raises CannotStart."""
-        kept = self._kept[name]
+        """Wait for `ready()`, but not while some process keeps dying. Raises CannotStart."""
         until = time.monotonic() + within_s
         while ready is not None and not await asyncio.to_thread(ready):
-            if kept.deaths >= DEATHS_BEFORE_READY_MAX:
-                raise CannotStart(f"{name} ended {kept.deaths} times at its start; {_last_words(kept.program.log)}")
+            for kept in self._kept.values():
+                if kept.deaths >= DEATHS_BEFORE_READY_MAX:
+                    raise CannotStart(f"{kept.program.name} keeps ending at its start{_last_words(kept.program.log)}")
             if time.monotonic() > until:
-                raise CannotStart(f"{name} was not ready within {within_s:.0f} s; {_last_words(kept.program.log)}")
+                log = self._kept[name].program.log
+                raise CannotStart(f"{name} was not ready within {within_s:.0f} s{_last_words(log)}")
             await asyncio.sleep(READY_POLL_S)
 
     def names(self) -> list[str]:
@@ -214,8 +219,8 @@ def run_until_signal(work: Callable[[], Coroutine[None, None, int]]) -> int:
     return asyncio.run(main())
 
 
-def _appending(log: Path) -> BinaryIO:
-    return open(log, "ab")
+def _appending(log: Path | None) -> contextlib.AbstractContextManager[BinaryIO | None]:
+    return open(log, "ab") if log is not None else contextlib.nullcontext()
 
 
 def rotate(log: Path) -> None:
@@ -230,9 +235,11 @@ def _send(process: asyncio.subprocess.Process, sig: signal.Signals) -> None:
             os.kill(process.pid, sig)  # not reaped yet, so the pid is still its own
 
 
-def _last_words(log: Path, lines_max: int = 6) -> str:
+def _last_words(log: Path | None, lines_max: int = 6) -> str:
+    if log is None:
+        return ""
     try:
         lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()][-lines_max:]
     except OSError:
         lines = []
-    return f"{log} ends:\n  " + "\n  ".join(lines) if lines else f"{log} is empty"
+    return f"; {log} ends:\n  " + "\n  ".join(lines) if lines else f"; {log} is empty"

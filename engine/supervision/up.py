@@ -56,7 +56,7 @@ class Running(Struct, frozen=True, kw_only=True):
     keys: dict[str, str]
     settings: Settings
     supervisor: Supervisor
-    logs: Path
+    logs: Path | None
 
     def as_ready(self) -> dict[str, Any]:
         return {"url": self.url, "keys": self.keys, "processes": self.supervisor.pids()}
@@ -64,7 +64,9 @@ class Running(Struct, frozen=True, kw_only=True):
 
 def say(text: str) -> None:
     """One short line for the person at the terminal."""
-    sys.stderr.write(f"liankao: {text}\n")
+    with contextlib.suppress(OSError):  # the terminal may be gone, and stopping must go on
+        sys.stderr.write(f"liankao: {text}\n")
+        sys.stderr.flush()
 
 
 def main(data: Path | None, port: int | None, workers: int | None, ready_file: Path | None) -> int:
@@ -85,7 +87,7 @@ def chosen_settings(port: int | None, workers: int | None) -> Settings:
 
 async def _up(options: Options) -> int:
     async with running(options) as engine:
-        say(f"ready: {engine.url}  (logs in {engine.logs})")
+        say(f"ready: {engine.url}" + (f"  (logs in {engine.logs})" if engine.logs else ""))
         await asyncio.Event().wait()
     return 0
 
@@ -114,7 +116,7 @@ async def running(options: Options) -> AsyncIterator[Running]:
             await supervisor.stop(stop_steps(options.settings.drain_s, supervisor.names()))
 
 
-async def _started(options: Options, supervisor: Supervisor, logs: Path, metrics: Path) -> Running:
+async def _started(options: Options, supervisor: Supervisor, logs: Path | None, metrics: Path) -> Running:
     settings, keys = options.settings, {}
     if options.data is not None:
         settings = await _start_servers(supervisor, options.data, settings, logs)
@@ -124,29 +126,31 @@ async def _started(options: Options, supervisor: Supervisor, logs: Path, metrics
     engine = Running(url=url(settings), keys=keys, settings=settings, supervisor=supervisor, logs=logs)
 
     def tell() -> None:
-        if options.ready_file is not None:
+        if options.ready_file is None:
+            return
+        try:
             write_atomically(options.ready_file, json.dumps(engine.as_ready(), indent=1) + "\n")
+        except OSError as fault:
+            say(f"the ready file is out of date: {fault}")
 
     supervisor.changed = tell
     tell()
     return engine
 
 
-def _folders(data: Path | None, held: contextlib.ExitStack) -> tuple[Path, Path]:
-    """Where logs and counters go: into the data folder, else logs where we stand and counters to /tmp."""
+def _folders(data: Path | None, held: contextlib.ExitStack) -> tuple[Path | None, Path]:
+    """Where logs and counters go: into the data folder; without one, logs to our own stdout and counters to /tmp."""
     if data is not None:
         return data / "logs", data / "metrics"
-    logs = Path("logs").absolute()
-    logs.mkdir(mode=0o700, exist_ok=True)
     metrics = Path(tempfile.mkdtemp(prefix="liankao-metrics-"))
     held.callback(shutil.rmtree, metrics, ignore_errors=True)
-    return logs, metrics
+    return None, metrics
 
 
 # --- servers ---------------------------------------------------------------------------------------------------
 
 
-async def _start_servers(supervisor: Supervisor, data: Path, settings: Settings, logs: Path) -> Settings:
+async def _start_servers(supervisor: Supervisor, data: Path, settings: Settings, logs: Path | None) -> Settings:
     """Both servers, ready; returns the settings that lead to them."""
     started_s = time.monotonic()
     postgres, redis = binaries.find_postgres(), binaries.find_redis()
@@ -157,7 +161,7 @@ async def _start_servers(supervisor: Supervisor, data: Path, settings: Settings,
     postgres_sockets = embedded.prepare_sockets_for_postgres(sockets)
     if await asyncio.to_thread(embedded.initialise_postgres, postgres, data / "postgres"):
         say(f"made a PostgreSQL data folder in {data}")
-    environ = server_environ()
+    environ = embedded.server_environ()
     await asyncio.gather(
         supervisor.start(
             Program(
@@ -194,11 +198,6 @@ async def _start_servers(supervisor: Supervisor, data: Path, settings: Settings,
     )
 
 
-def server_environ() -> dict[str, str]:
-    """Only what a server needs: no PG* or LC_* of the user's may change what it does."""
-    return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-
-
 async def _prepare(data: Path, settings: Settings) -> dict[str, str]:
     """Schema, key files, API keys; returns the API keys by scope, the same on each start."""
     from engine.sealing import secrets
@@ -225,7 +224,7 @@ async def _prepare(data: Path, settings: Settings) -> dict[str, str]:
 # --- the engine's own processes --------------------------------------------------------------------------------
 
 
-async def _start_engine(supervisor: Supervisor, settings: Settings, logs: Path) -> None:
+async def _start_engine(supervisor: Supervisor, settings: Settings, logs: Path | None) -> None:
     started_s = time.monotonic()
     environ = child_environ(settings)
     roles = [(f"worker-{number}", "serve") for number in range(settings.workers)]
@@ -233,7 +232,11 @@ async def _start_engine(supervisor: Supervisor, settings: Settings, logs: Path) 
     for name, role in roles:
         command = [*embedded.dies_with_parent(embedded.ENGINE_STOP), sys.executable, "-m", "engine", role]
         await supervisor.start(Program(name=name, command=command, environ=environ, log=_log(logs, name)), 0)
-    await supervisor.until_ready("worker-0", lambda: is_ready(settings), ENGINE_READY_S)
+    try:
+        await supervisor.until_ready("worker-0", lambda: readyz(settings)[0] == 200, ENGINE_READY_S)
+    except CannotStart as fault:
+        status, said = await asyncio.to_thread(readyz, settings)
+        raise CannotStart(f"{fault}\n/readyz: {status or 'no answer'} {said}") from None
     say(f"{', '.join(name for name, _ in roles)} ready after {time.monotonic() - started_s:.1f} s")
 
 
@@ -265,7 +268,8 @@ def forget_metrics(folder: Path, pid: int) -> None:
     """A dead process's live gauges are nobody's any more."""
     from prometheus_client import multiprocess
 
-    multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+    with contextlib.suppress(OSError):
+        multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 
 # --- the door --------------------------------------------------------------------------------------------------
@@ -274,7 +278,11 @@ def forget_metrics(folder: Path, pid: int) -> None:
 @contextlib.contextmanager
 def reserved_port(host: str, port: int) -> Iterator[None]:
     """The port stays ours while workers come and go. Raises CannotStart when somebody else has it."""
-    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as fault:
+        raise CannotStart(f"LIANKAO_HOST={host} is no address of this machine: {fault.strerror}") from None
+    family, kind, _, _, address = found[0]
     with socket.socket(family, kind) as probe:
         # Without SO_REUSEPORT: with it, a second engine would quietly share the port of a first.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -299,19 +307,22 @@ def url(settings: Settings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def is_ready(settings: Settings) -> bool:
-    """`/readyz` says 200."""
+def readyz(settings: Settings) -> tuple[int, str]:
+    """What `/readyz` answers: status and body; 0 when nobody does."""
     line = http.client.HTTPConnection(url(settings).removeprefix("http://"), timeout=READYZ_TIMEOUT_S)
     try:
         line.request("GET", "/readyz")
-        return line.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
+        reply = line.getresponse()
+        return reply.status, reply.read().decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException) as fault:
+        return 0, str(fault)
     finally:
         line.close()
 
 
-def _log(logs: Path, name: str) -> Path:
+def _log(logs: Path | None, name: str) -> Path | None:
+    if logs is None:
+        return None
     log = logs / f"{name}.log"
     rotate(log)
     return log

@@ -61,8 +61,8 @@ const app = {
     try {
       app.view = await untilAnswered(() => call('GET', '/v1/sitting', { token }));
     } catch (problem) {
-      if (app.refused(problem)) return;
-      throw problem;
+      if (!app.refused(problem)) app.leave('readonly.login');
+      return;
     }
     sessionStorage.setItem(TOKEN, token);
     await route();

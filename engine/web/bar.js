@@ -9,7 +9,7 @@ import { t } from './words.js';
 /** {element, update(), tick()}; `handIn` is called by the button, `mode()` gives null, `readonly` or `ended`. */
 export function barOf(app, journal, { mode, handIn }) {
   const { candidate, title } = app.view;
-  const pill = h('p', { class: 'pill', role: 'status' });
+  const pill = h('p', { class: 'pill' });
   const left = h('span', { class: 'left' });
   const clockBox = h('div', { class: 'clock', role: 'timer' }, h('span', { class: 'clock-label' }, t('exam.left')), left);
   const earliest = h('small', {});

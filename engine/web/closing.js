@@ -8,7 +8,7 @@ import { t } from './words.js';
 export function readonlySheet(app, { reason, left, takeHere }) {
   const again = () => app.leave('login.again');
   const [button, action] = reason === 'tab' ? ['readonly.tab_take', takeHere] : ['readonly.superseded_take', again];
-  return h('section', { class: 'notice grave', id: 'readonly', role: 'alert', 'data-reason': reason },
+  return h('section', { class: reason === 'tab' ? 'notice' : 'notice grave', id: 'readonly', role: 'alert', 'data-reason': reason },
     h('h2', {}, t(`readonly.${reason}_title`)),
     h('p', {}, t(`readonly.${reason}`)),
     reason === 'superseded' && left > 0 && h('p', {}, t('readonly.superseded_left', { n: left })),

@@ -5,7 +5,7 @@ import { link } from './api.js';
 import * as clock from './clock.js';
 import { startAutosave } from './autosave.js';
 import { barOf } from './bar.js';
-import { fill, h, speak } from './dom.js';
+import { fill, h } from './dom.js';
 import { endedSheet, readonlySheet } from './closing.js';
 import { gridOf } from './grid.js';
 import { handIn } from './handin.js';
@@ -54,6 +54,12 @@ export async function examScreen(app, paper, claim) {
     autosave = startAutosave(journal, app.token, onRefused);
     index = Math.max(0, items.findIndex((item) => item.id === journal.place));
     app.redraw();
+    announceAside();
+  }
+
+  function announceAside() {
+    const disputed = items.filter((item) => journal.aside(item.id) !== undefined).length;
+    if (disputed) announce(t('aside.found', { n: disputed }));
   }
 
   async function stopWriting() {
@@ -154,7 +160,8 @@ export async function examScreen(app, paper, claim) {
   }
 
   function showItem() {
-    const question = questionOf(items[index], { count: items.length, journal, figures, readonly: mode() !== null, redraw: showItem });
+    const question = questionOf(items[index], { count: items.length, journal, figures, readonly: mode() !== null,
+      stopped: reason === 'superseded' || reason === 'login', redraw: showItem });
     parts.question = question;
     fill(parts.desk, question.element);
     fill(parts.standing, question.state);
@@ -173,7 +180,6 @@ export async function examScreen(app, paper, claim) {
   }
 
   function announce(text) {
-    speak(text);
     if (parts) fill(parts.banner, h('p', {}, text), h('button', { type: 'button', class: 'quiet', onclick: () => fill(parts.banner) }, t('dialog.close')));
   }
 

@@ -25,7 +25,7 @@ export function gridOf(items, journal, choose) {
     const answered = journal.answered(item.id);
     const flagged = journal.flagged(item.id);
     const state = journal.state(item.id);
-    const trouble = state === 'invalid' || state === 'refused';
+    const trouble = state === 'invalid' || state === 'refused' || journal.aside(item.id) !== undefined;
     cell.className = ['cell', answered && 'answered', flagged && 'flagged', trouble && 'trouble', state === 'local' && 'local'].filter(Boolean).join(' ');
     const said = [t('exam.number', { number: item.number }), t(answered ? 'cell.answered' : 'cell.open'), flagged && t('cell.flag'),
       trouble && t('exam.legend_trouble')];

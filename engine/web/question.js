@@ -21,8 +21,11 @@ export function restoreDrafts(items, journal) {
   }
 }
 
-/** The panel of `item`: {element, state, heading, flush(), update()}; `state` stands where it is always seen. `redraw` builds it anew. */
-export function questionOf(item, { count, journal, figures, readonly, redraw }) {
+/**
+ * The panel of `item`: {element, state, heading, flush(), update()}; `state` stands where it is always seen. `stopped`: this
+ * page sends nothing any more. `redraw` builds it anew.
+ */
+export function questionOf(item, { count, journal, figures, readonly, stopped, redraw }) {
   const report = (typed) => {
     const { json, fault } = encode(item, typed);
     if (fault) journal.writeFaulty(item.id, typed, fault);
@@ -48,8 +51,9 @@ export function questionOf(item, { count, journal, figures, readonly, redraw }) 
     for (const [index, stage] of [...stages.children].entries()) stage.className = index <= reached ? 'reached' : '';
     state.dataset.state = now;
     stages.hidden = reached === -1;
-    const says = now === 'none' ? 'state.none' : now === 'local' && !link.up ? 'state.local_offline_says' : `state.${now}_says`;
-    setText(said, t(says, { detail: journal.refusal(item.id) }));
+    const local = stopped ? 'state.local_stopped_says' : link.up ? 'state.local_says' : 'state.local_offline_says';
+    setText(said, t(now === 'none' ? 'state.none' : now === 'local' ? local : `state.${now}_says`));
+    said.title = journal.refusal(item.id);
     const faulty = troubleText(item, journal);
     if (faulty && !trouble.textContent) requestAnimationFrame(() => trouble.scrollIntoView({ block: 'nearest' }));
     setText(trouble, faulty);

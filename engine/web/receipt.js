@@ -61,7 +61,7 @@ export function receiptScreen(app, receipt, { journal, undelivered = [] } = {}) 
     const submitted = receipt.state === 'submitted';
     const facts = [['confirm.name', candidate.name], ['confirm.ticket', candidate.admission_ticket], ['confirm.exam', title, 'whole'],
       ['receipt.state', t(submitted ? 'receipt.by_candidate' : 'receipt.by_engine')], ['receipt.time', wallClock(receipt.submitted_ms, true)],
-      ['receipt.answered', t('receipt.answered_of', receipt), 'whole'], ['receipt.sitting', receipt.sitting_id, 'whole proof'],
+      ['receipt.answered', t('receipt.answered_of', receipt)], ['receipt.sitting', receipt.sitting_id],
       ['receipt.digest', receipt.digest, 'whole proof'], ['receipt.signature', receipt.signature, 'whole proof'], ['receipt.key', receipt.key_id, 'whole proof']];
     const row = ([name, value, kind = '']) => h('div', { class: `row ${kind}` }, h('dt', {}, t(name)), h('dd', {}, value));
     return frame(app, { title: t(submitted ? 'receipt.submitted' : 'receipt.collected'), wide: true },

@@ -42,6 +42,7 @@ export function waitScreen(app, onOpen) {
         if (!signal.aborted) await onOpen({ items, media: paper.media ?? {} });
         return;
       } catch (fault) {
+        if (app.refused(fault)) return;
         console.error(fault);
         show('open_failed');
         await pause(retryDelay(failures + 2), signal);

@@ -25,7 +25,9 @@ FIGURE = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 220" width=
 <rect x="90" y="90" width="80" height="80" fill="#7fa8b5"/><rect x="280" y="50" width="80" height="120" fill="#7fa8b5"/>
 <rect x="470" y="110" width="80" height="60" fill="#7fa8b5"/><text x="102" y="200">一月</text><text x="292" y="200">二月</text>
 <text x="482" y="200">三月</text><text x="113" y="82">8 小时</text><text x="288" y="42">12 小时</text><text x="486" y="102">6 小时</text></svg>"""
-OPTIONS = [{"id": letter, "text": text} for letter, text in zip("abcd", ("十日", "一个月", "两个月", "三个月"), strict=True)]
+OPTIONS = [
+    {"id": letter, "text": text} for letter, text in zip("abcd", ("十日", "一个月", "两个月", "三个月"), strict=True)
+]
 
 
 def paper() -> dict[str, Any]:
@@ -34,15 +36,34 @@ def paper() -> dict[str, Any]:
     def item(item_id: str, kind: str, stem: str, **more: Any) -> dict[str, Any]:
         return {"id": item_id, "type": kind, "stem": stem, "points": 2, **more}
 
-    choices = [item(f"A{n}", "single", f"用人单位应当在第 {n} 种情形发生之日起（　）内书面通知。", options=OPTIONS, answer="b") for n in range(1, 13)]
-    several = [item(f"B{n}", "multiple", f"下列期限中，适用于第 {n} 种情形的有（　）。", options=OPTIONS, answer=["a", "c"]) for n in range(1, 5)]
-    truths = [item(f"C{n}", "true_false", f"第 {n} 条规定适用于试用期内的劳动者。", answer=n % 2 == 0) for n in range(1, 5)]
+    choices = [
+        item(f"A{n}", "single", f"用人单位应当在第 {n} 种情形发生之日起（　）内书面通知。", options=OPTIONS, answer="b")
+        for n in range(1, 13)
+    ]
+    several = [
+        item(f"B{n}", "multiple", f"下列期限中，适用于第 {n} 种情形的有（　）。", options=OPTIONS, answer=["a", "c"])
+        for n in range(1, 5)
+    ]
+    truths = [
+        item(f"C{n}", "true_false", f"第 {n} 条规定适用于试用期内的劳动者。", answer=n % 2 == 0) for n in range(1, 5)
+    ]
     words = [
-        item("D1", "fill", "标准工时制下，每日工作不超过____小时，每周至少休息____日。", answer=[["八", "8"], ["一", "1"]]),
+        item(
+            "D1",
+            "fill",
+            "标准工时制下，每日工作不超过____小时，每周至少休息____日。",
+            answer=[["八", "8"], ["一", "1"]],
+        ),
         item("D2", "fill", "月计薪天数为____天。", answer=[["21.75"]]),
     ]
     numbers = [
-        item("E1", "numeric", "下图为某员工三个月的加班时数，平均每月加班多少小时？（保留三位小数）\n![三个月的加班时数](fig-hours.svg)", answer=8.667, tolerance=0.001),
+        item(
+            "E1",
+            "numeric",
+            "下图为某员工三个月的加班时数，平均每月加班多少小时？（保留三位小数）\n![三个月的加班时数](fig-hours.svg)",
+            answer=8.667,
+            tolerance=0.001,
+        ),
         item("E2", "numeric", "月工资 5220 元，日工资是多少元？", answer=240, tolerance=0.01),
     ]
     essay = [item("F1", "text", "某公司以“末位淘汰”为由解除劳动合同。\n该做法是否合法？请说明理由。", points=10)]
@@ -91,7 +112,14 @@ def push_exam(url: str, keys: dict[str, str], *, starts_in_s: float = 4, duratio
          "site": "某市第一考点", "room": "1号楼2层第1机房", "seat": f"{n:02d}"}
         for n, name in ((1, "邹欣平"), (2, "阿依古丽·麦麦提"))
     ]  # fmt: skip
-    chosen = {"check_in_before_s": 600, "latest_entry_s": 600, "earliest_submit_s": 0, "warn_before_end_s": 60, "grace_s": 5, **rules}
+    chosen = {
+        "check_in_before_s": 600,
+        "latest_entry_s": 600,
+        "earliest_submit_s": 0,
+        "warn_before_end_s": 60,
+        "grace_s": 5,
+        **rules,
+    }
     schedule = keys["schedule"]
     call(url, "PUT", f"/v1/papers/p-{mark}", schedule, paper())
     batch = {"title": "劳动关系协调师 三级 理论知识 11月联考", "occupation": "劳动关系协调师", "level": 3, "subject": "theory", "kind": "formal",
@@ -106,7 +134,9 @@ def push_exam(url: str, keys: dict[str, str], *, starts_in_s: float = 4, duratio
 def id_number(mark: str, n: int) -> str:
     """A resident's number that can be nobody's: no such county, born 1901-1909, the check character right."""
     seed = int(mark, 16)
-    body = f"509999{1901 + seed % 9}{1 + seed // 9 % 12:02d}{1 + seed // 108 % 28:02d}{(seed // 3024 + n) % 998 + 1:03d}"
+    body = (
+        f"509999{1901 + seed % 9}{1 + seed // 9 % 12:02d}{1 + seed // 108 % 28:02d}{(seed // 3024 + n) % 998 + 1:03d}"
+    )
     weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
     return body + "10X98765432"[sum(int(digit) * weight for digit, weight in zip(body, weights, strict=True)) % 11]
 
@@ -145,7 +175,10 @@ class Seat:
         self.calls: list[tuple[str, str]] = []  # path and body of every POST
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("console", lambda said: self.faults.append(said.text) if "Content Security" in said.text else None)
-        self.page.on("request", lambda sent: self.calls.append((sent.url, sent.post_data or "")) if sent.method == "POST" else None)
+        self.page.on(
+            "request",
+            lambda sent: self.calls.append((sent.url, sent.post_data or "")) if sent.method == "POST" else None,
+        )
 
     def shot(self, name: str) -> None:
         SCREENSHOTS.mkdir(exist_ok=True)

@@ -117,7 +117,9 @@ def test_reload_in_the_middle_keeps_answers_order_flags_and_goes_on(exam: Exam, 
     assert seat.faults == []
 
 
-def test_closing_the_tab_while_offline_and_logging_in_again_replays_the_journal(exam: Exam, machine: BrowserContext) -> None:
+def test_closing_the_tab_while_offline_and_logging_in_again_replays_the_journal(
+    exam: Exam, machine: BrowserContext
+) -> None:
     seat = Seat(machine, exam).enter()
     seat.choose("A1", "b").overall("recorded")
     machine.set_offline(True)
@@ -134,7 +136,9 @@ def test_closing_the_tab_while_offline_and_logging_in_again_replays_the_journal(
 
 
 @pytest.mark.slow
-def test_server_silent_for_20_s_loses_nothing_and_the_page_says_so(frail_engine: servers.Engine, machine: BrowserContext) -> None:
+def test_server_silent_for_20_s_loses_nothing_and_the_page_says_so(
+    frail_engine: servers.Engine, machine: BrowserContext
+) -> None:
     exam = push_exam(frail_engine.url, frail_engine.keys, duration_s=180)
     seat = Seat(machine, exam).enter()
     seat.choose("A1", "b").overall("recorded")
@@ -160,7 +164,9 @@ def test_server_silent_for_20_s_loses_nothing_and_the_page_says_so(frail_engine:
 
 
 @pytest.mark.slow
-def test_worker_killed_while_answers_are_given_loses_nothing(frail_engine: servers.Engine, machine: BrowserContext) -> None:
+def test_worker_killed_while_answers_are_given_loses_nothing(
+    frail_engine: servers.Engine, machine: BrowserContext
+) -> None:
     exam = push_exam(frail_engine.url, frail_engine.keys, duration_s=180)
     seat = Seat(machine, exam).enter()
     seat.choose("A1", "b")
@@ -244,9 +250,10 @@ def test_the_end_comes_by_itself_and_the_last_words_count(engine_up: servers.Eng
     expect(seat.page.locator(".banner")).to_contain_text("距考试结束还有", timeout=15_000)
     seat.shot("18-warning")
     area = seat.page.get_by_label("作答内容")
+    area.focus()
     typed = ""
     while area.is_editable():  # to the last moment
-        area.press("字")
+        seat.page.keyboard.insert_text("字")
         typed += "字"
         seat.page.wait_for_timeout(100)
     typed = area.input_value()
@@ -268,7 +275,11 @@ def test_one_refused_change_does_not_hold_up_the_others(exam: Exam, machine: Bro
     seat = Seat(machine, exam).enter()
 
     def spoil(route: Route) -> None:
-        route.continue_(post_data=(route.request.post_data or "").replace('"item":"A1","seq":1,"value":"b"', '"item":"A1","seq":1,"value":"zz"'))
+        route.continue_(
+            post_data=(route.request.post_data or "").replace(
+                '"item":"A1","seq":1,"value":"b"', '"item":"A1","seq":1,"value":"zz"'
+            )
+        )
 
     machine.set_offline(True)
     seat.choose("A1", "b").choose("A2", "a").choose("A3", "c")

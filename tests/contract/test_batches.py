@@ -272,7 +272,7 @@ def test_machine_routes_ask_for_a_key(outsider: Outsider, method: str, path: str
     """API.md: no or bad key 401 `auth.missing`."""
     content = b"{" if method != "GET" else None  # the key comes first, whatever the body
     refused(outsider.call(method, path, content=content), 401, "auth.missing")
-    for bad in ("", "nonsense", outsider.keys[scope] + "x", outsider.keys[scope][:-1], "lk_" + scope):
+    for bad in ("é", "nonsense", outsider.keys[scope] + "x", outsider.keys[scope][:-1], "lk_" + scope):
         refused(outsider.call(method, path, bearer=bad, content=content), 401, "auth.missing")
     headers = {"authorization": f"Basic {outsider.keys[scope]}"}
     refused(outsider.call(method, path, headers=headers, content=content), 401, "auth.missing")

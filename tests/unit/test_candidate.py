@@ -339,3 +339,30 @@ def test_sealed_paper_opens_only_with_its_key_batch_and_bytes() -> None:
     ]:
         with pytest.raises(SealBroken):
             open_paper(sealed, paper_key, batch_id)
+
+
+async def test_hand_in_forgotten_by_the_engine_is_repeated(candidate: Candidate, stand_in: StandIn) -> None:
+    """After a roll-back behind the hand-in the journal and then the hand-in go out again."""
+    stand_in.commits_at_once = False
+    candidate.change("A1", "a")
+    assert await candidate.submit()
+    stand_in.meet("rolled back", None)  # type: ignore[arg-type]
+    stand_in.state, stand_in.commits_at_once = "in_progress", True
+
+    await candidate.settle()
+
+    assert (stand_in.stored, stand_in.state) == ({"A1": (1, "a")}, "submitted")
+
+
+async def test_settling_ends_where_the_hand_in_is_known(candidate: Candidate, stand_in: StandIn) -> None:
+    """A raised generation that kept the hand-in refuses the replay: there is nothing left to wait for."""
+    stand_in.commits_at_once = False
+    candidate.change("A1", "a")
+    assert await candidate.submit()
+    stand_in.generation += 1
+    stand_in.troubles.append("closed")
+    began = time.monotonic()
+
+    await candidate.settle()
+
+    assert time.monotonic() - began < 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -419,9 +420,8 @@ def test_phases_change_only_at_edges_and_never_go_back(exam: Batch, extra_time_s
     moments = sorted({at for edge in structs.astuple(edges) for at in (edge - 1, edge, edge + 1)})
     ranks = [ORDER.index(timing.phase(edges, now_ms)) for now_ms in moments]
     changes = {
-        after for before, after in zip(moments, moments[1:], strict=False)
-        if timing.phase(edges, before) != timing.phase(edges, after)
-    }  # fmt: skip
+        after for before, after in pairwise(moments) if timing.phase(edges, before) != timing.phase(edges, after)
+    }
 
     assert ranks == sorted(ranks)
     assert (ORDER[ranks[0]], ORDER[ranks[-1]]) == (Phase.EARLY, Phase.CLOSED)

@@ -1,0 +1,532 @@
+"""Whatever bytes arrive, the engine answers: a problem with a known code, never 500, never a connection just dropped.
+
+Raw sockets, because every HTTP library refuses to send most of this.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from engine.rules.errors import CODES
+from engine.rules.limits import CHANGES_PER_CALL_MAX
+from tests.contract.outsider import Exam, Outsider, Sitting
+
+pytestmark = pytest.mark.xdist_group("contract-garbage")
+
+ANSWER_S = 10
+MIB = 2**20
+DEEP = 100_000
+SAVE = "/v1/sitting/responses"
+
+
+@dataclass
+class Answer:
+    """What came back, read to its end."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def problem(self) -> dict[str, Any]:
+        """The problem, after checking that it is one of ours and not a failure of the engine."""
+        assert self.headers.get("content-type") == "application/problem+json", (
+            self.status,
+            self.headers,
+            self.body[:200],
+        )
+        found: dict[str, Any] = json.loads(self.body)
+        status, title = CODES[found["code"]]
+        assert (found["status"], found["title"], self.status) == (status, title, status)
+        assert status < 500 or found["code"] == "try_later", found
+        return found
+
+
+class Wire:
+    """Sends bytes as they are. `token` is a candidate's, `key` the scheduling system's."""
+
+    def __init__(self, url: str, key: str, token: str) -> None:
+        parts = urlsplit(url)
+        self.address = (parts.hostname or "", parts.port or 80)
+        self.key = key.encode()
+        self.token = token.encode()
+
+    def exchange(self, sent: bytes, *, is_head: bool = False) -> Answer:
+        """One connection, one request, one whole answer."""
+        with socket.create_connection(self.address, timeout=ANSWER_S) as line:
+            line.sendall(sent)
+            return read_answer(line, is_head)
+
+    def request(
+        self, method: str, path: str, body: bytes = b"", *, bearer: bytes = b"", headers: bytes = b""
+    ) -> Answer:
+        """A request that is well-formed but for what the caller puts into it."""
+        credential = b"Authorization: Bearer %s\r\n" % bearer if bearer else b""
+        head = b"%s %s HTTP/1.1\r\nHost: exam\r\nContent-Length: %d\r\n" % (method.encode(), path.encode(), len(body))
+        return self.exchange(head + credential + headers + b"\r\n" + body, is_head=method == "HEAD")
+
+    def save(self, body: bytes) -> Answer:
+        return self.request("POST", SAVE, body, bearer=self.token)
+
+    def is_alive(self) -> bool:
+        return self.request("GET", "/healthz").status == 200
+
+
+def read_answer(line: socket.socket, is_head: bool = False) -> Answer:
+    with line.makefile("rb") as stream:
+        first = stream.readline()
+        assert first, "the connection was dropped without an answer"
+        status = int(first.split()[1])
+        headers: dict[str, str] = {}
+        while (header := stream.readline()) not in (b"\r\n", b"\n", b""):
+            name, _, value = header.decode("latin-1").partition(":")
+            headers[name.lower()] = value.strip()
+        if status == 100:
+            return read_answer(line, is_head)
+        body = b"" if is_head else stream.read(int(headers.get("content-length", 0)))
+        assert is_head or len(body) == int(headers.get("content-length", 0)), "the answer was cut off"
+    return Answer(status, headers, body)
+
+
+@pytest.fixture(scope="module")
+def exam(outsider: Outsider) -> Exam:
+    return outsider.exam()
+
+
+@pytest.fixture(scope="module")
+def sitting(exam: Exam) -> Sitting:
+    return exam.enter()
+
+
+@pytest.fixture
+def wire(outsider: Outsider, sitting: Sitting) -> Any:
+    """And whatever a test sends, the engine lives afterwards and the sitting holds nothing."""
+    wire = Wire(outsider.url, outsider.keys["schedule"], sitting.token)
+    yield wire
+    assert wire.is_alive()
+    assert sitting.stored() == {}
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------
+def change(value: bytes = b'"a"', seq: bytes = b"1", item: bytes = b'"A1"') -> bytes:
+    return b'{"item":%s,"seq":%s,"value":%s}' % (item, seq, value)
+
+
+def call(*changes: bytes) -> bytes:
+    return b'{"changes":[%s]}' % b",".join(changes)
+
+
+WHOLE = call(change())
+UNREADABLE = {
+    "nothing": b"",
+    "blanks": b" \r\n\t",
+    "binary": bytes(range(256)),
+    "utf8": WHOLE.replace(b'"a"', b'"\xff\xfe"'),
+    "overlong_utf8": WHOLE.replace(b'"a"', b'"\xc0\x80"'),
+    "surrogates_as_utf8": WHOLE.replace(b'"a"', b'"\xed\xa0\x80"'),
+    "utf16": WHOLE.decode().encode("utf-16"),
+    "byte_order_mark": b"\xef\xbb\xbf" + WHOLE,
+    "truncated": WHOLE[:-1],
+    "truncated_in_a_string": WHOLE[:25],
+    "truncated_in_an_escape": b'{"changes":[{"item":"\\u00',
+    "two_texts": WHOLE * 2,
+    "trailing_comma": WHOLE.replace(b"]", b",]"),
+    "single_quotes": WHOLE.replace(b'"', b"'"),
+    "comment": b"/* */" + WHOLE,
+    "lone_surrogate": call(change(b'"\\ud800"')),
+    "lone_low_surrogate": call(change(b'"\\udc00x"')),
+    "surrogate_in_a_name": WHOLE.replace(b'"item"', b'"\\ud800"'),
+    "raw_nul": WHOLE.replace(b'"a"', b'"\x00"'),
+    "control": WHOLE.replace(b'"a"', b'"\x1f"'),
+    "nan": call(change(b"NaN")),
+    "infinity": call(change(b"Infinity")),
+    "minus_infinity": call(change(b"-Infinity")),
+    "beyond_a_double": call(change(b"1e400", item=b'"E1"')),
+    "beyond_a_decimal": call(change(b"1e99999999999999999999", item=b'"E1"')),
+    "below_a_double": call(change(b"1e-99999999999999999999", item=b'"E1"')),
+    "huge_seq": call(change(seq=b"1" + b"0" * 400)),
+    "huge_negative_seq": call(change(seq=b"-1" + b"0" * 400)),
+    "huge_exponent_seq": call(change(seq=b"1e9999999999999999999")),
+    "leading_zero": call(change(seq=b"01")),
+    "deep_lists": b"[" * DEEP,
+    "deep_lists_closed": b"[" * DEEP + b"]" * DEEP,
+    "deep_objects": b'{"changes":' * 10_000,
+    "deep_value": call(change(b"[" * 10_000 + b"]" * 10_000)),
+    "deep_unknown_member": b'{"changes":[],"more":' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+    "name_twice": b'{"changes":[%s],"changes":[%s]}' % (change(), change()),
+    "name_twice_in_a_change": call(b'{"item":"A1","seq":1,"seq":2,"value":"a"}'),
+    "name_twice_among_many": b'{%s,"0":0}' % b",".join(b'"%d":0' % name for name in range(20_000)),
+}
+INVALID = {
+    "list": b"[]",
+    "null": b"null",
+    "string": b'"changes"',
+    "number": b"1",
+    "no_changes": b"{}",
+    "changes_null": b'{"changes":null}',
+    "changes_object": b'{"changes":{}}',
+    "empty": call(),
+    "too_many": call(*[change(seq=b"%d" % seq) for seq in range(1, CHANGES_PER_CALL_MAX + 2)]),
+    "unknown_member": b'{"changes":[%s],"more":1}' % change(),
+    "unknown_member_of_a_change": call(b'{"item":"A1","seq":1,"value":"a","more":1}'),
+    "change_is_a_list": call(b'["A1",1,"a"]'),
+    "unknown_item": call(change(item=b'"Z9"')),
+    "item_number": call(change(item=b"1")),
+    "item_with_nul": call(change(item=b'"A1\\u0000"')),
+    "item_very_long": call(change(item=b'"%s"' % (b"A" * 100_000))),
+    "seq_0": call(change(seq=b"0")),
+    "seq_negative": call(change(seq=b"-1")),
+    "seq_too_large": call(change(seq=b"9007199254740992")),
+    "seq_larger_than_int64": call(change(seq=b"18446744073709551616")),
+    "seq_fraction": call(change(seq=b"1.5")),
+    "seq_string": call(change(seq=b'"1"')),
+    "seq_true": call(change(seq=b"true")),
+    "seq_null": call(change(seq=b"null")),
+    "unknown_option": call(change(b'"z"')),
+    "wrong_kind": call(change(b"7")),
+    "object": call(change(b"{}")),
+    "nul_in_a_text": call(change(b'"\\u0000"', item=b'"F1"')),
+    "long_text": call(change(b'"%s"' % (b"x" * 20_001), item=b'"F1"')),
+    "many_digits": call(change(b"0.%s1" % (b"0" * 300), item=b'"E1"')),
+    "one_bad_of_two": call(change(), change(b'"z"', b"2")),
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+def test_save_answers_a_body_that_is_no_json(wire: Wire, body: bytes) -> None:
+    """400 `request.malformed`, and nothing is saved."""
+    problem = wire.save(body).problem()
+
+    assert problem["code"] == "request.malformed"
+
+
+@pytest.mark.parametrize("body", INVALID.values(), ids=INVALID)
+def test_save_answers_a_body_that_is_no_save_call(wire: Wire, body: bytes) -> None:
+    """422 `autosave.invalid` with every fault, and nothing is saved."""
+    problem = wire.save(body).problem()
+
+    assert problem["code"] == "autosave.invalid"
+    assert problem["errors"]
+
+
+@pytest.mark.parametrize("path", ["/v1/papers/P1", "/v1/batches/B1", "/v1/login", "/v1/sitting/submit"])
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+def test_every_reader_of_json_answers_a_body_that_is_none(wire: Wire, path: str, body: bytes) -> None:
+    method = "PUT" if path.count("/") == 3 and "sitting" not in path else "POST"
+    bearer = wire.token if "sitting" in path else wire.key
+
+    assert wire.request(method, path, body, bearer=bearer).problem()["code"] == "request.malformed"
+
+
+@pytest.mark.parametrize("body", [*UNREADABLE.values(), *INVALID.values()], ids=[*UNREADABLE, *INVALID])
+def test_roster_answers_whatever_is_no_roster(wire: Wire, exam: Exam, body: bytes) -> None:
+    problem = wire.request("PUT", f"/v1/batches/{exam.batch_id}/roster", body, bearer=wire.key).problem()
+
+    assert problem["code"] in ("request.malformed", "roster.file_format", "roster.invalid")
+
+
+def test_ten_mebibytes_are_refused_with_an_answer(wire: Wire) -> None:
+    """The whole body is taken off the line first, so that the client reads the reason and not a broken pipe."""
+    problem = wire.save(b" " * 10 * MIB).problem()
+
+    assert problem["code"] == "request.too_large"
+
+
+def test_ten_thousand_changes_are_refused(wire: Wire) -> None:
+    problem = wire.save(call(*[change(seq=b"%d" % seq) for seq in range(1, 10_001)])).problem()
+
+    assert problem["code"] in ("autosave.invalid", "request.too_large")
+
+
+def test_small_bodies_have_a_small_limit(wire: Wire) -> None:
+    for path in ("/v1/login", "/v1/sitting/submit", "/v1/sitting/confirm"):
+        assert wire.request("POST", path, b" " * MIB, bearer=wire.token).problem()["code"] == "request.too_large"
+
+
+def test_a_large_body_without_a_key_is_refused_for_the_key(wire: Wire) -> None:
+    for path in ("/v1/papers/P1", "/v1/batches/B1/roster"):
+        assert wire.request("PUT", path, b" " * MIB).problem()["code"] == "auth.missing"
+
+
+# --- how a body is sent ----------------------------------------------------------------------------------------
+def chunked(*chunks: bytes) -> bytes:
+    return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+
+
+def test_chunks_are_read_like_any_body(wire: Wire) -> None:
+    """A body without Content-Length, in three chunks that part a character in the middle."""
+    body = call(change("甲".encode().join([b'"', b'"'])))
+    head = b"POST %s HTTP/1.1\r\nHost: exam\r\nTransfer-Encoding: chunked\r\nAuthorization: Bearer %s\r\n\r\n"
+    middle = body.index("甲".encode()) + 1
+
+    answer = wire.exchange(head % (SAVE.encode(), wire.token) + chunked(body[:5], body[5:middle], body[middle:]))
+
+    assert answer.problem()["code"] == "autosave.invalid"
+
+
+def test_too_many_chunks_are_too_large(wire: Wire) -> None:
+    head = b"POST %s HTTP/1.1\r\nHost: exam\r\nTransfer-Encoding: chunked\r\nAuthorization: Bearer %s\r\n\r\n"
+
+    answer = wire.exchange(head % (SAVE.encode(), wire.token) + chunked(*[b" " * 65_536] * 16))
+
+    assert answer.problem()["code"] == "request.too_large"
+
+
+BROKEN = {
+    "no_http": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64),
+    "words": b"hello, is this the exam?\r\n\r\n",
+    "chunk_size": b"POST /v1/login HTTP/1.1\r\nHost: exam\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n{}\r\n0\r\n\r\n",
+    "chunk_size_negative": b"POST /v1/login HTTP/1.1\r\nHost: exam\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n\r\n",
+    "content_length": b"POST /v1/login HTTP/1.1\r\nHost: exam\r\nContent-Length: many\r\n\r\n",
+    "content_length_negative": b"POST /v1/login HTTP/1.1\r\nHost: exam\r\nContent-Length: -1\r\n\r\n",
+    "content_length_twice": b"POST /v1/login HTTP/1.1\r\nHost: exam\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    "both_lengths": b"POST /v1/login HTTP/1.1\r\nHost: exam\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+    "header_without_colon": b"GET /healthz HTTP/1.1\r\nHost exam\r\n\r\n",
+    "header_with_nul": b"GET /healthz HTTP/1.1\r\nHost: exam\r\nX-More: a\x00b\r\n\r\n",
+    "unknown_method": b"SMASH /healthz HTTP/1.1\r\nHost: exam\r\n\r\n",
+    "lower_case_method": b"get /healthz HTTP/1.1\r\nHost: exam\r\n\r\n",
+    "unknown_version": b"GET /healthz HTTP/9.9\r\nHost: exam\r\n\r\n",
+    "no_path": b"GET  HTTP/1.1\r\nHost: exam\r\n\r\n",
+    "relative_path": b"GET healthz HTTP/1.1\r\nHost: exam\r\n\r\n",
+    "star": b"OPTIONS * HTTP/1.1\r\nHost: exam\r\n\r\n",
+    "connect": b"CONNECT exam:443 HTTP/1.1\r\nHost: exam\r\n\r\n",
+    "raw_utf8_path": "GET /v1/papers/甲 HTTP/1.1\r\nHost: exam\r\n\r\n".encode(),
+    "raw_latin_path": b"GET /v1/papers/\xff HTTP/1.1\r\nHost: exam\r\n\r\n",
+    "space_in_the_path": b"GET /v1/papers/a b HTTP/1.1\r\nHost: exam\r\n\r\n",
+    "control_in_the_path": b"GET /v1/papers/\x01 HTTP/1.1\r\nHost: exam\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
+def test_what_is_no_http_request_is_answered_with_a_problem(wire: Wire, sent: bytes) -> None:
+    """Also where the parser below the engine gives up."""
+    assert wire.exchange(sent).problem()["code"] in (
+        "request.malformed",
+        "method.not_allowed",
+        "not_found",
+        "auth.missing",
+    )
+
+
+# --- methods ---------------------------------------------------------------------------------------------------
+PATHS = ("/v1/sitting", SAVE, "/v1/login", "/v1/papers/P1", "/v1/batches/B1/roster", "/healthz", "/", "/v1/results")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PATCH", "DELETE", "LINK", "PROPFIND", "QUERY"])
+def test_a_method_no_path_has_is_405_and_names_the_ones_it_has(wire: Wire, method: str, path: str) -> None:
+    answer = wire.request(method, path, bearer=wire.key)
+
+    assert answer.problem()["code"] == "method.not_allowed"
+    assert set(answer.headers["allow"].split(", ")) <= {"GET", "HEAD", "POST", "PUT"}
+
+
+def test_allow_names_every_method_of_a_path(wire: Wire) -> None:
+    assert wire.request("DELETE", "/v1/papers/P1").headers["allow"] == "GET, HEAD, PUT"
+    assert wire.request("DELETE", SAVE).headers["allow"] == "POST"
+    assert wire.request("GET", SAVE).problem()["code"] == "method.not_allowed"
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/v1/nothing", "/v1/sealed/" + "0" * 64])
+def test_head_is_answered_like_get_without_a_body(wire: Wire, path: str) -> None:
+    head, get = (wire.request(method, path, bearer=wire.key) for method in ("HEAD", "GET"))
+
+    assert (head.status, head.body) == (get.status, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+# --- paths and queries -----------------------------------------------------------------------------------------
+ODD_IDS = {
+    "nul": "%00",
+    "nul_inside": "P1%00",
+    "newline": "P1%0A",
+    "dots": "..",
+    "encoded_dots": "%2E%2E",
+    "encoded_slash": "a%2Fb",
+    "encoded_backslash": "a%5Cb",
+    "space": "a%20b",
+    "utf8": "%E7%94%B2",
+    "invalid_utf8": "%FF%FE",
+    "surrogate": "%ED%A0%80",
+    "half_escape": "%",
+    "bad_escape": "%zz",
+    "question_mark": "%3F",
+    "long": "A" * 65,
+    "very_long": "A" * 60_000,
+    "sql": "'%20OR%201=1;--",
+    "template": "{batch_id}",
+}
+ID_CALLS = [
+    ("GET", "/v1/papers/{}", "schedule"),
+    ("PUT", "/v1/papers/{}", "schedule"),
+    ("GET", "/v1/batches/{}", "schedule"),
+    ("PUT", "/v1/batches/{}", "schedule"),
+    ("PUT", "/v1/batches/{}/roster", "schedule"),
+    ("POST", "/v1/batches/{}/arm", "schedule"),
+    ("POST", "/v1/batches/{}/release", "schedule"),
+    ("GET", "/v1/batches/{}/results", "results"),
+    ("GET", "/v1/sittings/{}/responses", "results"),
+    ("GET", "/v1/sittings/{}/history", "results"),
+    ("GET", "/v1/sealed/{}", ""),
+    ("GET", "/web/{}", ""),
+    ("GET", "/web/{}/app.js", ""),
+]
+BODIES = {"arm": b'{"witnesses":["a","b"]}', "release": b'{"approved_by":["a","b"]}', "roster": b"[]"}
+
+
+@pytest.mark.parametrize("odd", ODD_IDS.values(), ids=ODD_IDS)
+def test_an_id_that_is_none_is_not_found_or_invalid(outsider: Outsider, wire: Wire, odd: str) -> None:
+    for method, path, scope in ID_CALLS:
+        bearer = outsider.keys[scope].encode() if scope else b""
+        body = BODIES.get(path.rpartition("/")[2], b"{}")
+        answer = wire.request(method, path.format(odd), body, bearer=bearer)
+        if path.endswith("/app.js") and answer.status == 200:
+            continue  # any release's path gets this release's files
+        assert answer.problem()["code"] in ("not_found", "paper.invalid", "batch.invalid", "method.not_allowed"), path
+
+
+@pytest.mark.parametrize(
+    "path", ["//", "/v1", "/v1/", "/v1//login", "/v1/sitting/", "/healthz/", "/v1/papers/", "/%2e%2e/", "/v1/%00", "/*"]
+)
+def test_a_path_that_does_not_exist_is_not_found(wire: Wire, path: str) -> None:
+    """And not redirected to one that does."""
+    assert wire.request("GET", path, bearer=wire.key).problem()["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    "query", ["-1", "1.5", "1e3", "a", "%00", "%FF", "%D9%A3", "0" * 5000 + "1", "9" * 5000, "9" * 19, "1" + "0" * 20]
+)
+def test_a_number_in_a_query_that_is_none_is_invalid(outsider: Outsider, wire: Wire, exam: Exam, query: str) -> None:
+    results = f"/v1/batches/{exam.batch_id}/results"
+    for path, name, scope in [
+        ("/v1/batches", "from_ms", "schedule"),
+        ("/v1/batches", "to_ms", "schedule"),
+        ("/v1/results", "after", "results"),
+        (results, "after", "results"),
+        (results, "limit", "results"),
+    ]:
+        answer = wire.request("GET", f"{path}?{name}={query}", bearer=outsider.keys[scope].encode())
+        problem = answer.problem()
+        assert (problem["code"], problem["errors"][0]["pointer"]) == ("request.invalid", f"/{name}"), path
+
+
+@pytest.mark.parametrize("query", [b"\xff", b"%", b"%FF", b"&&==&", b"a" * 60_000, b"a=1&" * 5000])
+def test_odd_queries_do_no_harm(wire: Wire, query: bytes) -> None:
+    for path in (b"/v1/batches", b"/v1/nothing", b"/healthz"):
+        answer = wire.exchange(
+            b"GET %s?%s HTTP/1.1\r\nHost: exam\r\nAuthorization: Bearer %s\r\n\r\n" % (path, query, wire.key)
+        )
+        if answer.status != 200:
+            answer.problem()
+
+
+# --- headers ---------------------------------------------------------------------------------------------------
+CREDENTIALS = {
+    "empty": b"",
+    "no_credential": b"Bearer",
+    "blank_credential": b"Bearer    ",
+    "basic": b"Basic bGs6bGs=",
+    "unknown_scheme": b"\xe7\x94\xb2 token",
+    "bytes": b"Bearer \xff\xfe\x80",
+    "utf8": "Bearer 考生".encode(),
+    "unknown_key": b"Bearer lk_schedule_000000000000_" + b"A" * 32,
+    "unknown_key_of_bytes": b"Bearer lk_\xff\xe9",
+    "unknown_token": b"Bearer a~b~1~" + b"A" * 43,
+    "many_marks": b"Bearer " + b"~" * 1000,
+    "huge": b"Bearer lk_" + b"A" * MIB,
+    "huge_token": b"Bearer a~b~1~" + b"A" * MIB,
+    "sql": b"Bearer lk_' OR 1=1;--",
+}
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS.values(), ids=CREDENTIALS)
+def test_a_credential_that_is_none_is_auth_missing(wire: Wire, credential: bytes) -> None:
+    calls = [
+        ("GET", "/v1/sitting", b""),
+        ("POST", SAVE, WHOLE),
+        ("PUT", "/v1/papers/P1", b"{}"),
+        ("GET", "/v1/results", b""),
+    ]
+    for method, path, body in calls:
+        answer = wire.request(method, path, body, headers=b"Authorization: %s\r\n" % credential)
+        assert answer.problem()["code"] == "auth.missing", path
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_key_is_no_token_and_a_token_no_key(wire: Wire) -> None:
+    assert wire.request("GET", "/v1/sitting", bearer=wire.key).problem()["code"] == "auth.missing"
+    assert wire.request("GET", "/v1/batches", bearer=wire.token).problem()["code"] == "auth.missing"
+
+
+@pytest.mark.parametrize(
+    "host", [b"[", b"[::1", b"a b", b"exam:port", b"\xff", b"", b"a" * 10_000, b"@", b"/", b"exam\\"]
+)
+def test_odd_hosts_do_no_harm(wire: Wire, host: bytes) -> None:
+    for path in (b"/v1/nothing", b"/v1/sitting", b"/v1/sitting/", b"/v1/login"):
+        wire.exchange(b"GET %s HTTP/1.1\r\nHost: %s\r\n\r\n" % (path, host)).problem()
+
+
+@pytest.mark.parametrize("content_type", [b"", b"text/plain", b"application/json; charset=\xff", b"/", b"a" * 10_000])
+def test_odd_content_types_do_no_harm(wire: Wire, exam: Exam, content_type: bytes) -> None:
+    """The content decides."""
+    for path, body in ((f"/v1/batches/{exam.batch_id}/roster", b"a,b\n1,2"), ("/v1/batches/B1", b"{}")):
+        header = b"Content-Type: %s\r\n" % content_type
+        answer = wire.request("PUT", path, body, bearer=wire.key, headers=header)
+        assert answer.problem()["code"] in ("roster.file_format", "batch.invalid")
+
+
+@pytest.mark.parametrize("accept", [b"text/csv", b"image/*", b"\xff", b"application/json-seq", b"," * 5000 + b"x/y"])
+def test_a_format_results_do_not_come_in_is_not_acceptable(
+    outsider: Outsider, wire: Wire, exam: Exam, accept: bytes
+) -> None:
+    path, bearer = f"/v1/batches/{exam.batch_id}/results", outsider.keys["results"].encode()
+    answer = wire.request("GET", path, bearer=bearer, headers=b"Accept: %s\r\n" % accept)
+    if answer.status != 200:
+        assert answer.problem()["code"] == "not_acceptable"
+
+
+def test_many_headers_and_large_ones_are_answered(wire: Wire) -> None:
+    many = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 100) for number in range(5000))
+
+    assert wire.request("GET", "/v1/nothing", headers=many).problem()["code"] == "not_found"
+    assert wire.request("GET", "/v1/nothing", headers=b"Cookie: %s\r\n" % (b"z" * MIB)).problem()["code"] == "not_found"
+
+
+def test_an_upgrade_that_is_not_offered_is_answered_as_what_it_asks_for(wire: Wire) -> None:
+    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n"
+
+    assert wire.request("GET", "/v1/nothing", headers=upgrade).problem()["code"] == "not_found"
+    assert wire.request("GET", "/v1/sitting", headers=b"Upgrade: h2c\r\nConnection: Upgrade\r\n").problem()
+
+
+def test_requests_in_one_segment_are_answered_in_order(wire: Wire) -> None:
+    """A refused body must not be taken for the next request."""
+    first = b"POST /v1/login HTTP/1.1\r\nHost: exam\r\nContent-Length: 22\r\n\r\nGET /metrics HTTP/1.1\r\n"
+    second = b"GET /v1/nothing HTTP/1.1\r\nHost: exam\r\n\r\n"
+    with socket.create_connection(wire.address, timeout=ANSWER_S) as line:
+        line.sendall(first + second)
+        stream = line.makefile("rb")
+        codes = []
+        for _ in range(2):
+            stream.readline()
+            length = 0
+            while (header := stream.readline()) != b"\r\n":
+                if header.lower().startswith(b"content-length:"):
+                    length = int(header.split(b":")[1])
+            codes.append(json.loads(stream.read(length))["code"])
+
+    assert codes == ["request.malformed", "not_found"]
+
+
+def test_a_client_that_leaves_in_the_middle_harms_nobody(wire: Wire) -> None:
+    head = b"POST %s HTTP/1.1\r\nHost: exam\r\nContent-Length: 1000\r\nAuthorization: Bearer %s\r\n\r\n"
+    for _ in range(20):
+        with socket.create_connection(wire.address, timeout=ANSWER_S) as line:
+            line.sendall(head % (SAVE.encode(), wire.token) + WHOLE)
+
+    assert wire.is_alive()
