@@ -15,8 +15,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from engine import log, metrics, openapi, readiness
 from engine.delivery import login, paper, sitting, submit
@@ -33,8 +34,9 @@ from engine.stores.api_keys import KnownKeys
 from engine.stores.memory import Memory
 from engine.stores.postgres import Postgres
 from engine.web import pages
-from engine.wire import problem_response
+from engine.wire import problem_bytes, problem_response
 
+HOT_PATH = "/v1/sitting/responses"
 _FILES_WANTED = 65_536  # one per open connection, and then some
 
 
@@ -88,6 +90,7 @@ class Worker:
             lifespan=self._lifespan,
             exception_handlers={ExamError: _refuse, HTTPException: _refuse_http, Exception: _fail},
         )
+        self._rest.router.redirect_slashes = False  # a path is right or there is nothing at it
         state = self._rest.state
         state.delivery = delivery
         state.scheduling = Scheduling(self._database, self._memory, login_key, wrap_key)
@@ -97,7 +100,7 @@ class Worker:
         self._counted = _count_requests(self._rest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == "/v1/sitting/responses" and scope["method"] == "POST":
+        if scope["type"] == "http" and scope["path"] == HOT_PATH and scope["method"] == "POST":
             await self._autosave(scope, receive, send)
         else:
             await self._counted(scope, receive, send)
@@ -119,7 +122,7 @@ def serve(settings: Settings) -> None:
     config = uvicorn.Config(
         Worker(settings),
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -131,6 +134,16 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=settings.drain_s or None,
     )
     uvicorn.Server(config).run(sockets=[listen(settings)])
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP as uvicorn speaks it, but even what cannot be parsed as a request is answered with a problem."""
+
+    def send_400_response(self, msg: str) -> None:
+        body = problem_bytes(Refused("request.malformed", "this is not HTTP/1.1 as RFC 9112 has it"))
+        head = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n"
+        self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
+        self.transport.close()
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -179,19 +192,29 @@ async def _refuse(_: Request, error: Exception) -> Response:
 
 async def _refuse_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == 405:
-        answer = problem_response(
-            Refused("method.not_allowed", f"{request.method} is not for {request.url.path[:200]}")
-        )
-        answer.headers.update(error.headers or {})
+    path = request.scope["path"]
+    if error.status_code == 405 or path == HOT_PATH:
+        answer = problem_response(Refused("method.not_allowed", f"{request.method} is not for {path[:200]}"))
+        answer.headers["allow"] = ", ".join(_allowed(request))
         return answer
     if error.status_code == 404:
-        return problem_response(Refused("not_found", f"there is nothing at {request.url.path[:200]}"))
+        return problem_response(Refused("not_found", f"there is nothing at {path[:200]}"))
     return problem_response(Refused("request.malformed", str(error.detail)))
 
 
+def _allowed(request: Request) -> list[str]:
+    """Every method of a path; Starlette names those of the first route that has it."""
+    if request.scope["path"] == HOT_PATH:
+        return ["POST"]
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.methods and route.matches(request.scope)[0] != Match.NONE:
+            found |= route.methods
+    return sorted(found)
+
+
 async def _fail(request: Request, error: Exception) -> Response:
-    log.logger().error("request.internal", method=request.method, path=request.url.path, exc_info=error)
+    log.logger().error("request.internal", method=request.method, path=request.scope["path"], exc_info=error)
     return problem_response(
         ExamError("internal", f"{type(error).__name__}; what was asked may or may not have happened")
     )

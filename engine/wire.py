@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from engine.rules import exact_json
 from engine.rules.errors import ExamError, Invalid, Refused, TryLater
-from engine.rules.limits import SMALL_BODY_BYTES_MAX
+from engine.rules.limits import ID_PATTERN, SMALL_BODY_BYTES_MAX
 from engine.rules.shape import Faults
 
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
@@ -47,6 +47,14 @@ async def read_body(receive: Receive, bytes_max: int) -> bytes:
 async def read_json(request: Request, bytes_max: int = SMALL_BODY_BYTES_MAX) -> Any:
     """The body as exactly decoded JSON (see rules/exact_json.py)."""
     return exact_json.decode(await read_body(request.receive, bytes_max))
+
+
+def path_id(request: Request, name: str) -> str:
+    """The id of something that should exist. Raises Refused `not_found` for what cannot be one, asking no database."""
+    given: str = request.path_params[name]
+    if not ID_PATTERN.fullmatch(given):
+        raise Refused("not_found", f"there is no {name.removesuffix('_id')} {given[:80]!r}")
+    return given
 
 
 def check(faults: Faults, code: str = "request.invalid") -> None:

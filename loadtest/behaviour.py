@@ -97,7 +97,7 @@ def _stop_ms(candidate: Candidate, script: Script) -> float:
 
 
 async def _lose_connection(candidate: Candidate, away: Away | None, present: asyncio.Event) -> None:
-    if away is None:
+    if away is None or candidate.server_ms() > candidate.starts_ms + away.from_s * 1000:
         return
     await candidate.sleep_until(candidate.starts_ms + away.from_s * 1000)
     if away.other_machine:

@@ -276,7 +276,8 @@ class Candidate:
             self.closed = True
             return False
         if problem.code == "submit.too_early":
-            await asyncio.sleep(1.0)
+            await self.sleep_until(problem.members.get("earliest_submit_ms", 0))
+            await asyncio.sleep(self.dice.uniform(0.2, 1.0))
         elif problem.code == "submit.behind":
             await self.refresh()
             await asyncio.sleep(self.dice.uniform(0.05, 0.5))

@@ -25,9 +25,9 @@ from loadtest.wire import Problem, Unreachable, Wire
 
 PACE_S = (15.0, 45.0)  # between two changes of one person
 SUBMITTING_SHARE = 0.3
-SUBMITS_S = (2000.0, 5200.0)  # after the start; the default rules allow it from 1800 on
+SUBMITS = (0.4, 0.95)  # when, in parts of the time the crowd stays
 AWAY_SHARE = 0.1
-AWAY_FROM_S = (120.0, 1500.0)
+AWAY_FROM = (0.1, 0.7)  # in parts of that time
 AWAY_FOR_S = (10.0, 90.0)
 SAYS_EVERY_S = 60.0
 GIVES_UP_CODES = frozenset({"login.too_late", "login.refused", "login.elsewhere"})
@@ -83,15 +83,15 @@ async def _sit_all(args: argparse.Namespace, roster: list[dict[str, Any]], tally
         for row in roster:
             own_dice = random.Random(dice.getrandbits(64))
             person = Candidate(wire, args.code, row["id_number"], library=library, dice=own_dice, takes_back=False)
-            people.append(_come(person, _script(own_dice, args.arrive_s)))
+            people.append(_come(person, _script(own_dice, args.minutes * 60, args.arrive_s)))
         await asyncio.gather(*people)
 
 
-def _script(dice: random.Random, arrive_s: float) -> Script:
-    away = Away(dice.uniform(*AWAY_FROM_S), dice.uniform(*AWAY_FOR_S), other_machine=False)
+def _script(dice: random.Random, stays_s: float, arrive_s: float) -> Script:
+    away = Away(stays_s * dice.uniform(*AWAY_FROM), dice.uniform(*AWAY_FOR_S), other_machine=False)
     return Script(
         arrives_s=dice.uniform(0, arrive_s),
-        submits_s=dice.uniform(*SUBMITS_S) if dice.random() < SUBMITTING_SHARE else None,
+        submits_s=stays_s * dice.uniform(*SUBMITS) if dice.random() < SUBMITTING_SHARE else None,
         away=away if dice.random() < AWAY_SHARE else None,
         pace_s=dice.uniform(*PACE_S),
         spread_s=2.0,

@@ -24,7 +24,7 @@ FAULTS_NAMED_MAX = 50
 
 @dataclass(frozen=True)
 class Exam:
-    """What was pushed: the paper with its answers, and what the engine called it."""
+    """What was pushed: the paper with its answers, and the digest it must have."""
 
     batch_id: str
     paper: Mapping[str, Any]

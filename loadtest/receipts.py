@@ -22,6 +22,11 @@ def responses_digest(responses: Mapping[str, Mapping[str, Any]]) -> str:
         return ""
 
 
+def canonical_digest(document: Mapping[str, Any]) -> str:
+    """Hex SHA-256 of the RFC 8785 form."""
+    return hashlib.sha256(rfc8785.dumps(dict(document))).hexdigest()
+
+
 def is_signed(signed: Mapping[str, Any], public_keys: Mapping[str, str]) -> bool:
     """Whether `signature` over the rest holds under the key it names, or under any key where it names none."""
     try:

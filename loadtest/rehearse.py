@@ -28,6 +28,7 @@ from loadtest.judge import Exam, Pulled, judge
 from loadtest.ledger import Ledger
 from loadtest.own_engine import EngineMissing, own_engine
 from loadtest.progress import Progress
+from loadtest.receipts import canonical_digest
 from loadtest.report import Outcome
 from loadtest.tally import Tally
 from loadtest.timetable import Timetable, TooShort, extra_times, scripts, timetable
@@ -213,7 +214,7 @@ async def _push(schedule: MachineClient, candidates: int, times: Timetable, dice
     tag = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
     paper = samples.load(SAMPLE).paper
     paper_id, batch_id = f"rehearsal-paper-{tag}", f"rehearsal-{tag}"
-    stored_paper = await schedule.put_paper(paper_id, paper)
+    await schedule.put_paper(paper_id, paper)
     server_ms = await schedule.server_ms()
     starts_s = asyncio.get_running_loop().time() + times.lead_s
     batch = {
@@ -232,7 +233,7 @@ async def _push(schedule: MachineClient, candidates: int, times: Timetable, dice
     roster = await _push_roster(schedule, batch_id, candidates, times, dice)
     await schedule.arm(batch_id, WITNESSES)
     closes_s = starts_s + times.duration_s + times.extra_time_s + times.grace_s
-    return Pushed(Exam(batch_id, paper, stored_paper["digest"], PASS_MARK), batch, roster, starts_s, closes_s)
+    return Pushed(Exam(batch_id, paper, canonical_digest(paper), PASS_MARK), batch, roster, starts_s, closes_s)
 
 
 async def _push_roster(

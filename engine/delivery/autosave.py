@@ -117,6 +117,8 @@ def _checked(token: Token, armed: ArmedBatch, body: bytes) -> tuple[list[str | b
     count = len(changes)
     if not 1 <= count <= CHANGES_PER_CALL_MAX:
         raise _explained(armed, body)
+    if not _names_stand_once(body, count):
+        exact_json.decode(body)  # refuses a name given twice, of which the quick decoder takes the last
     arguments: list[str | bytes | int] = [token.sitting_id, token.epoch, count]
     checkers = armed.checkers
     highest = 0
@@ -132,6 +134,15 @@ def _checked(token: Token, armed: ArmedBatch, body: bytes) -> tuple[list[str | b
         arguments += (change.item, seq, value)
         highest = max(highest, seq)
     return arguments, highest, count
+
+
+def _names_stand_once(body: bytes, count: int) -> bool:
+    """Whether that is certain without parsing: each of the `count` decoded changes has all three names."""
+    return (
+        b"\\u" not in body  # a name may be written in escapes
+        and body.count(b'"changes"') == 1
+        and body.count(b'"item"') == body.count(b'"seq"') == body.count(b'"value"') == count
+    )
 
 
 def _explained(armed: ArmedBatch, body: bytes) -> ExamError:

@@ -76,7 +76,7 @@ class Invalid(Refused):
 
     def __init__(self, code: str, faults: list[dict[str, Any]], /, **members: Any) -> None:
         first = faults[0]
-        where = first.get("pointer") or f"row {first.get('row', '?')}"
+        where = first.get("pointer") or (f"row {first['row']}" if "row" in first else "the document")
         total = members.get("errors_total", len(faults))
         more = f" (and {total - 1} more)" if total > 1 else ""
         super().__init__(code, f"{where}: {first['message']}{more}", errors=faults, **members)

@@ -80,14 +80,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_depth_and_text(value: Any) -> None:
-    level = [value]
-    for depth in range(JSON_DEPTH_MAX + 1):
-        if not level:
-            return
-        if depth == JSON_DEPTH_MAX and any(isinstance(node, dict | list) for node in level):
-            break
+    level, depth = [value], 0
+    while level:
         below: list[Any] = []
         for node in level:
+            if isinstance(node, dict | list) and depth == JSON_DEPTH_MAX:
+                raise Refused("request.malformed", f"the body is nested deeper than {JSON_DEPTH_MAX}")
             if isinstance(node, dict):
                 below.extend(node.keys())
                 below.extend(node.values())
@@ -95,8 +93,7 @@ def _check_depth_and_text(value: Any) -> None:
                 below.extend(node)
             elif isinstance(node, str) and not node.isascii():
                 _check_surrogates(node)
-        level = below
-    raise Refused("request.malformed", f"the body is nested deeper than {JSON_DEPTH_MAX}")
+        level, depth = below, depth + 1
 
 
 def _check_surrogates(text: str) -> None:

@@ -30,7 +30,7 @@ from engine.stores.clock import now_ms
 from engine.stores.postgres import Connection, Record
 from engine.stores.prepare import prepare_batch, prepared_batch
 from engine.stores.sql import Queries
-from engine.wire import json_response, read_json
+from engine.wire import json_response, path_id, read_json
 
 _queries = Queries(__file__)
 
@@ -39,7 +39,7 @@ async def arm(request: Request) -> Response:
     """`POST /v1/batches/{batch_id}/arm`: 200, also when it is armed already; 409 lists what is not ready."""
     await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
-    batch_id = request.path_params["batch_id"]
+    batch_id = path_id(request, "batch_id")
     witnesses = read_people(await read_json(request), "witnesses")
     async with scheduling.database.transaction() as connection:
         row = await connection.fetchrow(batch_queries.lock_batch, batch_id)

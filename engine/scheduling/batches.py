@@ -22,7 +22,7 @@ from engine.scheduling.resources import Scheduling
 from engine.stores.clock import now_ms
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
-from engine.wire import check, json_response, read_json
+from engine.wire import check, json_response, path_id, read_json
 
 queries = Queries(__file__)
 _COUNTED = ("expected", "checked_in", "in_progress", "submitted", "collected", "absent", "void")
@@ -57,7 +57,7 @@ async def show(request: Request) -> Response:
     """`GET /v1/batches/{batch_id}`."""
     await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
-    batch_id = request.path_params["batch_id"]
+    batch_id = path_id(request, "batch_id")
     async with scheduling.database.connection() as connection:
         row = await connection.fetchrow(queries.find_batch, batch_id)
         if row is None:
@@ -163,7 +163,7 @@ def _instant(request: Request, name: str, default: int, faults: Faults) -> int:
     text = request.query_params.get(name)
     if text is None or text == "":
         return default
-    if not text.isascii() or not text.isdigit() or not int(text[:20]) <= INSTANT_MS_MAX:
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= INSTANT_MS_MAX):
         faults.add(f"/{name}", f"expected Unix milliseconds from 0 to {INSTANT_MS_MAX}", text)
         return default
     return int(text)

@@ -23,7 +23,7 @@ from engine.sealing.answer_key import seal_answer_key
 from engine.stores import public_keys
 from engine.stores.clock import now_ms
 from engine.stores.sql import Queries
-from engine.wire import check, json_response, read_body
+from engine.wire import check, json_response, path_id, read_body
 
 _queries = Queries(__file__)
 
@@ -47,7 +47,7 @@ async def show_paper(request: Request) -> Response:
     """`GET /v1/papers/{paper_id}`: digest and size, no content."""
     await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
-    paper_id = request.path_params["paper_id"]
+    paper_id = path_id(request, "paper_id")
     async with scheduling.database.connection() as connection:
         row = await connection.fetchrow(_queries.find_paper, paper_id)
     if row is None:

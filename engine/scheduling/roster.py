@@ -25,7 +25,7 @@ from engine.stores.memory import partition_number
 from engine.stores.postgres import Connection, ExclusionViolation, Record, UniqueViolation
 from engine.stores.prepare import login_entry, prepare_sittings, prepared_sitting
 from engine.stores.sql import Queries
-from engine.wire import json_response, read_body
+from engine.wire import json_response, path_id, read_body
 
 queries = Queries(__file__)
 _COMPARED = ("name", "id_number", "admission_ticket", "site", "room", "seat", "extra_time_s")
@@ -35,7 +35,7 @@ async def put_roster(request: Request) -> Response:
     """`PUT /v1/batches/{batch_id}/roster`. Armed, it still takes additions and changes until the latest entry."""
     await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
-    batch_id = request.path_params["batch_id"]
+    batch_id = path_id(request, "batch_id")
     body = await read_body(request.receive, ROSTER_BODY_BYTES_MAX)
     async with scheduling.database.connection() as connection:
         if await connection.fetchrow(batch_queries.find_batch, batch_id) is None:

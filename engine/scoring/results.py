@@ -17,7 +17,7 @@ from engine.rules.shape import Faults
 from engine.scoring.publication import release_batch
 from engine.stores.postgres import Connection, Postgres, Record
 from engine.stores.sql import Queries
-from engine.wire import check, json_response, read_json
+from engine.wire import check, json_response, path_id, read_json
 
 _queries = Queries(__file__)
 _NDJSON = "application/x-ndjson"
@@ -34,7 +34,7 @@ async def show_batch_results(request: Request) -> Response:
     """`GET /v1/batches/{batch_id}/results`: a page, or the whole batch as NDJSON by `Accept`."""
     await require(request, "results")
     scoring: Scoring = request.app.state.scoring
-    batch_id = request.path_params["batch_id"]
+    batch_id = path_id(request, "batch_id")
     after, limit = _page(request)
     async with scoring.database.connection() as connection:
         if await connection.fetchval(_queries.batch_exists, batch_id) is None:
@@ -60,7 +60,7 @@ async def show_responses(request: Request) -> Response:
     """`GET /v1/sittings/{sitting_id}/responses`: with marks once there is a result, null before."""
     await require(request, "results")
     scoring: Scoring = request.app.state.scoring
-    sitting_id = request.path_params["sitting_id"]
+    sitting_id = path_id(request, "sitting_id")
     async with scoring.database.connection() as connection:
         sitting = await _find_sitting(connection, sitting_id)
         rows = await connection.fetch(_queries.responses_of, sitting_id)
@@ -77,7 +77,7 @@ async def show_history(request: Request) -> Response:
     """`GET /v1/sittings/{sitting_id}/history`: every accepted change."""
     await require(request, "results")
     scoring: Scoring = request.app.state.scoring
-    sitting_id = request.path_params["sitting_id"]
+    sitting_id = path_id(request, "sitting_id")
     async with scoring.database.connection() as connection:
         await _find_sitting(connection, sitting_id)
         rows = await connection.fetch(_queries.history_of, sitting_id)
@@ -88,7 +88,7 @@ async def release(request: Request) -> Response:
     """`POST /v1/batches/{batch_id}/release` by two named people; releasing again changes nothing."""
     await require(request, "schedule")
     scoring: Scoring = request.app.state.scoring
-    batch_id = request.path_params["batch_id"]
+    batch_id = path_id(request, "batch_id")
     approved_by = read_people(await read_json(request), "approved_by")
     async with scoring.database.transaction() as connection:
         await release_batch(connection, batch_id, approved_by)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,7 +17,6 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -24,6 +24,7 @@ from engine.supervision.binaries import Binary, CannotEmbed
 
 # The kernel's limit is 107 bytes and a NUL; `.s.PGSQL.5432.lock` is the longest name put behind the directory.
 SOCKET_PATH_BYTES_MAX = 107
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~+-]+")
 POSTGRES_PORT = 5432  # only a part of the socket's name: nothing listens on TCP
 DATABASE = "liankao"
 USER = "liankao"
@@ -83,11 +84,13 @@ def _succeeds(command: Sequence[str]) -> bool:
 def socket_folder(data: Path) -> Path:
     """A folder for the servers' sockets, ours alone, the same for the same data on each start.
 
-    Inside `data` where the kernel's path limit and the file system allow it, else in the temporary folder.
+    Inside `data` where the kernel's path limit, the file system and drivers (which take a comma for a list of hosts)
+    allow it, else in the temporary folder.
     """
     name = "liankao-" + hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:10]
     for folder in (data.resolve() / "sockets", Path(tempfile.gettempdir()) / f"{name}-{os.getuid()}"):
-        if len(os.fsencode(folder)) + len(f"/pg/.s.PGSQL.{POSTGRES_PORT}.lock") <= SOCKET_PATH_BYTES_MAX:
+        longest = f"{folder}/pg/.s.PGSQL.{POSTGRES_PORT}.lock"
+        if len(os.fsencode(longest)) <= SOCKET_PATH_BYTES_MAX and PLAIN_PATH.fullmatch(longest):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _owned_by_us(folder) and _takes_sockets(folder):
                 folder.chmod(0o700 if postgres_identity().uid is None else 0o711)
@@ -112,11 +115,11 @@ def _takes_sockets(folder: Path) -> bool:
 
 
 def postgres_dsn(sockets: Path, database: str = DATABASE) -> str:
-    return f"postgresql://{USER}@/{database}?host={quote(str(sockets))}&port={POSTGRES_PORT}"
+    return f"postgresql://{USER}@/{database}?host={sockets}&port={POSTGRES_PORT}"
 
 
 def redis_url(sockets: Path) -> str:
-    return f"unix://{quote(str(sockets))}/redis.sock"
+    return f"unix://{sockets}/redis.sock"
 
 
 # --- state, told without a driver -------------------------------------------------------------------------------
@@ -225,7 +228,7 @@ def postgres_command(binary: Binary, folder: Path, sockets: Path) -> list[str]:
     """The postmaster, durable, on a socket only, sized for a demo or a rehearsal on one machine."""
     chosen = {
         "listen_addresses": "",
-        "unix_socket_directories": f'"{sockets}"',  # a list: quoted, a comma in a path is no separator
+        "unix_socket_directories": str(sockets),
         "unix_socket_permissions": "0700",
         "port": str(POSTGRES_PORT),
         # The engine says `committed` when PostgreSQL says so: this is where the promise becomes true.

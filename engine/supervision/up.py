@@ -112,7 +112,8 @@ async def running(options: Options) -> AsyncIterator[Running]:
         finally:
             if options.ready_file is not None:
                 options.ready_file.unlink(missing_ok=True)
-            say("stopping")
+            if supervisor.names():
+                say("stopping")
             await supervisor.stop(stop_steps(options.settings.drain_s, supervisor.names()))
 
 

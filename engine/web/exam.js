@@ -18,6 +18,7 @@ import { t } from './words.js';
 import { openWriter } from './writer.js';
 
 const WATCH_MS = 5_000;
+const SETTLING_MS = 2_000; // something was just saved: soon it is recorded
 
 /** `paper` is {items, media}; `claim` is true after a login: who types ID and code means to write here. */
 export async function examScreen(app, paper, claim) {
@@ -30,11 +31,12 @@ export async function examScreen(app, paper, claim) {
   let ended = false;
   let warned = false;
   let parts = null;
+  let announced = null; // what the banner says, until it is read
   let index = 0;
 
   const mode = () => (reason ? 'readonly' : ended ? 'ended' : null);
   const writer = openWriter(app.view.sitting_id, app.token, { onYield: stopWriting, onLost: () => setReason('tab') });
-  const watch = startWatch(app.token, WATCH_MS, { onView, onRefused });
+  const watch = startWatch(app.token, () => (journal.settling ? SETTLING_MS : WATCH_MS), { onView, onRefused });
 
   async function start() {
     if (await writer.acquire()) return beginWriting();
@@ -53,13 +55,8 @@ export async function examScreen(app, paper, claim) {
     reason = null;
     autosave = startAutosave(journal, app.token, onRefused);
     index = Math.max(0, items.findIndex((item) => item.id === journal.place));
-    app.redraw();
-    announceAside();
-  }
-
-  function announceAside() {
     const disputed = items.filter((item) => journal.aside(item.id) !== undefined).length;
-    if (disputed) announce(t('aside.found', { n: disputed }));
+    if (disputed) announce(() => t('aside.found', { n: disputed }));
   }
 
   async function stopWriting() {
@@ -107,7 +104,7 @@ export async function examScreen(app, paper, claim) {
   }
 
   function timeChanged() {
-    announce(t('exam.time_changed', { time: clock.wallClock(app.view.ends_ms) }));
+    announce(() => t('exam.time_changed', { time: clock.wallClock(app.view.ends_ms) }));
     warned = warned && clock.now() >= app.view.rules.warning_ms;
     if (ended && clock.now() < app.view.ends_ms) reopen();
   }
@@ -180,7 +177,13 @@ export async function examScreen(app, paper, claim) {
   }
 
   function announce(text) {
-    if (parts) fill(parts.banner, h('p', {}, text), h('button', { type: 'button', class: 'quiet', onclick: () => fill(parts.banner) }, t('dialog.close')));
+    announced = text;
+    if (parts) showBanner();
+  }
+
+  function showBanner() {
+    const read = h('button', { type: 'button', class: 'quiet', onclick: () => announce(null) }, t('dialog.close'));
+    fill(parts.banner, announced && [h('p', {}, announced()), read]);
   }
 
   async function askHandIn() {
@@ -202,6 +205,8 @@ export async function examScreen(app, paper, claim) {
     const sheet = reason ? readonlySheet(app, { reason, left: journal.undelivered().length, takeHere }) : ended && endedSheet(items, journal);
     const walk = h('div', { class: 'walk' }, parts.standing, parts.previous, parts.flag, parts.next);
     showItem();
+    showBanner();
+    requestAnimationFrame(() => parts.grid.place(index)); // now that it can scroll
     return [parts.bar.element, h('div', { class: 'room' }, h('div', { class: 'left-side' }, parts.banner, sheet, parts.desk, walk), parts.grid.element)];
   }
 
@@ -219,7 +224,8 @@ export async function examScreen(app, paper, claim) {
     const { ends_ms, rules } = app.view;
     if (!warned && !reason && now_ms >= rules.warning_ms && now_ms < ends_ms) {
       warned = true;
-      announce(t('exam.warning', { time: clock.countdown(ends_ms - now_ms) }));
+      const time = clock.countdown(ends_ms - now_ms);
+      announce(() => t('exam.warning', { time }));
     }
     if (now_ms >= ends_ms) end();
   }

@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from engine.rules.errors import Refused
+
 INDEX = "index.html"
 _PLAIN_PREFIX = "/web/"
 _FOLDER = Path(__file__).parent
@@ -79,7 +81,7 @@ def routes() -> list[Route]:
     async def file(request: Request) -> Response:
         page = pages.get(request.path_params["name"])
         if page is None:
-            return Response("no such file\n", 404, headers=_HEADERS, media_type="text/plain; charset=utf-8")
+            raise Refused("not_found", f"the page has no file {request.path_params['name'][:80]!r}")
         # Another release's path (a page opened before an upgrade) gets this one's files, but is not told to keep them.
         kept = request.path_params.get("release") == release
         return answer(request, page, _KEEP if kept else _REVALIDATE)

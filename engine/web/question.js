@@ -81,7 +81,7 @@ export function questionOf(item, { count, journal, figures, readonly, stopped, r
       h('p', { class: 'kind' }, h('strong', {}, t(`type.${item.type}`)), h('span', {}, t('exam.points', { points: plainDecimal(item.points) })),
         h('span', { class: 'how' }, t(how)))),
     h('div', { class: 'stem' }, stemNodes(item.stem, figures)),
-    inputs.element, trouble, elsewhere,
+    elsewhere, inputs.element, trouble,
     h('footer', { class: 'question-foot' }, clear));
   update();
   return { element, state, heading, update, flush: inputs.flush };

@@ -22,7 +22,7 @@ export function waitScreen(app, onOpen) {
   let key_trouble = false;
   let draw = () => {};
 
-  const watch = startWatch(app.token, WATCH_MS, { onView, onRefused: app.refused });
+  const watch = startWatch(app.token, () => WATCH_MS, { onView, onRefused: app.refused });
   link.addEventListener('change', () => draw(), { signal });
 
   const left_ms = () => app.view.starts_ms - clock.now();

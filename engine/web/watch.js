@@ -3,14 +3,14 @@
 import { call, pause, retryDelay } from './api.js';
 import * as clock from './clock.js';
 
-/** Calls `onView(view)` about every `every_ms`, jittered; `onRefused(problem)` once, when the token no longer counts. */
+/** Calls `onView(view)` about every `every_ms()`, jittered; `onRefused(problem)` once, when the token no longer counts. */
 export function startWatch(token, every_ms, { onView, onRefused }) {
   const stopping = new AbortController();
   let nudge = new AbortController();
 
   async function run() {
     for (let failures = 0; !stopping.signal.aborted; ) {
-      await pause(failures ? retryDelay(failures) : every_ms * (0.75 + Math.random() / 2), nudge.signal);
+      await pause(failures ? retryDelay(failures) : every_ms() * (0.75 + Math.random() / 2), nudge.signal);
       nudge = new AbortController();
       if (stopping.signal.aborted) return;
       try {

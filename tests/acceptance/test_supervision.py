@@ -240,7 +240,7 @@ def _said(engine: servers.Engine) -> str:
 
 
 def _program_of(pid: int) -> str:
-    return Path(os.readlink(f"/proc/{pid}/exe")).name
+    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def _group(engine: servers.Engine) -> set[int]:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests import servers
-from tests.browser.hall import VIEWPORT
+from tests.browser.hall import VIEWPORT, Exam, push_exam
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "microsoft-edge")
 ARGUMENTS = [
@@ -49,6 +49,12 @@ def machine(browser: Browser) -> Iterator[BrowserContext]:
 def other_machine(browser: Browser) -> Iterator[BrowserContext]:
     with browser.new_context(viewport=VIEWPORT) as context:
         yield context
+
+
+@pytest.fixture
+def exam(engine_up: servers.Engine) -> Exam:
+    """An exam that starts in a moment."""
+    return push_exam(engine_up.url, engine_up.keys)
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,14 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
 VIEWPORT = {"width": 1366, "height": 768}
-FIGURE = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 220" width="640" height="220" font-size="20">
+ESSAY = "不合法。\n“末位淘汰”不等于“不能胜任工作”，𠮷林省某案亦同。"
+FIGURE = """
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 220" width="640" height="220" font-size="20">
 <rect width="640" height="220" fill="#fff"/><path d="M60 170h540" stroke="#333" stroke-width="2"/>
 <rect x="90" y="90" width="80" height="80" fill="#7fa8b5"/><rect x="280" y="50" width="80" height="120" fill="#7fa8b5"/>
-<rect x="470" y="110" width="80" height="60" fill="#7fa8b5"/><text x="102" y="200">一月</text><text x="292" y="200">二月</text>
-<text x="482" y="200">三月</text><text x="113" y="82">8 小时</text><text x="288" y="42">12 小时</text><text x="486" y="102">6 小时</text></svg>"""
+<rect x="470" y="110" width="80" height="60" fill="#7fa8b5"/>
+<text x="102" y="200">一月</text><text x="292" y="200">二月</text><text x="482" y="200">三月</text>
+<text x="113" y="82">8 小时</text><text x="288" y="42">12 小时</text><text x="486" y="102">6 小时</text></svg>"""
 OPTIONS = [
     {"id": letter, "text": text} for letter, text in zip("abcd", ("十日", "一个月", "两个月", "三个月"), strict=True)
 ]
@@ -67,11 +70,17 @@ def paper() -> dict[str, Any]:
         item("E2", "numeric", "月工资 5220 元，日工资是多少元？", answer=240, tolerance=0.01),
     ]
     essay = [item("F1", "text", "某公司以“末位淘汰”为由解除劳动合同。\n该做法是否合法？请说明理由。", points=10)]
-    sections = [("A", "单项选择题", choices), ("B", "多项选择题", several), ("C", "判断题", truths), ("D", "填空题", words),
-                ("E", "计算题", numbers), ("F", "论述题", essay)]  # fmt: skip
+    titled = {
+        "A": ("单项选择题", choices),
+        "B": ("多项选择题", several),
+        "C": ("判断题", truths),
+        "D": ("填空题", words),
+        "E": ("计算题", numbers),
+        "F": ("论述题", essay),
+    }
     return {
         "title": "劳动关系协调师 三级 理论知识",
-        "sections": [{"id": section_id, "title": title, "items": items} for section_id, title, items in sections],
+        "sections": [{"id": section, "title": title, "items": items} for section, (title, items) in titled.items()],
         "media": {"fig-hours.svg": base64.b64encode(FIGURE.encode()).decode()},
     }
 
@@ -104,14 +113,21 @@ class Exam:
         return found
 
 
-def push_exam(url: str, keys: dict[str, str], *, starts_in_s: float = 4, duration_s: int = 90, **rules: Any) -> Exam:
+def push_exam(url: str, keys: dict[str, str], *, starts_in_s: float = 3, duration_s: int = 90, **rules: Any) -> Exam:
     """Paper, batch and roster under new ids, armed. Shuffled, to be handed in at any time unless `rules` differ."""
     mark = uuid.uuid4().hex[:10]
     candidates = [
-        {"candidate_id": f"c-{mark}-{n}", "name": name, "id_number": id_number(mark, n), "admission_ticket": f"0526{int(mark[:6], 16):08d}{n}",
-         "site": "某市第一考点", "room": "1号楼2层第1机房", "seat": f"{n:02d}"}
+        {
+            "candidate_id": f"c-{mark}-{n}",
+            "name": name,
+            "id_number": id_number(mark, n),
+            "admission_ticket": f"0526{int(mark[:6], 16):08d}{n}",
+            "site": "某市第一考点",
+            "room": "1号楼2层第1机房",
+            "seat": f"{n:02d}",
+        }
         for n, name in ((1, "邹欣平"), (2, "阿依古丽·麦麦提"))
-    ]  # fmt: skip
+    ]
     chosen = {
         "check_in_before_s": 600,
         "latest_entry_s": 600,
@@ -122,9 +138,18 @@ def push_exam(url: str, keys: dict[str, str], *, starts_in_s: float = 4, duratio
     }
     schedule = keys["schedule"]
     call(url, "PUT", f"/v1/papers/p-{mark}", schedule, paper())
-    batch = {"title": "劳动关系协调师 三级 理论知识 11月联考", "occupation": "劳动关系协调师", "level": 3, "subject": "theory", "kind": "formal",
-             "paper_id": f"p-{mark}", "admission_code": mark.upper(), "starts_ms": int((time.time() + starts_in_s) * 1000),
-             "duration_s": duration_s, "rules": chosen}  # fmt: skip
+    batch = {
+        "title": "劳动关系协调师 三级 理论知识 11月联考",
+        "occupation": "劳动关系协调师",
+        "level": 3,
+        "subject": "theory",
+        "kind": "formal",
+        "paper_id": f"p-{mark}",
+        "admission_code": mark.upper(),
+        "starts_ms": int((time.time() + starts_in_s) * 1000),
+        "duration_s": duration_s,
+        "rules": chosen,
+    }
     call(url, "PUT", f"/v1/batches/b-{mark}", schedule, batch)
     call(url, "PUT", f"/v1/batches/b-{mark}/roster", schedule, candidates)
     call(url, "POST", f"/v1/batches/b-{mark}/arm", schedule, {"witnesses": ["甲", "乙"]})

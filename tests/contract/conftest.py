@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract import season
 from tests.contract.outsider import Outsider
 
 
@@ -13,3 +14,9 @@ from tests.contract.outsider import Outsider
 def outsider(engine_up: Any) -> Outsider:
     """Machine clients and candidates of the shared engine."""
     return Outsider(engine_up.url, engine_up.keys)
+
+
+@pytest.fixture(scope="session")
+def finished(outsider: Outsider) -> season.Season:
+    """Exams that are over and graded, played once: see season.py."""
+    return season.play(outsider)
