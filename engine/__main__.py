@@ -286,11 +286,11 @@ def administer(work: Coroutine[Any, Any, T]) -> T:
 
 
 def run_tests(arguments: Sequence[str]) -> int:
-    """pytest on everything, in parallel; when files are named, on those, in this process's order."""
+    """pytest on everything, file by file in parallel; when files are named, on those alone, in one process."""
     named = [str(Path(part).resolve()) if Path(part.split("::")[0]).exists() else part for part in arguments]
     is_whole = not any(Path(part.split("::")[0]).exists() for part in arguments)
     processes = str(max(2, min(4, os.cpu_count() or 2)))
-    parallel = ["-n", processes, "--dist", "loadgroup"] if is_whole else []
+    parallel = ["-n", processes, "--dist", "loadfile", "--no-loadscope-reorder"] if is_whole else []
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *parallel, *named])
 

@@ -20,16 +20,12 @@ from tests import servers
 
 TEMPLATE = "liankao_template"
 # Long ones first, so that the second processor does not wait for them at the end.
-ORDER = ("tests/acceptance", "tests/browser", "tests/integration", "tests/unit")
+ORDER = ("tests/acceptance", "tests/browser", "tests/contract", "tests/integration", "tests/unit")
 _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long folders first; tests of one browser or acceptance file stay together in one process."""
-    for item in items:
-        folder = item.path.relative_to(config.rootpath).parts[:2]
-        if folder[1:] in (("browser",), ("acceptance",)) and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(f"{folder[1]}-{item.path.stem}"))
+    """Long folders first."""
     items.sort(key=lambda item: _rank(item.path.relative_to(config.rootpath)))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from engine.rules.documents import fold_code
 from engine.rules.errors import Invalid
 from engine.rules.limits import (
     ADMISSION_CODE_PATTERN,
@@ -30,8 +30,11 @@ MOCK_CHECK_IN_BEFORE_S = 1800  # mock exams open half an hour before
 _DEFAULTS = Rules()
 
 
-def read_batch(batch_id: str, document: Any, now_ms: int) -> Batch:
-    """Takes what `exact_json.decode` gave. Raises Invalid `batch.invalid`, each fault at its pointer."""
+def read_batch(batch_id: str, document: Any, now_ms: int, known_papers: Collection[str] | None = None) -> Batch:
+    """Takes what `exact_json.decode` gave. Raises Invalid `batch.invalid`, each fault at its pointer.
+
+    With `known_papers` given, the batch's paper must be among them.
+    """
     faults = Faults()
     members = Members(document, "", faults)
     kind = members.take_choice("kind", KINDS)
@@ -43,11 +46,17 @@ def read_batch(batch_id: str, document: Any, now_ms: int) -> Batch:
         subject=members.take_choice("subject", SUBJECTS),
         kind=kind,
         paper_id=members.take_pattern("paper_id", ID_PATTERN, "1 to 64 characters of A-Z a-z 0-9 . _ -"),
-        admission_code=_read_code(members),
+        admission_code=members.take_pattern(
+            "admission_code",
+            ADMISSION_CODE_PATTERN,
+            "1 to 32 characters of A-Z 0-9",
+        ),
         starts_ms=members.take_integer("starts_ms", 0, INSTANT_MS_MAX),
         duration_s=members.take_integer("duration_s", 1, DURATION_S_MAX),
         rules=_read_rules(members, kind),
     )
+    if known_papers is not None and batch.paper_id and batch.paper_id not in known_papers:
+        members.fault("paper_id", "expected a paper that has been pushed")
     members.finish()
     _check_relations(batch, now_ms, faults)
     if faults:
@@ -60,14 +69,6 @@ def show_batch(batch: Batch) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(batch, builtin_types=(Decimal,))
     shown["rules"]["pass_mark"] = json_number(batch.rules.pass_mark)
     return shown
-
-
-def _read_code(members: Members) -> str:
-    typed = members.take_text("admission_code", TITLE_CHARACTERS_MAX)
-    folded = fold_code(typed)
-    if typed and not ADMISSION_CODE_PATTERN.fullmatch(folded):
-        members.fault("admission_code", "expected 1 to 32 characters of A-Z 0-9")
-    return folded
 
 
 def _read_rules(batch: Members, kind: str) -> Rules:

@@ -59,8 +59,8 @@ QUEUE_CALLS_MAX = 8_192  # waiting per partition and worker; beyond it the answe
 
 # --- login -----------------------------------------------------------------------------------------------------
 TYPED_CHARACTERS_MAX = 200  # a code or an ID number before folding: far more than anybody types
-LOGIN_ATTEMPTS_PER_MINUTE = 30  # per code and ID number together: a person with trembling hands needs five
-LOGIN_FAILURES_PER_MINUTE = 60  # per ID number under any code: guessing codes for a known person
+LOGIN_ATTEMPTS_PER_MINUTE = 120  # per code and ID number together, right or wrong: two devices in a quarrel
+LOGIN_FAILURES_PER_MINUTE = 30  # per ID number under any code: a person with trembling hands needs five
 LOGIN_WINDOW_S = 60
 TAKEOVER_SILENT_S = 60  # rule `silent`: how long the old machine must have been quiet
 

@@ -316,10 +316,13 @@ def _number(members: Members, name: str, default: Decimal | None = None) -> Deci
     value = members.take(name) if default is None else members.take(name, default)
     if not members.has(name):
         return default
-    if exact_number(value) is None:
-        members.fault(name, f"expected a number with at most {NUMERIC_DIGITS_MAX} significant digits")
+    exact = exact_number(value)
+    number = Decimal(0) if exact is None else Decimal(str(value))
+    # Beyond a double's range the digest, which is RFC 8785's, would take it for infinite or for 0.
+    if exact is None or Decimal(repr(float(number))) != number:
+        members.fault(name, f"expected a number with at most {NUMERIC_DIGITS_MAX} significant digits a double can hold")
         return None
-    return Decimal(str(value))
+    return number
 
 
 def _decimal_text(number: Decimal | None) -> str:

@@ -11,7 +11,7 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -88,18 +88,23 @@ class _Unfit(Exception):
 
 
 def read_roster(body: bytes, content_type: str, today: datetime.date) -> list[Candidate]:
-    """The candidates of a roster, in the order they were sent; only the JSON text `[]` gives none.
+    """The candidates of a roster, in the order they were sent; raises what `decode_roster` and `check_rows` raise."""
+    return check_rows(decode_roster(body, content_type), today)
 
-    The content decides the format; `content_type` is only named in the refusal. `today` bounds birth dates.
+
+def decode_roster(body: bytes, content_type: str) -> list[Row]:
+    """The rows of a roster, unchecked; only the JSON text `[]` gives none.
+
+    The content decides the format; `content_type` is only named in the refusal.
     Raises Refused `roster.file_format` for an unknown format, `request.malformed` for a JSON array that cannot be
-    parsed, `request.too_large` beyond ROSTER_ROWS_MAX; Invalid `roster.invalid` with every fault.
+    parsed, `request.too_large` beyond ROSTER_ROWS_MAX.
     """
     body = body.removeprefix(_BOM)
     first_byte = body.lstrip(_JSON_SPACE)[:1]
     if first_byte == b"[":
-        return check_rows(_decode_array(body), today)
+        return _decode_array(body)
     if first_byte == b"{":
-        return check_rows(_decode_lines(body), today)
+        return _decode_lines(body)
     detail = f"expected a JSON array or NDJSON, found {_format_found(body)}, sent as {content_type or 'nothing'}"
     raise Refused("roster.file_format", detail, accepted=["application/json", "application/x-ndjson"])
 
@@ -157,17 +162,32 @@ def _too_many_rows(seen: str) -> Refused:
     return Refused("request.too_large", f"the roster {seen}, at most {ROSTER_ROWS_MAX} are taken")
 
 
-def check_rows(rows: Sequence[Row], today: datetime.date) -> list[Candidate]:
+def id_numbers_of(rows: Sequence[Row], today: datetime.date) -> list[str]:
+    """The valid ID numbers in `rows`, folded: whose other batches have to be looked up."""
+    found = []
+    for row in rows:
+        try:
+            found.append(_id_number(row.members.get("id_number"), today))
+        except _Unfit:
+            continue  # `check_rows` names it
+    return found
+
+
+def check_rows(rows: Sequence[Row], today: datetime.date, overlaps: Mapping[str, str] | None = None) -> list[Candidate]:
     """The candidates of `rows`, folded, or Invalid `roster.invalid` with every fault in row order.
 
+    `today` bounds birth dates. `overlaps` says of ID numbers why those people cannot be in this batch too.
     A value is compared with other rows only when it is valid by itself, so that one mistake is not named twice.
     """
     faults = Faults()
-    readers = _readers(today, _usual_ticket_length(rows))
+    readers = _readers(today, _shortest_whole_ticket(rows))
     first_rows: dict[tuple[str, ...], Row] = {}
     candidates: list[Candidate] = []
     for row in rows:
         flaws, values = _read_fields(row, readers)
+        if overlaps and values.get("id_number") in overlaps:
+            message = overlaps[values["id_number"]]
+            flaws.append(Flaw("id_number", "id_number.overlap", message, row.members["id_number"]))
         for flaw in flaws:
             _report(faults, row, flaw)
         _report_duplicates(faults, row, values, first_rows)
@@ -247,13 +267,13 @@ def _identities(values: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
     return identities
 
 
-def _readers(today: datetime.date, usual_ticket_length: int) -> dict[str, Callable[[Any], Any]]:
+def _readers(today: datetime.date, shortest_whole_ticket: int) -> dict[str, Callable[[Any], Any]]:
     """For each field the function that folds its value or raises _Unfit."""
     return {
         "candidate_id": _candidate_id,
         "name": lambda value: _checked_text("name", fold_name(_text(value)), NAME_CHARACTERS_MAX),
         "id_number": lambda value: _id_number(value, today),
-        "admission_ticket": lambda value: _admission_ticket(value, usual_ticket_length),
+        "admission_ticket": lambda value: _admission_ticket(value, shortest_whole_ticket),
         "site": lambda value: _checked_text("site", fold_place(_text(value)), PLACE_CHARACTERS_MAX),
         "room": lambda value: _checked_text("room", fold_place(_text(value)), PLACE_CHARACTERS_MAX),
         "seat": _seat,
@@ -261,13 +281,17 @@ def _readers(today: datetime.date, usual_ticket_length: int) -> dict[str, Callab
     }
 
 
-def _usual_ticket_length(rows: Sequence[Row]) -> int:
-    """The length more than half of the tickets have, 0 if there is none."""
+def _shortest_whole_ticket(rows: Sequence[Row]) -> int:
+    """The least length that is not shorter than most of the file's tickets."""
     tickets = (row.members.get("admission_ticket") for row in rows)
     lengths = Counter(len(fold_width_and_space(ticket)) for ticket in tickets if isinstance(ticket, str))
     del lengths[0]
-    length, count = max(lengths.items(), key=lambda entry: entry[1], default=(0, 0))
-    return length if count * 2 > lengths.total() else 0
+    longer = lengths.total()
+    for length in sorted(lengths):
+        longer -= lengths[length]
+        if longer * 2 <= lengths.total():
+            return length
+    return 0
 
 
 def fold_name(text: str) -> str:
@@ -320,7 +344,7 @@ def _id_number(value: Any, today: datetime.date) -> str:
     return canonical_document(folded)
 
 
-def _admission_ticket(value: Any, usual_length: int) -> str:
+def _admission_ticket(value: Any, shortest_whole: int) -> str:
     """Half-width and without spaces, case kept; the characters of an id, because it may serve as `candidate_id`."""
     folded = fold_width_and_space(_text(value))
     if not folded:
@@ -329,8 +353,8 @@ def _admission_ticket(value: Any, usual_length: int) -> str:
         raise _Unfit("admission_ticket.formula", "begins with = + - or @, which a spreadsheet would run as a formula")
     if not ID_PATTERN.fullmatch(folded):
         raise _Unfit("admission_ticket.characters", "expected 1 to 64 of A-Z a-z 0-9 . _ -")
-    if len(folded) < usual_length and folded.isdigit():
-        message = f"has {len(folded)} digits where most tickets have {usual_length}: a leading zero may be lost"
+    if len(folded) < shortest_whole and folded.isdigit():
+        message = f"has {len(folded)} digits, most tickets of the file have more: a leading zero may be lost"
         raise _Unfit("admission_ticket.lost_digits", message)
     return folded
 
@@ -344,7 +368,7 @@ def _seat(value: Any) -> str:
 
 def _extra_time_s(value: Any) -> int:
     # 600.0 is the integer 600 in JSON's data model; a boolean is no number there, though it is one in Python.
-    whole = isinstance(value, int | Decimal) and not isinstance(value, bool) and value == int(value)
-    if not whole or not 0 <= value <= EXTRA_TIME_S_MAX:
+    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= EXTRA_TIME_S_MAX or value != int(value):
         raise _Unfit("extra_time_s.range", f"expected a whole number of seconds from 0 to {EXTRA_TIME_S_MAX}")
     return int(value)

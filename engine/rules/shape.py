@@ -15,7 +15,8 @@ _MISSING: Any = object()
 def shown(value: Any) -> Any:
     """`value` as an error message may repeat it: JSON-ready and short."""
     if isinstance(value, Decimal):
-        return float(value)
+        as_double = float(value)
+        return as_double if abs(as_double) != float("inf") else str(value)[:_SHOWN_CHARACTERS]
     if value is None or isinstance(value, bool | int | float):
         return value
     text = value if isinstance(value, str) else repr(value)

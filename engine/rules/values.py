@@ -109,7 +109,7 @@ def _numeric(entry: Mapping[str, Any]) -> Checker:
         if len(significant) > NUMERIC_DIGITS_MAX:
             raise ValueRefused(f"expected at most {NUMERIC_DIGITS_MAX} significant digits")
         double = float(raw)
-        if double in (float("inf"), float("-inf")) or (number != 0 and abs(double) < 1e-300):
+        if abs(double) == float("inf") or Decimal(repr(double)) != number:  # too large, or too small to be exact
             raise ValueRefused("expected a finite number a double can hold")
         return rfc8785.dumps(double)
 

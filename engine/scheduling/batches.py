@@ -22,7 +22,7 @@ from engine.scheduling.resources import Scheduling
 from engine.stores.clock import now_ms
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
-from engine.wire import check, json_response, path_id, read_json
+from engine.wire import json_response, path_id, read_json
 
 queries = Queries(__file__)
 _COUNTED = ("expected", "checked_in", "in_progress", "submitted", "collected", "absent", "void")
@@ -39,15 +39,16 @@ async def put_batch(request: Request) -> Response:
     async with scheduling.database.transaction() as connection:
         row = await connection.fetchrow(queries.lock_batch, batch_id)
         stored = batch_of(row) if row else None
+        papers = await _papers_named(connection, document)
         # What was accepted once is accepted again, even when its window has passed since.
-        batch = read_batch(batch_id, document, now_ms=0 if stored else now_ms())
+        batch = read_batch(batch_id, document, 0 if stored else now_ms(), papers)
         if batch != stored:
             if row and row["armed_ms"] is not None:
                 raise Refused(
                     "batch.armed", f"batch {batch_id!r} is armed; its paper, time and rules stand", batch_id=batch_id
                 )
             if stored:
-                read_batch(batch_id, document, now_ms())
+                read_batch(batch_id, document, now_ms(), papers)
             await _store(connection, batch)
         shown = await describe(connection, [await connection.fetchrow(queries.find_batch, batch_id)])
     return json_response(shown[0], 200 if stored else 201)
@@ -136,11 +137,15 @@ def _state(batch: Batch, armed_ms: int | None, closes_ms: int, is_graded: bool, 
     return BatchState.GRADED if is_graded else BatchState.CLOSED
 
 
+async def _papers_named(connection: Connection, document: Any) -> set[str]:
+    """The paper a pushed batch names, if it has been pushed itself; it stays until the transaction ends."""
+    named = document.get("paper_id") if isinstance(document, dict) else None
+    if not isinstance(named, str) or "\0" in named:
+        return set()
+    return {named} if await connection.fetchval(queries.paper_exists, named) else set()
+
+
 async def _store(connection: Connection, batch: Batch) -> None:
-    faults = Faults()
-    if await connection.fetchval(queries.paper_exists, batch.paper_id) is None:
-        faults.add("/paper_id", "expected a paper that has been pushed", batch.paper_id)
-    check(faults, "batch.invalid")
     rules = msgspec.json.encode(batch.rules).decode()
     await connection.execute(
         queries.put_batch,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 from collections.abc import Sequence
 
@@ -14,8 +15,7 @@ from engine.access import require
 from engine.rules import timing
 from engine.rules.errors import Invalid, Refused
 from engine.rules.limits import ROSTER_BODY_BYTES_MAX
-from engine.rules.rostering import read_roster
-from engine.rules.shape import Faults
+from engine.rules.rostering import Row, check_rows, decode_roster, id_numbers_of
 from engine.rules.terms import Batch, Candidate
 from engine.scheduling.batches import batch_of, unknown_batch
 from engine.scheduling.batches import queries as batch_queries
@@ -41,10 +41,10 @@ async def put_roster(request: Request) -> Response:
         if await connection.fetchrow(batch_queries.find_batch, batch_id) is None:
             raise unknown_batch(batch_id)
     content_type = request.headers.get("content-type", "")
-    candidates = await asyncio.to_thread(read_roster, body, content_type, today())
+    rows = await asyncio.to_thread(decode_roster, body, content_type)
     try:
         async with scheduling.database.transaction() as connection:
-            answer = await _replace(scheduling, connection, batch_id, candidates)
+            answer = await _replace(scheduling, connection, batch_id, rows)
     except (UniqueViolation, ExclusionViolation) as fault:
         # The pure check has seen every duplicate within the push, so another push of this batch crossed ours.
         raise Refused(
@@ -88,13 +88,14 @@ def sitting_id_of(batch_id: str, candidate_id: str) -> str:
 
 
 async def _replace(
-    scheduling: Scheduling, connection: Connection, batch_id: str, candidates: Sequence[Candidate]
+    scheduling: Scheduling, connection: Connection, batch_id: str, rows: Sequence[Row]
 ) -> dict[str, int]:
     row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
     if row is None:
         raise unknown_batch(batch_id)
     batch = batch_of(row)
     standing = {sitting["candidate_id"]: sitting for sitting in await connection.fetch(queries.sittings_of, batch_id)}
+    candidates = await _check(connection, batch, rows, standing)
     added = [candidate for candidate in candidates if candidate.candidate_id not in standing]
     kept = [candidate for candidate in candidates if candidate.candidate_id in standing]
     changed = [candidate for candidate in kept if _differs(candidate, standing[candidate.candidate_id])]
@@ -111,7 +112,6 @@ async def _replace(
     if added or changed or removed:
         if is_armed:
             _check_armed_change(batch, candidates, removed)
-        await _check_overlaps(connection, batch, candidates)
         await connection.execute(queries.remove_sittings, [sitting["sitting_id"] for sitting in removed])
         await _store(scheduling, connection, batch_id, [*added, *changed])
     if is_armed:
@@ -136,18 +136,27 @@ def _check_armed_change(batch: Batch, candidates: Sequence[Candidate], removed: 
         )
 
 
-async def _check_overlaps(connection: Connection, batch: Batch, candidates: Sequence[Candidate]) -> None:
-    overlaps = await find_overlaps(connection, batch, [candidate.id_number for candidate in candidates])
-    faults = Faults()
-    for index, candidate in enumerate(candidates):
-        if candidate.id_number in overlaps:
-            message = overlaps[candidate.id_number]
-            pointer = f"/{index}/id_number"
-            faults.add(
-                pointer, message, candidate.id_number, code="id_number.overlap", field="id_number", row=index + 1
-            )
-    if faults:
-        raise Invalid("roster.invalid", faults.listed, errors_total=faults.total)
+async def _check(
+    connection: Connection, batch: Batch, rows: Sequence[Row], standing: dict[str, Record]
+) -> list[Candidate]:
+    """The candidates, or Invalid with every fault, other batches' included. A roster that stands already is taken."""
+    day = today()
+    candidates: list[Candidate] | None = None
+    with contextlib.suppress(Invalid):  # raised below, with the overlaps beside its faults
+        candidates = await asyncio.to_thread(check_rows, rows, day)
+    if candidates is not None and _stands(candidates, standing):
+        return candidates
+    overlaps = await find_overlaps(connection, batch, id_numbers_of(rows, day))
+    if candidates is not None and not overlaps:
+        return candidates
+    return await asyncio.to_thread(check_rows, rows, day, overlaps)
+
+
+def _stands(candidates: Sequence[Candidate], standing: dict[str, Record]) -> bool:
+    return len(candidates) == len(standing) and not any(
+        candidate.candidate_id not in standing or _differs(candidate, standing[candidate.candidate_id])
+        for candidate in candidates
+    )
 
 
 async def _store(

@@ -57,7 +57,7 @@ async def show_feed(request: Request) -> Response:
 
 
 async def show_responses(request: Request) -> Response:
-    """`GET /v1/sittings/{sitting_id}/responses`: with marks once there is a result, null before."""
+    """`GET /v1/sittings/{sitting_id}/responses`: with marks once the result is released, null before."""
     await require(request, "results")
     scoring: Scoring = request.app.state.scoring
     sitting_id = path_id(request, "sitting_id")
@@ -120,13 +120,28 @@ async def _lines(scoring: Scoring, batch_id: str, after: int) -> AsyncIterator[b
 
 def _wants_lines(request: Request) -> bool:
     """Raises Refused `not_acceptable` for a format that is not served."""
-    wanted = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "*/*").split(",")]
+    wanted = _preferred(request.headers.get("accept") or "*/*")
     for media_type in wanted:
         if media_type == _NDJSON:
             return True
         if media_type in ("*/*", "application/json", "application/*", ""):
             return False
     raise Refused("not_acceptable", f"results come as application/json or {_NDJSON}, not as {', '.join(wanted)[:80]!r}")
+
+
+def _preferred(accept: str) -> list[str]:
+    """The media types of an Accept header (RFC 9110), the most wanted first, without the unwanted."""
+    ranked: list[tuple[float, int, str]] = []
+    for part in accept.split(","):
+        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weights = [parameter[2:] for parameter in parameters if parameter.startswith("q=")]
+        try:
+            weight = float(weights[0]) if weights else 1.0
+        except ValueError:
+            weight = 0.0
+        if weight > 0:
+            ranked.append((-weight, len(ranked), media_type))
+    return [media_type for _, _, media_type in sorted(ranked)]
 
 
 def _page(request: Request) -> tuple[int, int]:

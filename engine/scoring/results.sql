@@ -17,9 +17,12 @@ LIMIT $3
 SELECT publication, document FROM result WHERE publication > $1 ORDER BY publication LIMIT $2
 
 -- find_sitting(sitting_id) -> at most one row
--- Whether there is such a sitting, and the marks of its newest result.
-SELECT sitting.sitting_id,
-    (SELECT result.marks FROM result WHERE result.sitting_id = sitting.sitting_id ORDER BY revision DESC LIMIT 1) AS marks
+-- Whether there is such a sitting, and the marks of its newest released result.
+SELECT sitting.sitting_id, (
+    SELECT result.marks FROM result
+    WHERE result.sitting_id = sitting.sitting_id AND result.publication IS NOT NULL
+    ORDER BY revision DESC LIMIT 1
+) AS marks
 FROM sitting WHERE sitting_id = $1
 
 -- responses_of(sitting_id) -> any number of rows

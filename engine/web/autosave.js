@@ -71,7 +71,8 @@ export function startAutosave(journal, token, onRefused) {
   return {
     /** Resolves once nothing is on this machine only, or sending is over. */
     async drained() {
-      while (journal.counts().local && !stopping.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50));
+      const waiting = () => journal.counts().local + journal.counts().held;
+      while (waiting() && !stopping.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50));
     },
     /** Stops after the call that is under way. */
     stop() {

@@ -46,13 +46,14 @@ export function barOf(app, journal, { mode, handIn }) {
 
 /** The worst that is true of any answer decides: [state, sentence]. */
 function overall(journal, mode) {
-  const { invalid, refused, local, saved, recorded } = journal.counts();
+  const { held, invalid, refused, local, saved, recorded } = journal.counts();
   if (mode === 'readonly') return ['readonly', t('overall.readonly')];
   if (journal.broken) return ['broken', t('overall.broken')];
   if (!link.up) return ['offline', local ? t('overall.offline', { n: local }) : t('overall.offline_none')];
   if (invalid + refused) return ['trouble', t('overall.trouble', { n: invalid + refused })];
-  if (mode === 'ended' && !local) return ['ended', t('overall.ended')];
+  if (mode === 'ended' && !local && !held) return ['ended', t('overall.ended')];
   if (local) return ['local', t('overall.local', { n: local })];
+  if (held) return ['held', t('overall.held')];
   if (saved) return ['saved', t('overall.saved')];
   return recorded ? ['recorded', t('overall.recorded')] : ['empty', t('overall.empty')];
 }

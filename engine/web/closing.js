@@ -20,7 +20,8 @@ export function endedSheet(items, journal) {
   const line = h('p', { role: 'status' });
   const tell = () => {
     if (!sheet.isConnected && line.textContent) return stop();
-    const undelivered = journal.counts().local;
+    const { held, local } = journal.counts();
+    const undelivered = held + local;
     const doing = !link.up ? 'ended.offline' : undelivered ? 'ended.sending' : 'ended.collecting';
     return setText(line, t(doing));
   };

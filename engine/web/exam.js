@@ -67,12 +67,15 @@ export async function examScreen(app, paper, claim) {
   }
 
   function setReason(next) {
-    if (leaving.signal.aborted || reason === next) return;
+    if (leaving.signal.aborted || reason === next || (reason && next === 'tab')) return;
     parts?.question.flush();
     reason = next;
     autosave?.stop();
     autosave = null;
-    if (next !== 'tab') watch.stop();
+    if (next !== 'tab') {
+      watch.stop();
+      writer.close();
+    }
     app.redraw();
   }
 
@@ -117,6 +120,7 @@ export async function examScreen(app, paper, claim) {
     if (ended || leaving.signal.aborted) return;
     parts?.question.flush();
     ended = true;
+    announced = null;
     collecting = new AbortController();
     for (const dialog of document.querySelectorAll('dialog')) dialog.close();
     app.redraw();
@@ -210,7 +214,11 @@ export async function examScreen(app, paper, claim) {
     return [parts.bar.element, h('div', { class: 'room' }, h('div', { class: 'left-side' }, parts.banner, sheet, parts.desk, walk), parts.grid.element)];
   }
 
+  let settling = false;
+
   function changed({ detail }) {
+    if (journal.settling && !settling) watch.replan();
+    settling = journal.settling;
     if (!parts) return;
     if (detail === null || detail === items[index].id) parts.question.update();
     parts.grid.update(detail);
@@ -237,7 +245,11 @@ export async function examScreen(app, paper, claim) {
   link.addEventListener('change', () => changed({ detail: null }), { signal });
   document.addEventListener('visibilitychange', flush, { signal });
   addEventListener('pagehide', flush, { signal });
-  addEventListener('beforeunload', (event) => mode() === null && journal.counts().local > 0 && event.preventDefault(), { signal });
+  // Back must not leave the exam: there is always one more entry to go back from.
+  const stay = () => history.pushState(null, '');
+  stay();
+  addEventListener('popstate', stay, { signal });
+  addEventListener('beforeunload', (event) => mode() === null && journal.undelivered().length > 0 && event.preventDefault(), { signal });
   await start();
 
   return {

@@ -10,12 +10,12 @@ const TYPING_MS = 400; // a pause in typing; the change then goes out at once
 const TYPING_MS_MAX = 1_000; // and no longer than this while typing goes on
 
 /**
- * The answer area of `item`: {element, flush()}. `report(typed)` is called at once for choices and in pauses for text;
- * `flush` reports what is still held back.
+ * The answer area of `item`: {element, flush()}. `report(typed)` is called at once for choices and in pauses for text,
+ * `hold()` whenever there is something to report; `flush` reports what is still held back.
  */
-export function inputsOf(item, { value, draft, figures, readonly, report }) {
+export function inputsOf(item, given) {
   const field = { single: choice, true_false: choice, multiple: choices, fill: blanks, numeric, text }[item.type];
-  return field(item, { value, draft, figures, readonly, report });
+  return field(item, given);
 }
 
 function choice(item, { value, figures, readonly, report }) {
@@ -47,10 +47,10 @@ function fieldset(item, rows) {
   return h('fieldset', { class: 'options' }, h('legend', { class: 'spoken' }, t(`type.${item.type}`)), rows);
 }
 
-function blanks(item, { value, readonly, report }) {
+function blanks(item, { value, readonly, report, hold }) {
   const count = item.blanks ?? 1;
   const inputs = [];
-  const held = holdBack(() => report(inputs.map((input) => input.value)));
+  const held = holdBack(() => report(inputs.map((input) => input.value)), hold);
   const rows = Array.from({ length: count }, (_, index) => {
     const id = `blank-${index + 1}`;
     const input = h('input', { id, type: 'text', value: value?.[index] ?? '', maxlength: BLANK_CHARACTERS_MAX, autocomplete: 'off',
@@ -61,17 +61,17 @@ function blanks(item, { value, readonly, report }) {
   return { element: h('div', { class: 'blanks' }, rows), flush: held.flush };
 }
 
-function numeric(item, { value, draft, readonly, report }) {
+function numeric(item, { value, draft, readonly, report, hold }) {
   // What was typed counts as the value's own spelling as long as it says the same number.
   const spelt = draft !== undefined ? draft : value === null ? '' : plainDecimal(value);
-  const held = holdBack(() => report(input.value));
+  const held = holdBack(() => report(input.value), hold);
   const input = h('input', { id: 'number', type: 'text', inputmode: 'decimal', value: spelt, maxlength: 64, autocomplete: 'off', readOnly: readonly,
     'aria-describedby': 'trouble', ...held.listeners });
   return { element: h('div', { class: 'blank one-number' }, h('label', { for: 'number' }, t('numeric.label')), input), flush: held.flush };
 }
 
-function text(item, { value, draft, readonly, report }) {
-  const held = holdBack(() => report(area.value), () => tell());
+function text(item, { value, draft, readonly, report, hold }) {
+  const held = holdBack(() => report(area.value), () => (tell(), hold()));
   const area = h('textarea', { id: 'essay', rows: 8, value: draft ?? value ?? '', readOnly: readonly, spellcheck: 'false',
     'aria-describedby': 'essay-count trouble', ...held.listeners });
   const counter = h('p', { class: 'hint', id: 'essay-count' });
@@ -81,7 +81,7 @@ function text(item, { value, draft, readonly, report }) {
 }
 
 // Reports in pauses of typing, never in the middle of an input method's composition.
-function holdBack(report, onInput = () => {}) {
+function holdBack(report, onInput) {
   let pause_timer = 0;
   let latest_timer = 0;
   let held = false;

@@ -3,6 +3,7 @@
 // doubt is sent again. In memory one slot per item; on disk the newest change per item (per item the highest seq wins).
 
 import { isForeign, print } from './foreign.js';
+import { countStandings, isUndelivered, standing } from './standing.js';
 import * as store from './store.js';
 import { isAnswer } from './values.js';
 
@@ -19,7 +20,7 @@ export async function openJournal(sitting_id) {
 }
 
 class Journal extends EventTarget {
-  #slots = new Map(); // item -> {value, known, entry, recorded, draft, fault, aside}
+  #slots = new Map(); // item -> {value, known, entry, recorded, held, draft, fault, aside}
   #sitting;
   #generation = 0;
   #committed = -1;
@@ -86,11 +87,18 @@ class Journal extends EventTarget {
     this.#changed(null);
   }
 
+  /** Something is being typed that has not been reported yet. */
+  hold(item) {
+    this.#slot(item).held = true;
+    this.#changed(item);
+  }
+
   /** Journals a change; it may be sent once it is on disk. The screen already shows it. */
   async write(item, json, draft) {
     const slot = this.#slot(item);
     const before = slot.entry;
-    if (json === (before?.json ?? JSON.stringify(slot.value)) && !slot.fault && draft === slot.draft) return;
+    slot.held = false;
+    if (json === (before?.json ?? JSON.stringify(slot.value)) && !slot.fault && draft === slot.draft) return this.#changed(item);
     const own = before && !before.acked ? [...before.own, [before.seq, print(before.json)]].slice(-OWN_MAX) : [];
     const base = before ? (before.acked ? before.seq : before.base) : slot.known;
     const entry = { item, seq: (this.#sitting.seq += 1), json, base, own, acked: false };
@@ -110,7 +118,7 @@ class Journal extends EventTarget {
 
   /** Keeps on this machine what cannot be sent as it stands; the last valid answer goes on counting. */
   async writeFaulty(item, draft, fault) {
-    Object.assign(this.#slot(item), { draft, fault });
+    Object.assign(this.#slot(item), { draft, fault, held: false });
     this.#changed(item);
     await this.#keep({ drafts: { put: [{ item, text: draft }] } });
   }
@@ -166,7 +174,6 @@ class Journal extends EventTarget {
   /** The engine saved `chunk`. */
   acknowledge(chunk, { saved, generation, position, committed }) {
     this.#acknowledged = Math.max(this.#acknowledged, saved);
-    if (generation > this.#generation) this.#raise(generation);
     if (generation < this.#generation) return; // overtaken: these are being sent again
     const acked = [];
     for (const sent of chunk) {
@@ -239,14 +246,9 @@ class Journal extends EventTarget {
     return this.#slots.get(item)?.entry?.refused ?? '';
   }
 
-  /** How far an answer has come: none, invalid, refused, local, saved or recorded. Never more than is known. */
+  /** How far an answer has come; see standing.js. */
   state(item) {
-    const slot = this.#slots.get(item);
-    if (!slot) return 'none';
-    if (slot.fault) return 'invalid';
-    if (slot.entry) return slot.entry.refused ? 'refused' : slot.entry.saved ? 'saved' : 'local';
-    if (!slot.known) return 'none';
-    return slot.recorded >= slot.known ? 'recorded' : 'saved';
+    return standing(this.#slots.get(item));
   }
 
   answered(item) {
@@ -255,14 +257,12 @@ class Journal extends EventTarget {
 
   /** Counts of items by state. */
   counts() {
-    const counts = { none: 0, invalid: 0, refused: 0, local: 0, saved: 0, recorded: 0 };
-    for (const item of this.#slots.keys()) counts[this.state(item)] += 1;
-    return counts;
+    return countStandings(this.#slots.values());
   }
 
   /** Items whose newest change the engine has not got. */
   undelivered() {
-    return [...this.#slots.keys()].filter((item) => ['local', 'refused', 'invalid'].includes(this.state(item)));
+    return [...this.#slots].filter(([, slot]) => isUndelivered(slot)).map(([item]) => item);
   }
 
   /** Whether something saved still waits to be recorded. */

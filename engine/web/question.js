@@ -32,7 +32,7 @@ export function questionOf(item, { count, journal, figures, readonly, stopped, r
     else journal.write(item.id, json, item.type === 'numeric' && json !== 'null' ? typed : undefined);
   };
   const value = journal.value(item.id);
-  const inputs = inputsOf(item, { value, draft: journal.draft(item.id), figures, readonly, report });
+  const inputs = inputsOf(item, { value, draft: journal.draft(item.id), figures, readonly, report, hold: () => journal.hold(item.id) });
   const trouble = h('p', { class: 'trouble-line', id: 'trouble', role: 'status' });
   const stages = h('ol', { class: 'stages', 'aria-hidden': 'true' }, STAGES.map((stage) => h('li', {}, t(`state.${stage}`))));
   const said = h('p', { class: 'state-says' });

@@ -38,8 +38,13 @@ async function transact(names, work) {
     const transaction = db.transaction(names, 'readwrite', { durability: 'strict' });
     transaction.oncomplete = () => resolve();
     transaction.onabort = () => reject(transaction.error ?? new Error('aborted'));
-    work(Object.fromEntries(names.map((name) => [name, transaction.objectStore(name)])));
-    transaction.commit?.();
+    try {
+      work(Object.fromEntries(names.map((name) => [name, transaction.objectStore(name)])));
+      transaction.commit?.();
+    } catch (fault) {
+      transaction.abort();
+      reject(fault);
+    }
   });
 }
 

@@ -7,12 +7,17 @@ import * as clock from './clock.js';
 export function startWatch(token, every_ms, { onView, onRefused }) {
   const stopping = new AbortController();
   let nudge = new AbortController();
+  let replanned = false;
 
   async function run() {
     for (let failures = 0; !stopping.signal.aborted; ) {
       await pause(failures ? retryDelay(failures) : every_ms() * (0.75 + Math.random() / 2), nudge.signal);
       nudge = new AbortController();
       if (stopping.signal.aborted) return;
+      if (replanned) {
+        replanned = false;
+        continue;
+      }
       try {
         const view = await call('GET', '/v1/sitting', { token });
         failures = 0;
@@ -30,8 +35,11 @@ export function startWatch(token, every_ms, { onView, onRefused }) {
   const stopTicking = clock.everyTick(() => clock.wasInterrupted() && nudge.abort());
   run();
   return {
-    /** Ask now. */
-    now: () => nudge.abort(),
+    /** `every_ms` has changed: count from here. */
+    replan() {
+      replanned = true;
+      nudge.abort();
+    },
     stop() {
       stopTicking();
       stopping.abort();

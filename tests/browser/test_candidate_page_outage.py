@@ -1,4 +1,4 @@
-"""The candidate's page while the line or the server is away: nothing is lost and nothing is claimed that is not true."""
+"""The page while the line or the server is away: nothing is lost and nothing is claimed that is not true."""
 
 from __future__ import annotations
 
@@ -103,3 +103,39 @@ def test_one_refused_change_does_not_hold_up_the_others(exam: Exam, machine: Bro
     machine.unroute("**/v1/sitting/responses")
     seat.choose("A1", "d").overall("recorded")
     assert exam.responses(seat.sitting_id) == {"A1": "d", "A2": "a", "A3": "c"}
+
+
+def test_end_reached_while_offline_still_counts_what_arrives_in_grace(
+    engine_up: servers.Engine, machine: BrowserContext
+) -> None:
+    exam = push_exam(engine_up.url, engine_up.keys, duration_s=12, grace_s=10)
+    seat = Seat(machine, exam).enter()
+    seat.choose("A1", "b").overall("recorded")
+    machine.set_offline(True)
+    seat.choose("A1", "d").type("F1", ESSAY)
+    expect(seat.page.locator("#ended")).to_contain_text("暂时连不上服务器", timeout=20_000)
+    seat.shot("22-ended-offline")
+    machine.set_offline(False)
+
+    expect(seat.page.locator("#ended")).to_contain_text("已全部送到服务器", timeout=8_000)
+    seat.receipt()
+    expect(seat.page.locator("#agrees")).to_have_class("agrees")
+    until(lambda: exam.responses(seat.sitting_id) == {"A1": "d", "F1": ESSAY}, 10, "recording")
+
+
+def test_answer_that_missed_the_end_is_named_and_kept(engine_up: servers.Engine, machine: BrowserContext) -> None:
+    exam = push_exam(engine_up.url, engine_up.keys, duration_s=10, grace_s=1)
+    seat = Seat(machine, exam).enter()
+    seat.choose("A1", "b").overall("recorded")
+    machine.set_offline(True)
+    seat.choose("A2", "d")
+    number = seat.order().index("A2") + 1
+    expect(seat.page.locator("#ended")).to_be_visible(timeout=20_000)
+    seat.page.wait_for_timeout(2_000)
+    machine.set_offline(False)
+
+    told = seat.page.get_by_role("alert")
+    expect(told).to_contain_text("有 1 题最后填写的内容没有计入", timeout=15_000)
+    expect(told).to_contain_text(f"涉及题号：{number}")
+    seat.shot("23-missed-the-end")
+    until(lambda: exam.responses(seat.sitting_id) == {"A1": "b"}, 10, "recording")

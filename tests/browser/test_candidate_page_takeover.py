@@ -58,3 +58,17 @@ def test_login_elsewhere_stops_the_first_machine_and_its_late_answer_is_the_cand
     expect(first.page.locator('input[data-option="a"]')).to_be_checked()
     first.item_state("recorded")
     assert exam.responses(first.sitting_id) == {"A1": "a", "A2": "d", "A3": "a"}
+
+
+def test_login_typed_in_a_second_tab_takes_over_with_everything_typed_so_far(
+    exam: Exam, machine: BrowserContext
+) -> None:
+    first = Seat(machine, exam).enter()
+    first.choose("A1", "b").type("F1", "第一句")
+
+    second = Seat(machine, exam).arrive().log_in().see_paper()
+
+    first.readonly("superseded")
+    second.type("F1", "第一句，第二句").overall("recorded")
+    assert exam.responses(second.sitting_id) == {"A1": "b", "F1": "第一句，第二句"}
+    assert first.faults == [] and second.faults == []

@@ -48,7 +48,9 @@ def test_change_is_forgotten_only_when_committed_in_its_generation(page: Page) -
         const note = () => states.push(journal.state('A1'));
         journal.merge({ generation: 3, committed: 10 });
         note();
-        await journal.write('A1', '"b"'); note();
+        journal.hold('A1'); note();
+        const kept = journal.write('A1', '"b"'); note();
+        await kept; note();
         journal.acknowledge(journal.unsent(), saved(3, 12, 11)); note();
         journal.progress(2, 99); note();
         journal.progress(3, 11); note();
@@ -57,7 +59,7 @@ def test_change_is_forgotten_only_when_committed_in_its_generation(page: Page) -
         """,
     )
 
-    assert states == ["none", "local", "saved", "saved", "saved", "recorded"]
+    assert states == ["none", "held", "held", "local", "saved", "saved", "saved", "recorded"]
 
 
 def test_rise_of_the_generation_sends_everything_not_forgotten_again(page: Page) -> None:
@@ -199,17 +201,23 @@ def test_call_never_carries_more_than_the_engine_takes(page: Page) -> None:
     assert 1 <= counts[1] <= 3
 
 
-def test_disk_that_refuses_does_not_hold_up_the_change(page: Page) -> None:
+@pytest.mark.parametrize(
+    "refusal", ["throw new DOMException('full', 'QuotaExceededError')", "this.transaction.abort()"]
+)
+def test_disk_that_refuses_does_not_hold_up_the_change(page: Page, refusal: str) -> None:
     sent, broken = run(
         page,
         "journal.js",
+        f"""
+        const {{ put }} = IDBObjectStore.prototype;
+        IDBObjectStore.prototype.put = function () {{ {refusal}; }};
         """
-        const { put } = IDBObjectStore.prototype;
-        IDBObjectStore.prototype.put = () => { throw new DOMException('full', 'QuotaExceededError'); };
+        """
+        const began = performance.now();
         try {
           const journal = await m.openJournal(crypto.randomUUID());
           await journal.write('A1', '"a"');
-          return [journal.unsent().length, journal.broken];
+          return [journal.unsent().length, journal.broken && performance.now() - began < 2_000];
         } finally { IDBObjectStore.prototype.put = put; }
         """,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.contract import season
-from tests.contract.outsider import Outsider
+from tests.contract.outsider import Outsider, unhurried
 
 
 @pytest.fixture(scope="session")
@@ -19,4 +19,4 @@ def outsider(engine_up: Any) -> Outsider:
 @pytest.fixture(scope="session")
 def finished(outsider: Outsider) -> season.Season:
     """Exams that are over and graded, played once: see season.py."""
-    return season.play(outsider)
+    return unhurried(lambda duration_s: season.play(outsider, duration_s), (8, 20, 60))

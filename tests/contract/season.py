@@ -1,6 +1,7 @@
 """A small season of exams, played once to the end, for the tests of results: same time window, different papers.
 
-Every candidate answers one VECTOR of values; beside it stands what each value earns, worked out by hand from the contract.
+Every candidate answers one VECTOR of values; beside it stands what each value earns, worked out by hand from the
+contract.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tests.contract.outsider import Exam, Outsider, Sitting, accepted, person
 THIRD = Fraction(1, 3)
 HALF = Fraction(1, 2)
 FOUR = [{"id": name, "text": f"选项 {name}"} for name in "abcd"]
-SECTIONS = [
+SECTIONS: list[dict[str, Any]] = [
     {
         "id": "S1",
         "title": "选择与判断",
@@ -42,7 +43,7 @@ SECTIONS = [
             out.numeric("E2", answer=0.3, tolerance=0, points=1),
             out.numeric("E3", answer=1.1, tolerance=0.1, points=1),
             out.numeric("E4", answer=-5, tolerance=0.5, points=1.5),
-            out.numeric("E5", answer=7, points=0.05),
+            {"id": "E5", "type": "numeric", "stem": "没有容差", "answer": 7, "points": 0.05},
             out.text("F1", points=3.5),
         ],
     },
@@ -56,9 +57,23 @@ VECTORS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "all nulls": (dict.fromkeys(POINTS), {}),
     "everything right": (
         {
-            "A1": "b", "B1": ["a", "c"], "B2": ["a", "c", "d"], "B3": ["a", "b", "c"], "B4": ["a", "c"], "C1": True,
-            "C2": False, "D1": ["8", "ABC def"], "D2": ["第十九条,一"], "D3": ["Abc"], "D4": ["一", "二", "三"],
-            "D5": ["café", "x-1"], "E1": 21.75, "E2": 0.3, "E3": 1.1, "E4": -5, "E5": 7,
+            "A1": "b",
+            "B1": ["a", "c"],
+            "B2": ["a", "c", "d"],
+            "B3": ["a", "b", "c"],
+            "B4": ["a", "c"],
+            "C1": True,
+            "C2": False,
+            "D1": ["8", "ABC def"],
+            "D2": ["第十九条,一"],
+            "D3": ["Abc"],
+            "D4": ["一", "二", "三"],
+            "D5": ["café", "x-1"],
+            "E1": 21.75,
+            "E2": 0.3,
+            "E3": 1.1,
+            "E4": -5,
+            "E5": 7,
         },
         dict.fromkeys([name for name in POINTS if name != "F1"], 1),
     ),
@@ -132,7 +147,7 @@ class Season:
     before: dict[str, Any] = field(default_factory=dict)  # what was answered while the exams still ran
 
 
-def play(outsider: Outsider) -> Season:
+def play(outsider: Outsider, duration_s: int) -> Season:
     """Play all exams at once; returns when every paper is in and what can be graded is graded."""
     scoring = outsider.paper({"title": "计分", "sections": SECTIONS})
     rounding = outsider.paper(out.paper(out.single("R1", points=1199.9), out.single("R2", points=800.1)))
@@ -145,9 +160,9 @@ def play(outsider: Outsider) -> Season:
 
     def exam(paper_id: str, who: list[str], **rules: Any) -> Played:
         rows = {name: person() for name in who}
-        rules = {"latest_entry_s": 7, "warn_before_end_s": 2, "grace_s": 1, **rules}
+        rules = {"latest_entry_s": duration_s - 1, "warn_before_end_s": 2, "grace_s": 1, **rules}
         made = outsider.exam(
-            paper_id=paper_id, rows=list(rows.values()), starts_ms=starts_ms, duration_s=8, rules=rules
+            paper_id=paper_id, rows=list(rows.values()), starts_ms=starts_ms, duration_s=duration_s, rules=rules
         )
         return Played(made, rows=rows)
 
@@ -198,7 +213,6 @@ def play(outsider: Outsider) -> Season:
 
     out.sleep_until(season.scoring.exam.closes_ms)
     for played in (season.scoring, season.rounding, season.eighths, season.approved):
-        batch_id = played.exam.batch_id
-        out.poll(lambda batch_id=batch_id: outsider.show_batch(batch_id)["state"] == "graded", 15, f"{batch_id} graded")
+        out.poll(lambda: outsider.show_batch(played.exam.batch_id)["state"] == "graded", 15, "graded")  # noqa: B023
     outsider.all_results(season.pending.exam.batch_id, 6)
     return season

@@ -44,9 +44,17 @@ def test_seats_must_be_known_for_arming(outsider: Outsider, paper_id: str, chang
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"witnesses": []}, {"witnesses": ["一人"]}, {"witnesses": ["甲", 5]}, {"witnesses": ["甲", "乙"], "x": 1},
-             {"witnesses": "甲乙"}, []]
-)  # fmt: skip
+    "body",
+    [
+        {},
+        [],
+        {"witnesses": []},
+        {"witnesses": "甲乙"},
+        {"witnesses": ["一人"]},
+        {"witnesses": ["甲", 5]},
+        {"witnesses": ["甲", "乙"], "x": 1},
+    ],
+)
 def test_arming_needs_two_witnesses(outsider: Outsider, paper_id: str, body: Any) -> None:
     """API.md: `{"witnesses": ["…", "…"]}`; unknown JSON fields are 422 everywhere."""
     batch_id = draft(outsider, paper_id, [person()])
@@ -96,6 +104,20 @@ def test_batch_nobody_could_enter_cannot_be_armed(outsider: Outsider, paper_id: 
     """API.md: preflight; after the latest entry everyone would be absent."""
     batch_id = draft(outsider, paper_id, [person()], rules={"latest_entry_s": 0}, starts_ms=now_ms() - 1000)
     refused(outsider.arm(batch_id), 409, "batch.not_ready")
+
+
+def test_overlap_that_came_by_moving_a_draft_cannot_be_armed(outsider: Outsider, paper_id: str) -> None:
+    """SMALL_PRINT: same person in two batches whose windows overlap: preflight names the other."""
+    starts_ms = now_ms() + 400_000_000
+    same = person()
+    first = draft(outsider, paper_id, [same], starts_ms=starts_ms)
+    row = person(id_number=same["id_number"])
+    document = outsider.batch_document(paper_id, starts_ms=starts_ms + 10_000_000)
+    second = outsider.batch(document)
+    accepted(outsider.put_roster(second, [row]))
+    accepted(outsider.put_batch({**document, "starts_ms": starts_ms}, second))
+    problem = refused(outsider.arm(second), 409, "batch.not_ready")
+    assert first in str(problem) and row["candidate_id"] in str(problem)
 
 
 def test_sealed_paper_is_public_immutable_and_has_its_digest(outsider: Outsider) -> None:

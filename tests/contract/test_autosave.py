@@ -1,4 +1,4 @@
-"""API.md, `POST /v1/sitting/responses`: what counts as a change, what is refused whole, and what an acknowledgement says."""
+"""API.md, `POST /v1/sitting/responses`: what is a change, what is refused whole, what is acknowledged."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def many(exam: out.Exam) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_value_of_the_wrong_kind_is_refused(steady: out.Sitting, item: str, raw: str) -> None:
-    """SMALL_PRINT, at save: wrong kind, unknown option, an option twice, more strings than blanks, not finite: refused."""
+    """SMALL_PRINT, at save: wrong kind, unknown option, one twice, too many strings, not finite: refused."""
     problem = refused(steady.save_value(item, 50, raw), 422, "autosave.invalid")
     assert problem["errors"][0]["pointer"].startswith("/changes/0/")
     assert steady.stored() == {"A1": (5, "c")}
@@ -155,7 +155,9 @@ def test_shape_of_a_call_is_checked(steady: out.Sitting, body: Any, at: str) -> 
     assert steady.stored() == {"A1": (5, "c")}
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'{"changes":[{"item":"A1","seq":9,"value":"a"}]}x', b"[" * 9999])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff\xfe", b'{"changes":[{"item":"A1","seq":9,"value":"a"}]}x', b"[" * 9999]
+)
 def test_unreadable_call_is_malformed(steady: out.Sitting, body: bytes) -> None:
     """API.md: `request.malformed` 400."""
     refused(steady.save_raw(body), 400, "request.malformed")
@@ -249,14 +251,35 @@ def test_text_answer_has_at_most_20000_characters(sitting: out.Sitting, characte
 
 @pytest.mark.parametrize(
     ("raw", "value"),
-    [("123456789012345", 123456789012345), ("1234567890123450", 1234567890123450), ("0.123456789012345", 0.123456789012345),
-     ("21.750000000000000000000", 21.75), ("1E2", 100), ("-0.0", 0), ("0.00000000000000000001", 1e-20), ("1e-305", 1e-305)],
-)  # fmt: skip
+    [
+        ("123456789012345", 123456789012345),
+        ("1234567890123450", 1234567890123450),
+        ("0.123456789012345", 0.123456789012345),
+        ("21.750000000000000000000", 21.75),
+        ("1E2", 100),
+        ("-0.0", 0),
+        ("0.00000000000000000001", 1e-20),
+        ("1e-305", 1e-305),
+    ],
+)
 def test_numbers_of_15_significant_digits_are_taken(many: dict[str, Any], raw: str, value: float) -> None:
     """SMALL_PRINT: on decimals as written, at most 15 significant digits."""
     many["seq"] += 1
     accepted(many["sitting"].save_value("E1", many["seq"], raw))
     assert many["sitting"].stored()["E1"] == (many["seq"], value)
+
+
+def test_name_given_twice_is_refused(steady: out.Sitting) -> None:
+    """API.md: a call is refused whole when it is not clear: of two values for one name nobody knows which was meant."""
+    for body in (
+        b'{"changes":[{"item":"A1","item":"C1","seq":60,"value":true}]}',
+        b'{"changes":[{"item":"A1","seq":60,"value":"a","value":"b"}]}',
+        b'{"changes":[{"item":"A1","seq":60,"value":"a"}],"changes":[{"item":"A1","seq":61,"value":"b"}]}',
+    ):
+        answer = steady.save_raw(body)
+        assert answer.status_code in (400, 422), answer.text
+        refused(answer, answer.status_code)
+    assert steady.stored() == {"A1": (5, "c")}
 
 
 def test_history_holds_every_accepted_change_once(outsider: Outsider, sitting: out.Sitting) -> None:

@@ -49,7 +49,13 @@ def test_every_rule_has_its_default(outsider: Outsider, paper_id: str) -> None:
 def test_batch_is_shown_as_it_was_pushed(outsider: Outsider, paper_id: str) -> None:
     """API.md: `GET /v1/batches/{batch_id}`: the batch, its `state` and `counts`."""
     document = outsider.batch_document(paper_id, kind="formal", starts_ms=now_ms() + 86_400_000)
-    document["rules"] = {**DEFAULTS, "earliest_submit_s": 12, "pass_mark": 59.5, "release": "approved", "takeover": "silent"}
+    document["rules"] = {
+        **DEFAULTS,
+        "earliest_submit_s": 12,
+        "pass_mark": 59.5,
+        "release": "approved",
+        "takeover": "silent",
+    }
     batch_id = unique("B")
     accepted(outsider.put_batch(document, batch_id), 201)
     shown = outsider.show_batch(batch_id)
@@ -143,7 +149,7 @@ def test_armed_batch_may_be_pushed_again_unchanged(outsider: Outsider) -> None:
 def test_faulty_batch_is_named_by_its_pointer(
     outsider: Outsider, paper_id: str, change: dict[str, Any], at: str
 ) -> None:
-    """API.md: `batch.invalid` 422 with pointers; unknown fields are 422; SMALL_PRINT: earliest_submit_s < duration_s."""
+    """API.md: `batch.invalid` 422, unknown fields 422; SMALL_PRINT: earliest_submit_s < duration_s."""
     change = dict(change)
     rules = change.pop("rules", {})
     document = outsider.batch_document(paper_id, **change, **({"rules": rules} if isinstance(rules, dict) else {}))
@@ -164,12 +170,12 @@ def test_all_faults_of_a_batch_are_listed_at_once(outsider: Outsider, paper_id: 
     document["rules"] = {"pass_mark": -1, "takeover": 5, "pause_s": 1}
     del document["title"]
     found = broken(outsider, document)
-    expected = "/title /level /kind /color /duration_s /rules/pass_mark /rules/takeover /rules/pause_s".split()
-    assert found == sorted(expected)
+    names = ("title", "level", "kind", "color", "duration_s", "rules/pass_mark", "rules/takeover", "rules/pause_s")
+    assert found == sorted(f"/{name}" for name in names)
 
 
 def test_faults_between_members_are_listed_with_the_others(outsider: Outsider, paper_id: str) -> None:
-    """API.md: **every** fault: an unknown paper, a past window and a hand-in after the end do not wait for other faults."""
+    """API.md: **every** fault: an unknown paper, a past window, no time to hand in do not wait for the others."""
     document = outsider.batch_document("no-such-paper", level=9, starts_ms=1000, rules={"earliest_submit_s": 600})
     assert broken(outsider, document) == ["/level", "/paper_id", "/rules/earliest_submit_s", "/starts_ms"]
 
@@ -286,13 +292,11 @@ def test_machine_routes_refuse_other_scopes(outsider: Outsider, method: str, pat
         refused(outsider.call(method, path, scope=other, content=content), 403, "auth.scope")
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/sitting", "/v1/sitting/paper-key", "/v1/sitting/receipt", "/v1/sitting/responses", "/v1/sitting/submit",
-             "/v1/sitting/confirm", "/v1/sitting/pledge"]
-)  # fmt: skip
+@pytest.mark.parametrize("path", ["", "/paper-key", "/receipt", "/responses", "/submit", "/confirm", "/pledge"])
 def test_candidate_routes_ask_for_a_token(outsider: Outsider, path: str) -> None:
     """API.md: `auth.missing` 401; an API key is no candidate's token."""
-    method = "GET" if path.rsplit("/", 1)[-1] in ("sitting", "paper-key", "receipt") else "POST"
+    method = "GET" if path in ("", "/paper-key", "/receipt") else "POST"
+    path = f"/v1/sitting{path}"
     content = b"{}" if method == "POST" else None
     refused(outsider.call(method, path, content=content), 401, "auth.missing")
     for bad in ("x", "a~b~c", "é", "~~~", *outsider.keys.values()):
@@ -303,6 +307,13 @@ def test_candidate_routes_ask_for_a_token(outsider: Outsider, path: str) -> None
 def test_public_routes_need_no_key(outsider: Outsider, path: str) -> None:
     """API.md: public without a key."""
     assert outsider.call("GET", path).status_code == 200
+
+
+def test_candidates_token_is_no_api_key(outsider: Outsider) -> None:
+    """API.md: no or bad key 401 `auth.missing`."""
+    sitting = outsider.exam().arrive()
+    for method, path, _ in MACHINE_ROUTES:
+        refused(sitting.call(method, path, content=b"{" if method != "GET" else None), 401, "auth.missing")
 
 
 def test_unknown_path_is_a_problem(outsider: Outsider) -> None:

@@ -33,7 +33,9 @@ def test_paper_reply_has_id_digest_items_and_points(outsider: Outsider) -> None:
 
 def test_paper_digest_is_sha256_of_its_rfc8785_form(outsider: Outsider) -> None:
     """API.md: `digest` = hex SHA-256 of the RFC 8785 form of the question set."""
-    document = out.paper(out.single(stem="ß é 𠮷\n\t\"\\ \u2028", points=1e-3), out.numeric(answer=-1.5e-7, tolerance=1e-9))
+    document = out.paper(
+        out.single(stem='ß é 𠮷\n\t"\\ \u2028', points=1e-3), out.numeric(answer=-1.5e-7, tolerance=1e-9)
+    )
     document["media"] = {"z.png": out.PNG, "a.png": out.PNG}
     assert accepted(outsider.put_paper(document), 201)["digest"] == out.digest(document)
 
@@ -154,7 +156,7 @@ def test_paper_ids_outside_the_alphabet_are_refused(outsider: Outsider, paper_id
     ],
 )  # fmt: skip
 def test_faulty_item_is_named_by_its_pointer(outsider: Outsider, item: dict[str, Any], at: str) -> None:
-    """API.md: `paper.invalid` 422 lists every fault `{pointer, message, value}`; unknown JSON fields are 422 everywhere."""
+    """API.md: `paper.invalid` 422 lists `{pointer, message, value}`; unknown JSON fields are 422 everywhere."""
     assert broken(outsider, out.paper(item, out.single("OK"))) == [at]
 
 

@@ -149,7 +149,7 @@ def test_key_is_the_batchs_and_seed_the_sittings(running: out.Exam) -> None:
 
 
 def test_sitting_shows_the_login_reply_and_more(running: out.Exam) -> None:
-    """API.md: `GET /v1/sitting`: the same without the token, plus `remaining_ms`, `responses`, `generation`, `committed`."""
+    """API.md: `GET /v1/sitting`: the same, no token, and `remaining_ms, responses, generation, committed`."""
     sitting = running.enter(next(_next))
     saved = accepted(sitting.save(("A1", 3, "a"), ("B1", 4, ["a", "d"])))
     shown = accepted(sitting.show())
@@ -173,6 +173,7 @@ def test_older_token_is_superseded_everywhere(running: out.Exam) -> None:
              older.pledge()]  # fmt: skip
     for answer in calls:
         refused(answer, 409, "sitting.superseded")
+    refused(older.pledge({"accepted": False}), 409, "sitting.superseded")
     assert newer.stored() == {"A1": (1, "a")}
     accepted(newer.save(("A1", 2, "c")))
 

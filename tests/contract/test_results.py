@@ -1,4 +1,4 @@
-"""API.md and SMALL_PRINT.md, results: exact scores, pages, lines, the feed, release, and the responses behind a score."""
+"""API.md and SMALL_PRINT.md, results: exact scores, pages, lines, feed, release, and the responses behind."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def four_decimals(points: Fraction) -> Decimal:
 
 @pytest.mark.parametrize("name", VECTORS)
 def test_score_is_exact(finished: Season, scored: dict[str, Any], name: str) -> None:
-    """API.md `marking`; SMALL_PRINT: raw / total x 100, once half up to two decimals; section points to four decimals."""
+    """API.md `marking`; SMALL_PRINT: raw / total x 100, once half up to two decimals; sections to four."""
     _, shares = VECTORS[name]
     earned = {item: POINTS[item] * share for item, share in shares.items()}
     result = scored[finished.scoring.rows[name]["candidate_id"]]
@@ -49,7 +49,9 @@ def test_score_is_exact(finished: Season, scored: dict[str, Any], name: str) -> 
     for section, shown in zip(SECTIONS, result["sections"], strict=True):
         items = [item["id"] for item in section["items"]]
         assert shown["id"] == section["id"]
-        assert Decimal(shown["score"]) == four_decimals(sum((earned.get(item, Fraction(0)) for item in items), Fraction(0)))
+        assert Decimal(shown["score"]) == four_decimals(
+            sum((earned.get(item, Fraction(0)) for item in items), Fraction(0))
+        )
         assert Fraction(shown["points"]) == sum((POINTS[item] for item in items), Fraction(0))
 
 
@@ -144,7 +146,10 @@ def test_counts_at_the_end(outsider: Outsider, finished: Season) -> None:
     rostered = len(finished.scoring.rows)
     submitted = len(finished.scoring.receipts)
     assert counts["rostered"] == rostered
-    states = {name: counts[name] for name in ("expected", "checked_in", "in_progress", "submitted", "collected", "absent", "void")}
+    states = {
+        name: counts[name]
+        for name in ("expected", "checked_in", "in_progress", "submitted", "collected", "absent", "void")
+    }
     assert states == {
         "expected": 0, "checked_in": 0, "in_progress": 0, "submitted": submitted,
         "collected": rostered - submitted - 1, "absent": 1, "void": 0,
@@ -166,7 +171,9 @@ def test_collected_receipts_hold_what_was_saved(outsider: Outsider, finished: Se
             assert receipt == finished.scoring.receipts[name]
         else:
             assert receipt["state"] == "collected"
-            assert receipt["submitted_ms"] in range(finished.scoring.exam.ends_ms, finished.scoring.exam.closes_ms + 5001)
+            assert receipt["submitted_ms"] in range(
+                finished.scoring.exam.ends_ms, finished.scoring.exam.closes_ms + 5001
+            )
             refused(finished.scoring.sittings[name].submit(0), 409, "submit.closed")
 
 
@@ -294,7 +301,14 @@ def test_pending_results_hold_the_release_back(outsider: Outsider, finished: Sea
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"approved_by": []}, {"approved_by": ["一人"]}, {"approved_by": ["甲", "乙"], "x": 1}, {"approved_by": "甲乙"}]
+    "body",
+    [
+        {},
+        {"approved_by": []},
+        {"approved_by": ["一人"]},
+        {"approved_by": ["甲", "乙"], "x": 1},
+        {"approved_by": "甲乙"},
+    ],
 )
 def test_release_needs_two_people(outsider: Outsider, finished: Season, body: Any) -> None:
     """API.md: `{"approved_by": ["…", "…"]}`; unknown fields are 422 everywhere."""

@@ -131,7 +131,7 @@ def wrong_check() -> str:
 @pytest.mark.parametrize(
     "id_number",
     [
-        wrong_check(),
+        pytest.param(wrong_check(), id="wrong check character"),
         with_check(BODY + "000"),
         with_check("11010119900230123"),
         with_check("11010118991231123"),
@@ -141,8 +141,8 @@ def wrong_check() -> str:
         "110101900230123",
         "110101900307000",
         "160101900307123",
-        out.resident()[:17] + "Y",
-        out.resident()[:17] + "O",
+        pytest.param(out.resident()[:17] + "Y", id="ends in Y"),
+        pytest.param(out.resident()[:17] + "O", id="ends in O"),
         "ABCDE",
         "AB12",
         "A" * 14 + "12345",
@@ -159,7 +159,7 @@ def wrong_check() -> str:
     ],
 )
 def test_impossible_id_number_is_refused(outsider: Outsider, batch_id: str, id_number: Any) -> None:
-    """SMALL_PRINT, documents: check character, province, birth date, sequence 000, shape; other punctuation is a fault."""
+    """SMALL_PRINT, documents: check character, province, birth date, sequence 000, shape, punctuation."""
     assert broken(outsider, batch_id, [person(id_number=id_number)]) == ["/0/id_number"]
 
 
@@ -363,7 +363,7 @@ def test_names_are_shown_folded(outsider: Outsider) -> None:
 
 
 def test_person_in_an_overlapping_batch_is_a_fault_naming_it(outsider: Outsider, paper_id: str) -> None:
-    """SMALL_PRINT: same person in two batches whose windows `[starts, ends + grace)` overlap: a fault naming the other."""
+    """SMALL_PRINT: same person in two batches whose `[starts, ends + grace)` overlap: a fault naming the other."""
     starts_ms = now_ms() + 200_000_000
     same = person()
     first = outsider.batch(outsider.batch_document(paper_id, starts_ms=starts_ms, duration_s=60, rules={"grace_s": 5}))
@@ -400,6 +400,27 @@ def test_overlaps_are_listed_with_the_other_faults(outsider: Outsider, paper_id:
     second = outsider.batch(outsider.batch_document(paper_id, starts_ms=starts_ms))
     rows = [person(id_number=same["id_number"]), person(seat="x")]
     assert broken(outsider, second, rows) == ["/0/id_number", "/1/seat"]
+
+
+def test_overlap_in_lines_is_named_by_its_line(outsider: Outsider, paper_id: str) -> None:
+    """SMALL_PRINT: NDJSON `row` = line, blank ones counted, for every kind of fault."""
+    starts_ms = now_ms() + 500_000_000
+    same = person()
+    accepted(outsider.put_roster(outsider.batch(outsider.batch_document(paper_id, starts_ms=starts_ms)), [same]))
+    second = outsider.batch(outsider.batch_document(paper_id, starts_ms=starts_ms))
+    lines = [json.dumps(person()), "", "", json.dumps(person(id_number=same["id_number"]))]
+    problem = refused(outsider.put_roster_lines(second, lines), 422, "roster.invalid")
+    assert [(fault["row"], fault["field"]) for fault in problem["errors"]] == [(4, "id_number")]
+
+
+def test_overlaps_see_15_digits_as_18(outsider: Outsider, paper_id: str) -> None:
+    """SMALL_PRINT: a 15-digit number equals its 18-digit form."""
+    starts_ms = now_ms() + 600_000_000
+    long = out.resident()
+    first = outsider.batch(outsider.batch_document(paper_id, starts_ms=starts_ms))
+    accepted(outsider.put_roster(first, [person(id_number=long[:6] + long[8:17])]))
+    second = outsider.batch(outsider.batch_document(paper_id, starts_ms=starts_ms))
+    assert broken(outsider, second, [person(id_number=long)]) == ["/0/id_number"]
 
 
 def test_roster_of_an_unknown_batch_is_not_found(outsider: Outsider) -> None:

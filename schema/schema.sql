@@ -1,0 +1,155 @@
+-- The final state of all migrations, for reading; nothing runs this file but the test that compares the two.
+
+-- Machine clients. The key itself is never stored: only its SHA-256.
+CREATE TABLE api_key (
+    key_id text PRIMARY KEY,
+    scope text NOT NULL CONSTRAINT api_key_scope_is_known CHECK (scope IN ('schedule', 'results', 'proctor', 'ops')),
+    label text NOT NULL,
+    digest bytea NOT NULL CONSTRAINT api_key_digest_is_unique UNIQUE,
+    created_ms bigint NOT NULL,
+    revoked_ms bigint
+);
+
+-- Public halves of the engine's own keys, registered by the process that holds the private half.
+CREATE TABLE public_key (
+    key_id text PRIMARY KEY,
+    purpose text NOT NULL CONSTRAINT public_key_purpose_is_known CHECK (purpose IN ('receipt', 'result', 'answer_key')),
+    algorithm text NOT NULL,
+    public_key bytea NOT NULL,
+    registered_ms bigint NOT NULL
+);
+
+-- Question sets. `content` is what candidates may see after the start; the answers lie in an envelope that only
+-- the grader's private key opens.
+CREATE TABLE paper (
+    paper_id text PRIMARY KEY,
+    digest text NOT NULL,
+    title text NOT NULL,
+    items integer NOT NULL,
+    points numeric NOT NULL CONSTRAINT paper_has_points CHECK (points > 0),
+    content bytea NOT NULL,
+    item_index bytea NOT NULL,
+    answer_key_digest text NOT NULL,
+    answer_key_envelope bytea NOT NULL,
+    pushed_ms bigint NOT NULL
+);
+
+CREATE TABLE batch (
+    batch_id text PRIMARY KEY,
+    title text NOT NULL,
+    occupation text NOT NULL,
+    level smallint NOT NULL,
+    subject text NOT NULL,
+    kind text NOT NULL,
+    paper_id text NOT NULL CONSTRAINT batch_has_a_paper REFERENCES paper,
+    admission_code text NOT NULL,
+    starts_ms bigint NOT NULL,
+    duration_s integer NOT NULL,
+    rules jsonb NOT NULL,
+    pushed_ms bigint NOT NULL,
+    armed_ms bigint,
+    witnesses text[] NOT NULL DEFAULT '{}',
+    released_ms bigint,
+    released_by text[] NOT NULL DEFAULT '{}',
+    CONSTRAINT batch_is_armed_before_two_witnesses CHECK (armed_ms IS NULL OR cardinality(witnesses) >= 2)
+);
+CREATE INDEX batch_by_start ON batch (starts_ms);
+
+-- What arming pinned: the sealed paper, its wrapped key, and the answer key in force.
+CREATE TABLE seal (
+    batch_id text PRIMARY KEY REFERENCES batch,
+    sealed_digest text NOT NULL CONSTRAINT sealed_paper_is_unique UNIQUE,
+    sealed bytea NOT NULL,
+    paper_key_wrapped bytea NOT NULL,
+    paper_digest text NOT NULL,
+    item_index bytea NOT NULL,
+    answer_key_digest text NOT NULL,
+    answer_key_envelope bytea NOT NULL
+);
+
+-- One candidate in one batch on one seat.
+CREATE TABLE sitting (
+    sitting_id text PRIMARY KEY,
+    batch_id text NOT NULL REFERENCES batch,
+    partition smallint NOT NULL,
+    candidate_id text NOT NULL,
+    name text NOT NULL,
+    id_number text NOT NULL,
+    admission_ticket text NOT NULL,
+    site text NOT NULL,
+    room text NOT NULL,
+    seat text NOT NULL,
+    extra_time_s integer NOT NULL,
+    state text NOT NULL DEFAULT 'expected' CONSTRAINT sitting_state_is_known CHECK (state IN (
+        'expected', 'checked_in', 'confirmed', 'pledged', 'in_progress', 'submitted', 'collected', 'absent', 'void')),
+    epoch bigint NOT NULL DEFAULT 0,
+    entered_ms bigint,
+    closed_ms bigint,
+    is_graded boolean NOT NULL DEFAULT false,
+    -- Deferred: one push may swap two tickets or seats.
+    CONSTRAINT candidate_sits_once_in_a_batch UNIQUE (batch_id, candidate_id) DEFERRABLE INITIALLY DEFERRED,
+    CONSTRAINT ticket_is_unique_in_a_batch UNIQUE (batch_id, admission_ticket) DEFERRABLE INITIALLY DEFERRED,
+    CONSTRAINT person_sits_once_in_a_batch UNIQUE (batch_id, id_number) DEFERRABLE INITIALLY DEFERRED,
+    CONSTRAINT seat_holds_one_candidate EXCLUDE USING btree
+        (batch_id WITH =, site WITH =, room WITH =, seat WITH =) WHERE (seat <> '') DEFERRABLE INITIALLY DEFERRED
+);
+CREATE INDEX sitting_by_person ON sitting (id_number);
+CREATE INDEX sitting_by_partition ON sitting (partition);
+CREATE INDEX sitting_to_grade ON sitting (batch_id) WHERE NOT is_graded AND state IN ('submitted', 'collected', 'absent', 'void');
+
+-- The newest response per item. No foreign key: evidence is written whatever else is amiss.
+CREATE TABLE response (
+    sitting_id text NOT NULL,
+    item text NOT NULL,
+    seq bigint NOT NULL,
+    value text NOT NULL, -- RFC 8785 JSON, exactly the bytes the receipt's digest covers
+    saved_ms bigint NOT NULL,
+    PRIMARY KEY (sitting_id, item)
+);
+
+-- Every accepted change, append-only: the evidence for score reviews.
+CREATE TABLE response_history (
+    sitting_id text NOT NULL,
+    item text NOT NULL,
+    seq bigint NOT NULL,
+    value text NOT NULL,
+    saved_ms bigint NOT NULL,
+    generation bigint NOT NULL,
+    position bigint NOT NULL
+);
+CREATE INDEX response_history_by_sitting ON response_history (sitting_id);
+
+-- Logins, confirmations, pledges, hand-ins, collections: append-only.
+CREATE TABLE sitting_event (
+    sitting_id text NOT NULL,
+    kind text NOT NULL,
+    at_ms bigint NOT NULL,
+    epoch bigint NOT NULL,
+    generation bigint NOT NULL,
+    position bigint NOT NULL
+);
+CREATE INDEX sitting_event_by_sitting ON sitting_event (sitting_id);
+
+-- How far each partition's log is recorded, and which recorder may advance it.
+CREATE TABLE recording (
+    partition smallint PRIMARY KEY,
+    generation bigint NOT NULL DEFAULT 0,
+    position bigint NOT NULL DEFAULT 0,
+    leased_by text NOT NULL DEFAULT '',
+    leased_until timestamptz NOT NULL DEFAULT '-infinity'
+);
+
+-- One row per sitting and revision; the primary key is what makes grading happen once.
+CREATE TABLE result (
+    sitting_id text NOT NULL REFERENCES sitting,
+    revision integer NOT NULL,
+    batch_id text NOT NULL REFERENCES batch,
+    state text NOT NULL CONSTRAINT result_state_is_known CHECK (state IN ('graded', 'pending_assessor', 'absent', 'void')),
+    document text NOT NULL, -- the signed JSON, byte for byte as it is served
+    marks text NOT NULL, -- {item: {mark, points}}
+    graded_ms bigint NOT NULL,
+    publication bigint CONSTRAINT publication_is_a_total_order UNIQUE, -- null until released
+    PRIMARY KEY (sitting_id, revision)
+);
+CREATE INDEX result_by_batch ON result (batch_id, publication);
+CREATE SEQUENCE publication;
