@@ -30,8 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from engine.settings import SettingsError
 
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["test"]:  # everything behind it is pytest's
+    if given[:1] == ["test"]:  # everything behind these two is pytest's
         return run_tests(given[1:])
+    if given[:1] == ["bench"]:
+        return run_bench(given[1:])
     chosen = parser().parse_args(given)
     try:
         return int(chosen.run(chosen))
@@ -69,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     openapi.add_argument("--write", action="store_true", help="write schema/openapi.json instead")
     command("test", lambda chosen: run_tests([]), "every test, on fresh servers; further arguments are pytest's")
     command("check", run_check, "ruff and mypy")
+    command("bench", lambda chosen: run_bench([]), "what one operation costs; further arguments are pytest's")
     return top
 
 
@@ -287,12 +290,25 @@ def administer(work: Coroutine[Any, Any, T]) -> T:
 
 def run_tests(arguments: Sequence[str]) -> int:
     """pytest on everything, file by file in parallel; when files are named, on those alone, in one process."""
-    named = [str(Path(part).resolve()) if Path(part.split("::")[0]).exists() else part for part in arguments]
     is_whole = not any(Path(part.split("::")[0]).exists() for part in arguments)
     processes = str(max(2, min(4, os.cpu_count() or 2)))
     parallel = ["-n", processes, "--dist", "loadfile", "--no-loadscope-reorder"] if is_whole else []
+    return _become_pytest([*parallel, *_absolute(arguments)])
+
+
+def run_bench(arguments: Sequence[str]) -> int:
+    """The benches, alone on the machine's time: one process, nothing else of pytest's output."""
+    return _become_pytest(["-q", "-o", "python_files=bench_*.py", "-o", "testpaths=bench", *_absolute(arguments)])
+
+
+def _absolute(arguments: Sequence[str]) -> list[str]:
+    """Files as the caller named them, before we leave the caller's folder."""
+    return [str(Path(part).resolve()) if Path(part.split("::")[0]).exists() else part for part in arguments]
+
+
+def _become_pytest(arguments: Sequence[str]) -> int:
     os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *parallel, *named])
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
 
 
 def run_check(chosen: argparse.Namespace) -> int:

@@ -170,7 +170,8 @@ def start_engine(
     ready_file = data.parent / f"{ready_name}.json"
     said = data.parent / f"{ready_name}.log"
     ready_file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "engine", "up", "--embedded", "--data", str(data), "--port", str(port)]
+    command = [*embedded.dies_with_parent(signal.SIGTERM), sys.executable, "-m", "engine", "up", "--embedded"]
+    command += ["--data", str(data), "--port", str(port)]
     command += ["--workers", str(workers), "--ready-file", str(ready_file)]
     with open(said, "ab") as log:
         supervisor = subprocess.Popen(

@@ -24,7 +24,7 @@ _DESCRIPTION = """\
 Liankao (联考) runs online exams: papers, batches and rosters come in, candidates answer, signed results go out.
 
 * JSON is UTF-8. Instants are integer Unix milliseconds (`…_ms`), durations carry their unit. A number that is an
-  integer by value (`5400.0`) counts as one.
+  integer by value (`5400.0`) counts as one, except for `seq` in a save call.
 * Bodies are closed: an unknown member is refused. NUL, lone surrogates, NaN, a name given twice in one object and
   nesting beyond any need are refused everywhere.
 * Every refusal is a problem (RFC 9457) with a stable `code`; 422 lists every fault found.

@@ -20,6 +20,7 @@ from engine.openapi.building import (
 from engine.rules.batch import KINDS, MOCK_CHECK_IN_BEFORE_S, RELEASES, SUBJECTS, TAKEOVERS
 from engine.rules.limits import (
     ACCEPTED_MAX,
+    ADMISSION_CODE_PATTERN,
     BLANKS_MAX,
     CHANGES_PER_CALL_MAX,
     DURATION_S_MAX,
@@ -127,7 +128,9 @@ BATCH_MEMBERS: dict[str, Schema] = {
     "subject": choice(*SUBJECTS),
     "kind": choice(*KINDS),
     "paper_id": {**ID, "description": "A paper that has been pushed"},
-    "admission_code": text(TITLE_CHARACTERS_MAX, description="1 to 32 of A-Z 0-9 once width and case are folded"),
+    "admission_code": matching(
+        ADMISSION_CODE_PATTERN, description="As it will be typed at login, where width and case do not matter"
+    ),
     "starts_ms": INSTANT_MS,
     "duration_s": whole(1, DURATION_S_MAX),
 }

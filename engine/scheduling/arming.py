@@ -17,6 +17,7 @@ from starlette.responses import Response
 from engine.access import require
 from engine.rules import timing
 from engine.rules.errors import Refused
+from engine.rules.limits import FAULTS_LISTED_MAX
 from engine.rules.people import read_people
 from engine.rules.terms import Batch
 from engine.scheduling.batches import batch_of, describe, unknown_batch
@@ -87,7 +88,8 @@ async def _check_ready(
     if missing:
         detail = "; ".join(entry["message"] for entry in missing[:3])
         more = f" (and {len(missing) - 3} more)" if len(missing) > 3 else ""
-        raise Refused("batch.not_ready", f"batch {batch.batch_id!r}: {detail}{more}", not_ready=missing, errors=missing)
+        listed = missing[:FAULTS_LISTED_MAX]
+        raise Refused("batch.not_ready", f"batch {batch.batch_id!r}: {detail}{more}", not_ready=listed, errors=listed)
 
 
 async def _seal(scheduling: Scheduling, connection: Connection, batch: Batch) -> None:

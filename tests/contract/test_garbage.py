@@ -104,11 +104,12 @@ def sitting(exam: Exam) -> Sitting:
 
 @pytest.fixture
 def wire(outsider: Outsider, sitting: Sitting) -> Any:
-    """And whatever a test sends, the engine lives afterwards and the sitting holds nothing."""
+    """And whatever a test sends, the engine lives afterwards and the sitting holds what it held."""
     wire = Wire(outsider.url, outsider.keys["schedule"], sitting.token)
+    before = sitting.stored()
     yield wire
     assert wire.is_alive()
-    assert sitting.stored() == {}
+    assert sitting.stored() == before
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------
@@ -246,7 +247,11 @@ def test_numbers_beyond_all_need_are_refused_where_they_stand(
     documents = {
         "/v1/papers/P1": (paper, "7777", "/sections/0/items/0/points"),
         "/v1/batches/B1": ({**exam.document, "duration_s": 7777}, "7777", "/duration_s"),
-        f"/v1/batches/{exam.batch_id}": ({**exam.document, "rules": {"pass_mark": 7777}}, "7777", "/rules/pass_mark"),
+        f"/v1/batches/{exam.batch_id}": (
+            {**exam.document, "rules": {"earliest_submit_s": 0, "pass_mark": 7777}},
+            "7777",
+            "/rules/pass_mark",
+        ),
         f"/v1/batches/{exam.batch_id}/roster": ([contract.person(extra_time_s=7777)], "7777", "/0/extra_time_s"),
     }
     for path, (document, number, pointer) in documents.items():

@@ -119,15 +119,6 @@ def test_a_mock_s_own_rule_wins_over_the_default() -> None:
     assert read({**with_rules(check_in_before_s=60), "kind": "mock"}).rules.check_in_before_s == 60
 
 
-@pytest.mark.parametrize(
-    ("typed", "code"),
-    [("ldgx3", "LDGX3"), ("ＬＤＧＸ３", "LDGX3"), (" LD GX3 ", "LDGX3"), ("A" * 32, "A" * 32), ("7", "7")],
-)
-def test_the_admission_code_is_folded_as_at_login(typed: str, code: str) -> None:
-    """Width and case are nobody's secret."""
-    assert read(changed(admission_code=typed)).admission_code == code
-
-
 @pytest.mark.parametrize("name", RULE_SECONDS)
 def test_a_whole_number_may_be_written_with_a_point(name: str) -> None:
     """5400.0 is 5400 in JSON's data model."""
@@ -144,6 +135,7 @@ def test_a_whole_number_may_be_written_with_a_point(name: str) -> None:
         ("subject", ["theory", "skill", "review"]),
         ("kind", ["formal", "mock", "device_check"]),
         ("paper_id", ["p", "A" * 64, "a.B_c-9"]),
+        ("admission_code", ["7", "LDGX3", "Z" * 32]),
         ("title", ["x", "中" * 200]),
         ("occupation", ["x", "中" * 200]),
         ("duration_s", [1801, 43_200]),
@@ -226,7 +218,7 @@ def test_every_member_but_the_rules_is_required(member: str) -> None:
         ("subject", ["Theory", "", None, 1]),
         ("kind", ["real", "", None, 1]),
         ("paper_id", ["", "a b", "a/b", "A" * 65, "é", 7, None, "a\n"]),
-        ("admission_code", ["", " ", "A" * 33, "A-1", "口令", 7, None]),
+        ("admission_code", ["", " ", "A" * 33, "A-1", "ldgx3", "ＬＤＧＸ３", " LDGX3", "口令", 7, None]),
         ("starts_ms", [-1, 253_402_300_799_001, 1.5, "now", None, False]),
         ("duration_s", [0, 43_201, -1, 1.5, "5400", None]),
         ("rules", [None, [], "x", 1]),
@@ -266,6 +258,25 @@ def test_an_unknown_member_is_refused(name: str) -> None:
 def test_what_is_no_object_is_one_fault(document: Any) -> None:
     """Not one for each member that an object would have had."""
     assert faults_of(document) == {"": "expected an object"}
+
+
+@pytest.mark.parametrize("known", [None, ["P0", "P1"]])
+def test_a_known_paper_is_taken_and_so_is_any_where_none_are_given(known: list[str] | None) -> None:
+    """Which papers there are is the store's knowledge."""
+    document = exact_json.decode(json.dumps(DOCUMENT).encode())
+
+    assert read_batch("B1", document, BEFORE_MS, known).paper_id == "P1"
+
+
+@pytest.mark.parametrize(("paper_id", "known"), [("P1", []), ("P1", ["P0"]), ("P 1", ["P0"]), ("P 1", ["P 1"])])
+def test_an_unknown_paper_is_one_fault_among_the_others(paper_id: str, known: list[str]) -> None:
+    """At its pointer, once, also where it is no id at all."""
+    document = exact_json.decode(json.dumps(changed(paper_id=paper_id, title="")).encode())
+
+    with pytest.raises(Invalid) as invalid:
+        read_batch("B1", document, BEFORE_MS, known)
+
+    assert [fault["pointer"] for fault in invalid.value.faults] == ["/title", "/paper_id"]
 
 
 # --- faults between members ------------------------------------------------------------------------------------
