@@ -490,13 +490,21 @@ def test_a_ticket_shorter_than_most_has_lost_a_leading_zero() -> None:
         ["1234567890", "123456789"],
         ["1234567890", "1234567891", "12345678901"],  # longer lost nothing
         ["1234567890", "1234567891", "A12345678"],  # a letter shows it was text
-        ["1", "22", "333"],
         ["1"],
     ],
 )
-def test_tickets_without_a_usual_length_are_left_alone(tickets: list[str]) -> None:
-    """The rule needs more than half of the tickets to agree, and digits only."""
+def test_tickets_not_shorter_than_most_are_left_alone(tickets: list[str]) -> None:
+    """The rule needs more than half of the tickets to be longer, and digits only."""
     assert len(read(*(entry(number, admission_ticket=ticket) for number, ticket in enumerate(tickets)))) == len(tickets)
+
+
+def test_ticket_shorter_than_most_is_named_though_no_length_is_usual() -> None:
+    """Three of four are longer, each in its own way."""
+    tickets = ["1234567", "12345678", "123456789", "1234567890"]
+
+    (fault,) = faults(*(entry(number, admission_ticket=ticket) for number, ticket in enumerate(tickets)))
+
+    assert (fault["pointer"], fault["code"]) == ("/0/admission_ticket", "admission_ticket.lost_digits")
 
 
 def test_the_usual_length_is_that_of_folded_tickets() -> None:
