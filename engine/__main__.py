@@ -291,7 +291,8 @@ def administer(work: Coroutine[Any, Any, T]) -> T:
 def run_tests(arguments: Sequence[str]) -> int:
     """pytest on everything, file by file in parallel; when files are named, on those alone, in one process."""
     is_whole = not any(Path(part.split("::")[0]).exists() for part in arguments)
-    processes = str(max(2, min(4, os.cpu_count() or 2)))
+    # One more than processors: the long tests wait for clocks most of their time.
+    processes = str(min(6, (os.cpu_count() or 2) + 1))
     parallel = ["-n", processes, "--dist", "loadfile", "--no-loadscope-reorder"] if is_whole else []
     return _become_pytest([*parallel, *_absolute(arguments)])
 
