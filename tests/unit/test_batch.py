@@ -139,12 +139,19 @@ def test_a_whole_number_may_be_written_with_a_point(name: str) -> None:
         ("title", ["x", "中" * 200]),
         ("occupation", ["x", "中" * 200]),
         ("duration_s", [1801, 43_200]),
-        ("starts_ms", [BEFORE_MS, STARTS_MS]),
+        ("starts_ms", [BEFORE_MS, STARTS_MS, 253_402_300_799_000]),
     ],
 )
 def test_a_member_is_taken_up_to_its_edges(member: str, values: list[Any]) -> None:
     """Both ends of each range are inside it."""
     assert [getattr(read(changed(**{member: value})), member) for value in values] == values
+
+
+def test_the_shortest_and_earliest_exam_is_taken() -> None:
+    """One second, at the beginning of time."""
+    batch = read({**with_rules(earliest_submit_s=0), "starts_ms": 0, "duration_s": 1}, now_ms=0)
+
+    assert (batch.starts_ms, batch.duration_s, batch.ends_ms) == (0, 1, 1000)
 
 
 @pytest.mark.parametrize(

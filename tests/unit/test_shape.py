@@ -219,6 +219,14 @@ def test_a_boolean_is_true_or_false(value: Any, is_taken: bool) -> None:
     assert message == (None if is_taken else "expected true or false")
 
 
+def test_an_integer_is_one_that_json_counts_exactly() -> None:
+    """Whatever the bounds are: past 2^53 two integers may look alike."""
+    exact, beyond = Decimal(2**53 - 1), Decimal(2**53)
+
+    assert fault_of(exact, lambda members: members.take_integer("x", 0, 2**60)) is None
+    assert fault_of(beyond, lambda members: members.take_integer("x", 0, 2**60)) is not None
+
+
 def test_a_faulty_boolean_reads_as_false_even_where_the_default_is_true() -> None:
     """Whoever goes on with it goes on with the careful value; the fault is listed all the same."""
     assert read({"x": "yes"}, lambda members: members.take_boolean("x", True))[0] is False
@@ -233,6 +241,25 @@ def test_a_choice_is_one_of_the_named(value: Any, is_taken: bool) -> None:
     message = fault_of(value, lambda members: members.take_choice("x", ("a", "b")))
 
     assert message == (None if is_taken else "expected one of a, b")
+
+
+def test_a_missing_or_faulty_choice_reads_as_the_first_or_its_default() -> None:
+    """What goes on with it meets a value it knows."""
+    found = [
+        read({}, lambda members: members.take_choice("x", ("a", "b")))[0],
+        read({}, lambda members: members.take_choice("x", ("a", "b"), "b"))[0],
+        read({"x": "c"}, lambda members: members.take_choice("x", ("a", "b"), "b"))[0],
+    ]
+
+    assert found == ["a", "b", "a"]
+
+
+def test_a_member_is_there_whatever_its_value() -> None:
+    """Null included; taking it does not take it away."""
+    members = Members({"a": None}, "", Faults())
+    members.take("a")
+
+    assert (members.has("a"), members.has("b")) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,99 @@
+"""The published test vectors: what is kept or sent today opens, verifies and orders the same in every version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from engine.sealing import answer_key, paper
+from engine.sealing.paper import SealBroken
+from engine.sealing.signature import Signer, is_valid, shown_key
+from loadtest import sealed as client_side
+from tests.servers import ROOT
+
+FOLDER = ROOT / "schema" / "vectors"
+SEALED = json.loads((FOLDER / "sealed-paper.json").read_text("utf-8"))
+ORDERS = json.loads((FOLDER / "order.json").read_text("utf-8"))
+ENVELOPES = json.loads((FOLDER / "envelopes.json").read_text("utf-8"))
+
+
+def named(vector: dict[str, Any]) -> str:
+    return str(vector["name"])
+
+
+# --- the sealed paper ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vector", SEALED["vectors"], ids=named)
+def test_a_published_vector_opens(vector: dict[str, Any]) -> None:
+    """Other implementations are written against these bytes; every value they show on the way is right."""
+    key, sealed = bytes.fromhex(vector["paper_key"]), bytes.fromhex(vector["sealed"])
+    nonce, associated = bytes.fromhex(vector["nonce"]), bytes.fromhex(vector["associated_data"])
+
+    assert paper.open_paper(vector["batch_id"], sealed, key) == vector["opened"]
+    assert client_side.open_paper(sealed, key, vector["batch_id"]) == vector["opened"]
+    assert paper.sealed_digest(sealed) == vector["digest"]
+    assert sealed[:16] == b"LKP1" + nonce
+    assert associated == b"LKP1" + vector["batch_id"].encode()
+    assert client_side._content_key(key, vector["batch_id"]).hex() == vector["content_key"]
+
+
+@pytest.mark.parametrize("vector", SEALED["refused"], ids=named)
+def test_a_published_counter_example_does_not_open(vector: dict[str, Any]) -> None:
+    """An implementation that opens one of these checks too little."""
+    key, sealed = bytes.fromhex(vector["paper_key"]), bytes.fromhex(vector["sealed"])
+
+    with pytest.raises(SealBroken):
+        paper.open_paper(vector["batch_id"], sealed, key)
+    with pytest.raises(client_side.SealBroken):
+        client_side.open_paper(sealed, key, vector["batch_id"])
+
+
+@pytest.mark.parametrize("vector", ORDERS["vectors"], ids=lambda vector: vector["seed"][:8])
+def test_a_published_order_follows_from_its_seed(vector: dict[str, Any]) -> None:
+    """By SHA-256 of seed, list and id: what two programs show one candidate stands in one order."""
+    seed = paper.sitting_seed(bytes.fromhex(vector["paper_key"]), vector["sitting_id"])
+
+    assert seed.hex() == vector["seed"]
+    for shown in vector["lists"]:
+        head = seed + b"\0" + shown["list"].encode() + b"\0"
+        assert shown["shuffled"] == sorted(
+            shown["ids"], key=lambda item, head=head: hashlib.sha256(head + item.encode()).digest()
+        )
+
+
+# --- what is kept ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vector", ENVELOPES["wrapped_paper_keys"], ids=lambda vector: vector["batch_id"])
+def test_a_published_wrapped_paper_key_unwraps(vector: dict[str, Any]) -> None:
+    """An exam armed before an upgrade starts after it; wrapping is the same in both directions."""
+    paper_key, wrap_key, nonce, wrapped = (
+        bytes.fromhex(vector[name]) for name in ("paper_key", "wrap_key", "nonce", "wrapped")
+    )
+
+    assert paper.unwrap_paper_key(vector["batch_id"], wrapped, wrap_key) == paper_key
+    assert paper.wrap_paper_key(vector["batch_id"], paper_key, wrap_key, nonce) == wrapped
+
+
+@pytest.mark.parametrize("vector", ENVELOPES["answer_keys"], ids=lambda vector: vector["paper_digest"][:8])
+def test_a_published_answer_key_opens(vector: dict[str, Any]) -> None:
+    """A paper pushed years ago can still be graded, and a score review answered."""
+    grader_key, envelope = bytes.fromhex(vector["grader_key"]), bytes.fromhex(vector["envelope"])
+
+    assert answer_key.open_answer_key(envelope, vector["paper_digest"], grader_key) == vector["opened"]
+    assert answer_key.public_key(grader_key).hex() == vector["grader_public_key"]
+    assert envelope.startswith(b"LKA1")
+
+
+@pytest.mark.parametrize("vector", ENVELOPES["signed"], ids=lambda vector: "-".join(list(vector["document"])[-2:]))
+def test_a_published_signature_is_valid_and_made_again(vector: dict[str, Any]) -> None:
+    """Ed25519 is deterministic: the same seed over the same document gives the same receipt."""
+    signer = Signer(bytes.fromhex(vector["seed"]))
+
+    assert (signer.public_key.hex(), signer.key_id) == (vector["public_key"], vector["key_id"])
+    assert is_valid(vector["document"], [shown_key(signer.public_key)])
+    assert signer.signed(vector["document"]) == vector["document"]
