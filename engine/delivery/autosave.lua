@@ -10,7 +10,8 @@ if not partition then
 end
 local now = now_ms()
 local reply = { OK, partition.generation, 0, 0 }
-local entry = { 'at', whole(now) }
+local changes = {} -- sitting id -> its accepted changes: two calls of one sitting make one field of the entry
+local changed = {} -- the sitting ids in the order of their first change
 
 local function save(sitting_key, sitting_id, epoch, first, count)
     local sitting = redis.call('HMGET', sitting_key, 'state', 'epoch', 'closes_ms', 'starts_ms', 'high')
@@ -54,9 +55,12 @@ local function save(sitting_key, sitting_id, epoch, first, count)
     writes[#writes + 1] = 'high'
     writes[#writes + 1] = whole(highest)
     redis.call('HSET', sitting_key, unpack(writes))
-    if #logged > 0 then
-        entry[#entry + 1] = 's:' .. sitting_id
-        entry[#entry + 1] = '[' .. table.concat(logged, ',') .. ']'
+    if #logged > 0 and not changes[sitting_id] then
+        changes[sitting_id] = {}
+        changed[#changed + 1] = sitting_id
+    end
+    for _, change in ipairs(logged) do
+        table.insert(changes[sitting_id], change)
     end
     return OK
 end
@@ -67,7 +71,12 @@ for call = 3, #KEYS do
     reply[#reply + 1] = save(KEYS[call], sitting_id, epoch, at + 3, count)
     at = at + 3 + count * 3
 end
-if #entry > 2 then
+if #changed > 0 then
+    local entry = { 'at', whole(now) }
+    for _, sitting_id in ipairs(changed) do
+        entry[#entry + 1] = 's:' .. sitting_id
+        entry[#entry + 1] = '[' .. table.concat(changes[sitting_id], ',') .. ']'
+    end
     append(partition, entry)
 end
 reply[3] = partition.n

@@ -75,6 +75,8 @@ class Memory:
             retry=Retry(NoBackoff(), 0),
         )
         self._redis = redis.asyncio.Redis.from_pool(pool)
+        # The driver would make a dict of an entry's fields; a stream may hold a name twice, and none may get lost.
+        self._redis.set_response_callback("XRANGE", lambda answer, **_: answer)
         self.partitions = [PartitionKeys(number) for number in range(partitions)]
 
     def partition_of(self, sitting_id: str) -> PartitionKeys:
@@ -226,8 +228,10 @@ def fields_of(answer: Sequence[Any], first: int) -> dict[str, bytes]:
 
 def _entry(raw: Any) -> tuple[int, int, list[tuple[bytes, bytes]]]:
     entry_id, flat = raw
+    if not isinstance(flat, list):
+        raise TypeError(f"expected the flat fields of a log entry, got {type(flat).__name__}")
     generation, _, position = entry_id.decode().partition("-")
-    fields = list(flat.items()) if isinstance(flat, dict) else list(zip(flat[::2], flat[1::2], strict=True))
+    fields = list(zip(flat[::2], flat[1::2], strict=True))
     return int(generation), int(position), fields
 
 

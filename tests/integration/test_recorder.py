@@ -45,6 +45,33 @@ async def test_rows_history_events_and_position_are_recorded_together(exam: Exam
     assert entered_ms <= closed_ms
 
 
+async def test_two_calls_of_one_sitting_in_one_chunk_are_both_recorded(exam: Exam) -> None:
+    """A client with several saves in flight: each acknowledged change reaches the history, whichever chunk it took."""
+    from engine.delivery import autosave
+
+    await exam.enter("one")
+    keys = exam.memory.partition_of("one")
+    calls: list[str | int] = []
+    for number in (1, 2, 3):
+        calls += ["one", "1", 1, f"A{number}", number, '"a"']
+
+    reply = await exam.memory.run(autosave._AUTOSAVE, [keys.marker, keys.log, *[keys.sitting("one")] * 3], calls)
+    await drain(exam.recorder)
+
+    assert reply[4:] == [Outcome.OK] * 3
+    assert await exam.query("SELECT item, seq FROM response_history ORDER BY seq") == [("A1", 1), ("A2", 2), ("A3", 3)]
+    assert await exam.query("SELECT item, seq FROM response ORDER BY item") == [("A1", 1), ("A2", 2), ("A3", 3)]
+
+
+async def test_field_standing_twice_in_an_entry_is_read_twice(exam: Exam) -> None:
+    """A stream entry is a list of pairs, not a mapping: nothing between Redis and the recorder may fold it."""
+    await exam.memory._redis.execute_command("XADD", exam.memory.partitions[0].log, "900-1", "a", "1", "a", "2")
+
+    [entries] = await exam.memory.read_logs([(exam.memory.partitions[0], 899, 0)], 10)
+
+    assert entries == [(900, 1, [(b"a", b"1"), (b"a", b"2")])]
+
+
 async def test_committed_is_told_and_the_log_trimmed_after_the_commit(exam: Exam) -> None:
     """After recording, a save's position is at or below `committed`, and the log holds nothing recorded."""
     await exam.enter("one")
