@@ -131,7 +131,7 @@ def serve(settings: Settings) -> None:
         date_header=False,
         backlog=settings.backlog,
         timeout_keep_alive=settings.keep_alive_s,
-        timeout_graceful_shutdown=settings.drain_s or None,
+        timeout_graceful_shutdown=settings.drain_s,
     )
     uvicorn.Server(config).run(sockets=[listen(settings)])
 

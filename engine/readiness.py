@@ -59,6 +59,8 @@ class Readiness:
 
     async def _postgresql(self) -> str:
         async with self._database.connection() as connection:
+            if await connection.fetchval("SHOW fsync") != "on":
+                return "PostgreSQL runs with fsync=off, expected on"
             pending = await migrations.pending(connection)
             if pending:
                 return f"migrations are missing: {', '.join(pending)}; `./run migrate` applies them"

@@ -31,6 +31,7 @@ CREATE TABLE paper (
     item_index bytea NOT NULL,
     answer_key_digest text NOT NULL,
     answer_key_envelope bytea NOT NULL,
+    answer_key_recipient text NOT NULL, -- key_id of the grader's public key it is sealed to
     pushed_ms bigint NOT NULL
 );
 
@@ -48,6 +49,7 @@ CREATE TABLE batch (
     rules jsonb NOT NULL,
     pushed_ms bigint NOT NULL,
     armed_ms bigint,
+    laid_ready boolean NOT NULL DEFAULT false, -- armed, and Redis holds what candidates need of it
     witnesses text[] NOT NULL DEFAULT '{}',
     released_ms bigint,
     released_by text[] NOT NULL DEFAULT '{}',

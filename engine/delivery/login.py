@@ -30,6 +30,7 @@ from engine.rules.terms import SittingState
 from engine.sealing import token
 from engine.stores.clock import now_ms
 from engine.stores.memory import beside, fields_of
+from engine.stores.prepare import login_entry
 from engine.wire import check, json_response, read_json
 
 _LOGIN = beside(__file__)
@@ -54,16 +55,14 @@ async def log_in(request: Request) -> Response:
 
 
 async def _enter(delivery: Delivery, admission_code: str, id_number: str) -> dict[str, Any]:
-    pair_digest = token.login_digest(admission_code, id_number, delivery.login_key)
-    await _count(delivery, f"attempts:{pair_digest}", LOGIN_ATTEMPTS_PER_MINUTE)
-    entries = await delivery.memory.read_hash(f"login:{pair_digest}")
-    if not entries:
-        await _count(
-            delivery, f"failures:{token.login_digest('', id_number, delivery.login_key)}", LOGIN_FAILURES_PER_MINUTE
-        )
+    entry = login_entry(admission_code, id_number, delivery.login_key)
+    await _count(delivery, f"attempts:{entry}", LOGIN_ATTEMPTS_PER_MINUTE)
+    found = await _choose(delivery, entry)
+    if found is None:
+        failures = login_entry("", id_number, delivery.login_key)
+        await _count(delivery, f"failures:{failures}", LOGIN_FAILURES_PER_MINUTE)
         raise Refused("login.refused", "the admission code and the ID number do not belong together")
-    candidates = {sitting_id.decode(): batch_id.decode() for sitting_id, batch_id in entries.items()}
-    sitting_id, armed = await _choose(delivery, candidates)
+    sitting_id, armed = found
     batch = armed.prepared.batch
     keys = delivery.memory.partition_of(sitting_id)
     reply = await delivery.memory.run(
@@ -79,22 +78,25 @@ async def _enter(delivery: Delivery, admission_code: str, id_number: str) -> dic
     return {"token": issued, **sitting_document(sitting_id, armed, fields, now_ms=int(reply[4]))}
 
 
-async def _choose(delivery: Delivery, candidates: dict[str, str]) -> tuple[str, ArmedBatch]:
-    """The sitting meant: the first that has not closed, else the one that closed last."""
+async def _choose(delivery: Delivery, entry: str) -> tuple[str, ArmedBatch] | None:
+    """The sitting meant: the first that has not closed, else the one that closed last; None when there is none."""
     found = []
-    for sitting_id, batch_id in candidates.items():
-        armed = await delivery.batch(batch_id)
-        hash_key = delivery.memory.partition_of(sitting_id).sitting(sitting_id)
-        found.append((hash_key, sitting_id, armed))
-    times = await delivery.memory.read_hash_fields([hash_key for hash_key, _, _ in found], ["starts_ms", "closes_ms"])
+    for named, batch_id in (await delivery.memory.read_hash(entry)).items():
+        found.append((named.decode(), await delivery.batch(batch_id.decode())))
+    hashes = [delivery.memory.partition_of(sitting_id).sitting(sitting_id) for sitting_id, _ in found]
+    stored = await delivery.memory.read_hash_fields(hashes, ["login", "starts_ms", "closes_ms"])
     now = now_ms()
     ranked = []
-    for (_, sitting_id, armed), (starts_ms, closes_ms) in zip(found, times, strict=True):
-        if starts_ms is None or closes_ms is None:
+    for (sitting_id, armed), (login, starts_ms, closes_ms) in zip(found, stored, strict=True):
+        if login is None or starts_ms is None or closes_ms is None:
             raise TryLater("the sitting is not prepared at this moment; nothing was changed")
+        if login.decode() != entry:
+            continue  # the ID number was corrected since: the wrong one is no way in
         has_closed = int(closes_ms) <= now
         ranked.append((has_closed, -int(closes_ms) if has_closed else int(starts_ms), sitting_id, armed))
-    _, _, sitting_id, armed = min(ranked, key=lambda entry: entry[:3])
+    if not ranked:
+        return None
+    _, _, sitting_id, armed = min(ranked, key=lambda one: one[:3])
     return sitting_id, armed
 
 

@@ -14,7 +14,6 @@ from engine.rules.errors import Refused
 from engine.rules.terms import SittingState
 from engine.sealing.encoding import to_base64url
 from engine.sealing.paper import sitting_seed
-from engine.stores.prepare import sealed_key
 from engine.wire import json_response
 
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -24,13 +23,19 @@ async def show_sealed(request: Request) -> Response:
     """`GET /v1/sealed/{digest}`: public, immutable, the same for every candidate."""
     delivery: Delivery = request.app.state.delivery
     digest = request.path_params["digest"]
-    sealed = await delivery.memory.read_bytes(sealed_key(digest)) if _DIGEST.fullmatch(digest) else None
-    if sealed is None:
-        raise Refused("not_found", f"there is no sealed paper {digest[:80]!r}")
+    if not _DIGEST.fullmatch(digest):
+        raise _no_paper(digest)
     headers = {"cache-control": "public, max-age=31536000, immutable", "etag": f'"{digest}"'}
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
+    sealed = await delivery.sealed_paper(digest)
+    if sealed is None:
+        raise _no_paper(digest)
     return Response(sealed, headers=headers, media_type="application/octet-stream")
+
+
+def _no_paper(digest: str) -> Refused:
+    return Refused("not_found", f"there is no sealed paper {digest[:80]!r}")
 
 
 async def show_key(request: Request) -> Response:

@@ -7,10 +7,11 @@ from msgspec import Struct
 
 from engine.rules import values
 from engine.rules.errors import Refused, TryLater
+from engine.rules.limits import SEALED_KEPT_BYTES_MAX
 from engine.sealing import paper, token
 from engine.sealing.signature import Signer
 from engine.stores.memory import Memory
-from engine.stores.prepare import PreparedBatch, batch_key
+from engine.stores.prepare import PreparedBatch, batch_key, sealed_key
 from engine.wire import bearer
 
 _BATCHES_KEPT = 256  # batches that one worker remembers; a joint-exam day has a few dozen
@@ -36,6 +37,7 @@ class Delivery:
         self._batches: dict[str, ArmedBatch] = {}
         self._tokens: dict[str, token.Token] = {}
         self._paper_keys: dict[str, bytes] = {}
+        self._sealed: dict[str, bytes] = {}
 
     def authenticate(self, scope: dict[str, object]) -> token.Token:
         """The candidate's token, verified once and then remembered. Raises Refused `auth.missing`."""
@@ -63,6 +65,17 @@ class Delivery:
                 self._batches.clear()
             self._batches[batch_id] = known
         return known
+
+    async def sealed_paper(self, digest: str) -> bytes | None:
+        """The sealed bytes, read once and kept: a room fetches them within minutes, and Redis has saves to do."""
+        if digest not in self._sealed:
+            sealed = await self.memory.read_bytes(sealed_key(digest))
+            if sealed is None:
+                return None
+            if sum(map(len, self._sealed.values())) + len(sealed) > SEALED_KEPT_BYTES_MAX:
+                self._sealed.clear()
+            self._sealed[digest] = sealed
+        return self._sealed[digest]
 
     def paper_key(self, armed: ArmedBatch) -> bytes:
         """The unwrapped paper key; call it only once the start has come."""

@@ -17,11 +17,11 @@ _COLLECT = beside(__file__, "collect")
 
 
 async def collect_due(memory: Memory, partitions: Iterable[int]) -> int:
-    """One round over `partitions`; how many sittings were looked at. Raises TryLater; repeating is safe."""
+    """One round over `partitions`; how many sittings were written down. Raises TryLater; repeating is safe."""
     held = [memory.partitions[number] for number in partitions]
     if not held:
         return 0
-    looked_at = 0
+    written = 0
     found = await memory.due([keys.due for keys in held], now_ms(), COLLECT_SITTINGS_MAX)
     for keys, sitting_ids in zip(held, found, strict=True):
         if not sitting_ids:
@@ -31,5 +31,5 @@ async def collect_due(memory: Memory, partitions: Iterable[int]) -> int:
         if reply[0] == Outcome.OK:
             metrics.closer_sittings.labels("collected").inc(reply[1])
             metrics.closer_sittings.labels("absent").inc(reply[2])
-            looked_at += len(sitting_ids)
-    return looked_at
+            written += reply[1] + reply[2]
+    return written

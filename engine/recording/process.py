@@ -20,12 +20,14 @@ from engine.recording.recorder import Recorder, RolledBack
 from engine.rules.errors import Corrupt, TryLater
 from engine.sealing import secrets
 from engine.settings import Settings
+from engine.stores.laying import lay_unlaid
 from engine.stores.memory import Memory
 from engine.stores.postgres import Postgres
 
 _IDLE_S = 0.05  # between looks at empty logs: `committed` follows `saved` within this and a transaction
 _LEASE_EVERY_S = 1.0
 _CLOSE_EVERY_S = 0.5
+_MEASURE_EVERY_S = 1.0
 _RETRY_S = 0.3
 _CORRUPT_RETRY_S = 5.0
 
@@ -57,6 +59,7 @@ class _Process:
             self._repeat("lease", self._lease, _LEASE_EVERY_S),
             self._repeat("record", self._record, _IDLE_S),
             self._repeat("close", self._close, _CLOSE_EVERY_S),
+            self._repeat("measure", self._measure, _MEASURE_EVERY_S),
         )
         await self._finish()
 
@@ -87,10 +90,11 @@ class _Process:
     async def _lease(self) -> bool:
         async with self.turn:
             held = await self.leases.take()
-            lost = await find_lost(self.memory, {**held, **self.recorder.held})
+            lost = await find_lost(self.memory, self.recorder.reached(held))
             if lost:
                 await self._rebuild(held, lost)
             self.recorder.hold(held)
+            await lay_unlaid(self.memory, self.database, self.login_key)
             metrics.recorder_partitions.set(len(held))
         return False
 
@@ -105,12 +109,17 @@ class _Process:
             except RolledBack as fault:
                 log.logger().error("recorder.rolled_back", detail=str(fault))
                 held = await self.leases.take()
-                await self._rebuild(held, [fault.partition])
-                self.recorder.accept_rollback(fault.partition)
+                if fault.partition in held:
+                    await self._rebuild(held, [fault.partition])
+                    self.recorder.accept_rollback(fault.partition)
                 return True
             except Exception:
                 self.recorder.forget()
                 raise
+
+    async def _measure(self) -> bool:
+        await self.recorder.measure_lag()
+        return False
 
     async def _close(self) -> bool:
         return await collect_due(self.memory, list(self.recorder.held)) > 0

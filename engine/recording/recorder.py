@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from engine import metrics
+from engine import log, metrics
 from engine.recording.position import Position
 from engine.rules.errors import Corrupt, TryLater
 from engine.rules.limits import RECORD_ENTRIES_MAX
-from engine.stores.clock import now_ms
+from engine.stores.clock import monotonic_s, now_ms
 from engine.stores.memory import Memory, beside
 from engine.stores.postgres import Connection, Postgres
 from engine.stores.sql import Queries
@@ -25,6 +25,7 @@ _queries = Queries(__file__)
 _COMMITTED = beside(__file__, "committed")
 _CLOSED_STATES = frozenset({"submitted", "collected", "absent", "void"})
 REBUILT = "rebuilt"
+_PARKED_S = 5.0
 
 Entry = tuple[int, int, list[tuple[bytes, bytes]]]
 
@@ -67,7 +68,14 @@ class Chunk:
         self.events: list[tuple[str, str, int, int, int, int]] = []
         self.sittings: dict[str, tuple[str, int, int | None, int | None]] = {}
         self.entries = 0
-        self.oldest_ms: int | None = None
+
+    def merge(self, other: Chunk) -> None:
+        """Take another partition's part; no sitting is in two partitions."""
+        self.responses.update(other.responses)
+        self.history += other.history
+        self.events += other.events
+        self.sittings.update(other.sittings)
+        self.entries += other.entries
 
     def add(self, position: Position, fields: Sequence[tuple[bytes, bytes]]) -> None:
         """Take one log entry apart (its fields: see schema/README.md)."""
@@ -76,7 +84,6 @@ class Chunk:
         for name, content in fields:
             if name == b"at":
                 at_ms = int(content)
-                self.oldest_ms = at_ms if self.oldest_ms is None else min(self.oldest_ms, at_ms)
             elif name.startswith(b"s:"):
                 self._add_changes(name[2:].decode(), content, at_ms, position)
             elif name.startswith(b"e:"):
@@ -109,13 +116,21 @@ class Recorder:
         self._owner = owner
         self._unpublished: set[int] = set()
         self._rollbacks_accepted: set[int] = set()
+        self._parked: dict[int, float] = {}  # corrupt partition -> when to look at it again (monotonic seconds)
+        self._entries_max = RECORD_ENTRIES_MAX
+        self._known: dict[int, Position] = {}  # last held: no licence to write, but good enough to measure from
         self.held: dict[int, Position] = {}
 
     def hold(self, held: Mapping[int, Position]) -> None:
         """Take over what the leases say. A partition held before keeps its position: this process moved it."""
         for partition in held.keys() - self.held.keys():
             self._unpublished.add(partition)
-        self.held = {partition: self.held.get(partition, position) for partition, position in held.items()}
+        self.held = self.reached(held)
+        self._known = dict(self.held)
+
+    def reached(self, held: Mapping[int, Position]) -> dict[int, Position]:
+        """Where each leased partition stands: by this process's own count where it has held it all along."""
+        return {partition: self.held.get(partition, position) for partition, position in held.items()}
 
     def forget(self) -> None:
         """After a failed round: what PostgreSQL holds counts, not what this process believes."""
@@ -128,30 +143,64 @@ class Recorder:
     async def record(self) -> int:
         """One round over the held partitions; the number of entries recorded.
 
-        Raises TryLater (nothing or everything of the round is committed), RolledBack, Corrupt.
+        A corrupt partition is reported and left alone for a while; the others go on. Raises TryLater (nothing or
+        everything of the round is committed) and RolledBack.
         """
-        old = dict(self.held)
+        now_s = monotonic_s()
+        old = {number: position for number, position in self.held.items() if self._parked.get(number, 0.0) <= now_s}
         if not old:
             return 0
-        logs = await self._memory.read_logs(
-            [(self._memory.partitions[number], *position) for number, position in old.items()], RECORD_ENTRIES_MAX
-        )
+        logs = await self._read(old)
         chunk = Chunk()
         new: dict[int, Position] = {}
         for (number, position), entries in zip(old.items(), logs, strict=True):
-            if entries:
-                new[number] = _read_on(number, position, entries, chunk, number in self._rollbacks_accepted)
+            part = Chunk()
+            try:
+                reached = _read_on(number, position, entries, part, number in self._rollbacks_accepted)
+            except (Corrupt, msgspec.MsgspecError, ValueError) as fault:
+                self._park(number, fault)
+                continue
+            if reached != position:
+                new[number] = reached
+                chunk.merge(part)
         if new:
             async with self._database.transaction() as connection:
                 await self._write(connection, chunk, old, new)
             self.held.update(new)
+            self._known.update(new)
             self._unpublished |= new.keys()
             self._rollbacks_accepted -= new.keys()
-        metrics.recorder_lag_seconds.set(max(0, now_ms() - chunk.oldest_ms) / 1000 if chunk.oldest_ms else 0)
         metrics.recorder_entries.inc(chunk.entries)
         metrics.recorder_changes.inc(len(chunk.history))
         await self._publish()
         return chunk.entries
+
+    async def measure_lag(self) -> None:
+        """Set the metric from the oldest entry that PostgreSQL does not have, also while no round succeeds."""
+        oldest = [
+            int(dict(entries[0][2])[b"at"])
+            for entries in await self._memory.read_logs(
+                [(self._memory.partitions[number], *position) for number, position in self._known.items()], 1
+            )
+            if entries
+        ]
+        metrics.recorder_lag_seconds.set(max(0, now_ms() - min(oldest)) / 1000 if oldest else 0)
+
+    async def _read(self, positions: Mapping[int, Position]) -> list[list[Entry]]:
+        """The logs after `positions`; fewer entries at once after a reading that took too long."""
+        wanted = [(self._memory.partitions[number], *position) for number, position in positions.items()]
+        try:
+            logs = await self._memory.read_logs(wanted, self._entries_max)
+        except TryLater:
+            self._entries_max = max(1, self._entries_max // 2)
+            raise
+        self._entries_max = min(RECORD_ENTRIES_MAX, self._entries_max * 2)
+        return logs
+
+    def _park(self, number: int, fault: Exception) -> None:
+        self._parked[number] = monotonic_s() + _PARKED_S
+        metrics.recorder_failures.labels("corrupt").inc()
+        log.logger().error("recorder.partition_corrupt", partition=number, detail=str(fault))
 
     async def _write(
         self, connection: Connection, chunk: Chunk, old: Mapping[int, Position], new: Mapping[int, Position]

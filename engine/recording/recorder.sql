@@ -11,16 +11,26 @@ RETURNING recording.partition
 -- The newest value per item; an older seq never replaces a newer one.
 INSERT INTO response (sitting_id, item, seq, value, saved_ms)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[])
+    AS newest (sitting_id, item, seq, value, saved_ms)
+WHERE NOT EXISTS ( -- what a rolled-back Redis took for a closed sitting stays in the history and out of its score
+    SELECT 1 FROM sitting
+    WHERE sitting.sitting_id = newest.sitting_id AND sitting.state IN ('submitted', 'collected', 'absent', 'void')
+)
 ON CONFLICT (sitting_id, item) DO UPDATE SET seq = excluded.seq, value = excluded.value, saved_ms = excluded.saved_ms
 WHERE response.seq < excluded.seq
 
 -- update_sittings(sitting_ids, states, epochs, entered_ms, closed_ms) -> none
 -- Where each sitting stands after its last event of the chunk.
 UPDATE sitting SET
-    state = newest.state,
-    epoch = newest.epoch,
+    state = CASE -- only forward, and a closed one stands: a rolled-back Redis may report a login after a hand-in
+        WHEN sitting.state IN ('submitted', 'collected', 'absent', 'void') THEN sitting.state
+        WHEN array_position('{expected,checked_in,confirmed,pledged}', newest.state)
+            < array_position('{expected,checked_in,confirmed,pledged}', sitting.state) THEN sitting.state
+        ELSE newest.state
+    END,
+    epoch = greatest(sitting.epoch, newest.epoch),
     entered_ms = coalesce(sitting.entered_ms, newest.entered_ms),
-    closed_ms = coalesce(newest.closed_ms, sitting.closed_ms)
+    closed_ms = coalesce(sitting.closed_ms, newest.closed_ms)
 FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
     AS newest (sitting_id, state, epoch, entered_ms, closed_ms)
 WHERE sitting.sitting_id = newest.sitting_id

@@ -2,7 +2,7 @@
 
 ExamError
 ├── Refused    do not send the same again: the message says what was expected
-├── TryLater   send the same again after `retry_after_s`: safe, nothing is half-written
+├── TryLater   send the same again after `retry_after_s`: safe, whether or not it has been done already
 └── Corrupt    call a person: stored things contradict each other
 
 On the wire each is an RFC 9457 problem with a stable `code`; CODES is the whole list.

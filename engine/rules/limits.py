@@ -38,7 +38,6 @@ MEDIA_MAX = 1_000
 DURATION_S_MAX = 43_200
 RULE_S_MAX = 86_400  # no rule reaches beyond a day
 EXTRA_TIME_S_MAX = 14_400
-GRANTS_MAX = 100  # time grants of one sitting
 PEOPLE_MIN = 2  # an act like arming has a second pair of eyes
 PEOPLE_MAX = 20
 NAME_CHARACTERS_MAX = 100
@@ -51,8 +50,10 @@ INSTANT_MS_MAX = 253_402_300_799_000  # the end of year 9999: beyond it dates ca
 RESULTS_PAGE_DEFAULT = 100
 RESULTS_PAGE_MAX = 1_000
 
+# --- delivery ---
+SEALED_KEPT_BYTES_MAX = 128 * 2**20  # sealed papers that one worker keeps in memory
+
 # --- the save path ---------------------------------------------------------------------------------------------
-PARTITIONS_MAX = 256
 CHUNK_CALLS_MAX = 512  # save calls in one script call: about 3 ms of Redis's time
 CHUNK_BYTES_MAX = 2 * 2**20  # and no more than this in one log entry
 QUEUE_CALLS_MAX = 8_192  # waiting per partition and worker; beyond it the answer is `try_later`

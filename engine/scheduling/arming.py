@@ -20,16 +20,18 @@ from engine.rules.errors import Refused
 from engine.rules.limits import FAULTS_LISTED_MAX
 from engine.rules.people import read_people
 from engine.rules.terms import Batch
-from engine.scheduling.batches import batch_of, describe, unknown_batch
+from engine.scheduling.batches import describe, unknown_batch
 from engine.scheduling.batches import queries as batch_queries
 from engine.scheduling.resources import Scheduling
-from engine.scheduling.roster import find_overlaps, lay_ready
+from engine.scheduling.roster import find_overlaps
 from engine.scheduling.roster import queries as roster_queries
 from engine.sealing import paper
 from engine.sealing.secrets import random_bytes
+from engine.sealing.signature import key_id
+from engine.stores import public_keys
 from engine.stores.clock import now_ms
+from engine.stores.laying import batch_of, lay_ready
 from engine.stores.postgres import Connection, Record
-from engine.stores.prepare import prepare_batch, prepared_batch
 from engine.stores.sql import Queries
 from engine.wire import json_response, path_id, read_json
 
@@ -47,14 +49,14 @@ async def arm(request: Request) -> Response:
         if row is None:
             raise unknown_batch(batch_id)
         batch = batch_of(row)
-        sittings = await connection.fetch(roster_queries.sittings_of, batch_id)
         if row["armed_ms"] is None:
+            sittings = await connection.fetch(roster_queries.sittings_of, batch_id)
             await _check_ready(scheduling, connection, batch, sittings)
             await _seal(scheduling, connection, batch)
             await connection.execute(_queries.arm, batch_id, now_ms(), witnesses)
-    # Outside the transaction, and again whenever arming is repeated: what Redis did not take is laid ready then.
+    # After the commit, and again whenever arming is repeated; should it fail here, a recorder finishes it.
+    await lay_ready(scheduling.memory, scheduling.database, batch_id, scheduling.login_key)
     async with scheduling.database.connection() as connection:
-        await _lay_ready(scheduling, connection, batch, sittings)
         shown = await describe(connection, [await connection.fetchrow(batch_queries.find_batch, batch_id)])
     return json_response(shown[0])
 
@@ -76,6 +78,10 @@ async def _check_ready(
     for row in sittings:
         if row["id_number"] in overlaps:
             not_ready("roster.overlap", f"candidate {row['candidate_id']!r}: {overlaps[row['id_number']]}")
+    paper_row = await connection.fetchrow(_queries.lock_paper, batch.paper_id)
+    recipient = await public_keys.answer_key_recipient(connection)
+    if recipient is None or paper_row["answer_key_recipient"] != key_id(recipient):
+        not_ready("paper.recipient", f"paper {batch.paper_id!r} is sealed to another grader's key; push it again")
     latest_entry_ms = timing.boundaries(batch, 0).latest_entry_ms
     if now_ms() >= latest_entry_ms:
         not_ready("batch.window", f"the latest entry was at {latest_entry_ms} ms: nobody could enter any more")
@@ -110,9 +116,3 @@ async def _seal(scheduling: Scheduling, connection: Connection, batch: Batch) ->
         row["answer_key_digest"],
         row["answer_key_envelope"],
     )
-
-
-async def _lay_ready(scheduling: Scheduling, connection: Connection, batch: Batch, sittings: Sequence[Record]) -> None:
-    seal = await connection.fetchrow(_queries.find_seal, batch.batch_id)
-    await prepare_batch(scheduling.memory, prepared_batch(batch, seal), seal["sealed"])
-    await lay_ready(scheduling, batch, sittings)

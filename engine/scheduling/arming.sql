@@ -2,10 +2,6 @@
 -- The paper as it is pinned; nobody may push another meanwhile.
 SELECT * FROM paper WHERE paper_id = $1 FOR SHARE
 
--- find_seal(batch_id) -> at most one row
--- What an earlier arming pinned.
-SELECT * FROM seal WHERE batch_id = $1
-
 -- insert_seal(batch_id, sealed_digest, sealed, paper_key_wrapped, paper_digest, item_index, answer_key_digest, answer_key_envelope) -> none
 -- Pin paper, key and answer key of a batch for ever.
 INSERT INTO seal (batch_id, sealed_digest, sealed, paper_key_wrapped, paper_digest, item_index, answer_key_digest, answer_key_envelope)

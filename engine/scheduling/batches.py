@@ -16,10 +16,11 @@ from engine.rules.batch import read_batch, show_batch
 from engine.rules.errors import Invalid, Refused
 from engine.rules.limits import INSTANT_MS_MAX
 from engine.rules.shape import Faults
-from engine.rules.terms import Batch, BatchState, Rules, SittingState
+from engine.rules.terms import Batch, BatchState, SittingState
 from engine.scheduling.papers import check_id
 from engine.scheduling.resources import Scheduling
 from engine.stores.clock import now_ms
+from engine.stores.laying import batch_of
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
 from engine.wire import json_response, path_id, read_json
@@ -44,9 +45,7 @@ async def put_batch(request: Request) -> Response:
         batch = read_batch(batch_id, document, 0 if stored else now_ms(), papers)
         if batch != stored:
             if row and row["armed_ms"] is not None:
-                raise Refused(
-                    "batch.armed", f"batch {batch_id!r} is armed; its paper, time and rules stand", batch_id=batch_id
-                )
+                raise _armed(batch_id)
             if stored:
                 read_batch(batch_id, document, now_ms(), papers)
             await _store(connection, batch)
@@ -82,14 +81,12 @@ async def show_many(request: Request) -> Response:
     return json_response({"batches": shown})
 
 
+def _armed(batch_id: str) -> Refused:
+    return Refused("batch.armed", f"batch {batch_id!r} is armed; its paper, time and rules stand", batch_id=batch_id)
+
+
 def unknown_batch(batch_id: str) -> Refused:
     return Refused("not_found", f"there is no batch {batch_id[:80]!r}")
-
-
-def batch_of(row: Record) -> Batch:
-    """A row of `batch` as the rules know it."""
-    fields = {name: row[name] for name in Batch.__struct_fields__ if name != "rules"}
-    return Batch(**fields, rules=msgspec.json.decode(row["rules"], type=Rules))
 
 
 async def describe(connection: Connection, rows: Sequence[Record]) -> list[dict[str, Any]]:
@@ -147,7 +144,7 @@ async def _papers_named(connection: Connection, document: Any) -> set[str]:
 
 async def _store(connection: Connection, batch: Batch) -> None:
     rules = msgspec.json.encode(batch.rules).decode()
-    await connection.execute(
+    stored = await connection.fetchval(
         queries.put_batch,
         batch.batch_id,
         batch.title,
@@ -162,6 +159,8 @@ async def _store(connection: Connection, batch: Batch) -> None:
         rules,
         now_ms(),
     )
+    if stored is None:
+        raise _armed(batch.batch_id)
 
 
 def _instant(request: Request, name: str, default: int, faults: Faults) -> int:

@@ -10,14 +10,16 @@ SELECT * FROM batch WHERE batch_id = $1 FOR UPDATE
 -- Shared lock: the paper stays as it is until the batch is stored.
 SELECT 1 FROM paper WHERE paper_id = $1 FOR SHARE
 
--- put_batch(batch_id, title, occupation, level, subject, kind, paper_id, admission_code, starts_ms, duration_s, rules, pushed_ms) -> none
--- A new batch, or the new version of a draft.
+-- put_batch(batch_id, title, occupation, level, subject, kind, paper_id, admission_code, starts_ms, duration_s, rules, pushed_ms) -> at most one row
+-- A new batch, or the new version of a draft; none when it was armed meanwhile.
 INSERT INTO batch (batch_id, title, occupation, level, subject, kind, paper_id, admission_code, starts_ms, duration_s, rules, pushed_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12)
 ON CONFLICT (batch_id) DO UPDATE SET
     title = excluded.title, occupation = excluded.occupation, level = excluded.level, subject = excluded.subject,
     kind = excluded.kind, paper_id = excluded.paper_id, admission_code = excluded.admission_code,
     starts_ms = excluded.starts_ms, duration_s = excluded.duration_s, rules = excluded.rules, pushed_ms = excluded.pushed_ms
+WHERE batch.armed_ms IS NULL
+RETURNING batch_id
 
 -- batches_between(from_ms, to_ms) -> any number of rows
 -- Batches that start in [from, to), in the order of their starts.

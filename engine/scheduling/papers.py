@@ -20,6 +20,7 @@ from engine.rules.question_set import QuestionSet, read_question_set
 from engine.rules.shape import Faults
 from engine.scheduling.resources import Scheduling
 from engine.sealing.answer_key import seal_answer_key
+from engine.sealing.signature import key_id
 from engine.stores import public_keys
 from engine.stores.clock import now_ms
 from engine.stores.sql import Queries
@@ -65,17 +66,19 @@ def check_id(given: str, name: str, code: str) -> None:
 
 async def _store(scheduling: Scheduling, paper_id: str, question_set: QuestionSet, content: bytes) -> bool:
     async with scheduling.database.transaction() as connection:
-        stored_digest = await connection.fetchval(_queries.lock_paper, paper_id)
-        if stored_digest == question_set.digest:
+        recipient = await public_keys.answer_key_recipient(connection)
+        if recipient is None:
+            raise TryLater("no grader has registered its public key yet; start one, the paper was not stored")
+        stored = await connection.fetchrow(_queries.lock_paper, paper_id)
+        if stored and stored["digest"] == question_set.digest and stored["answer_key_recipient"] == key_id(recipient):
             return False
         batch_id = await connection.fetchval(_queries.armed_batch_of, paper_id)
+        if batch_id is not None and stored and stored["digest"] == question_set.digest:
+            return False  # armed batches have pinned it, with the key in use then
         if batch_id is not None:
             raise Refused(
                 "paper.in_use", f"paper {paper_id!r} is pinned by armed batch {batch_id!r}", batch_id=batch_id
             )
-        recipient = await public_keys.answer_key_recipient(connection)
-        if recipient is None:
-            raise TryLater("no grader has registered its public key yet; start one, the paper was not stored")
         await connection.execute(
             _queries.put_paper,
             paper_id,
@@ -87,9 +90,10 @@ async def _store(scheduling: Scheduling, paper_id: str, question_set: QuestionSe
             orjson.dumps(question_set.index),
             question_set.answer_key_digest,
             seal_answer_key(question_set.answer_key, question_set.digest, recipient),
+            key_id(recipient),
             now_ms(),
         )
-    return stored_digest is None
+    return stored is None
 
 
 def _shown(paper_id: str, digest: str, items: int, points: Decimal) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from engine.rules.errors import Invalid, Refused
 from engine.rules.limits import ROSTER_BODY_BYTES_MAX
 from engine.rules.rostering import Row, check_rows, decode_roster, id_numbers_of
 from engine.rules.terms import Batch, Candidate
-from engine.scheduling.batches import batch_of, unknown_batch
 from engine.scheduling.batches import queries as batch_queries
+from engine.scheduling.batches import unknown_batch
 from engine.scheduling.resources import Scheduling
 from engine.stores.clock import now_ms, today
+from engine.stores.laying import batch_of, lay_ready
 from engine.stores.memory import partition_number
 from engine.stores.postgres import Connection, ExclusionViolation, Record, UniqueViolation
-from engine.stores.prepare import login_entry, prepare_sittings, prepared_sitting
 from engine.stores.sql import Queries
 from engine.wire import json_response, path_id, read_body
 
@@ -44,12 +44,14 @@ async def put_roster(request: Request) -> Response:
     rows = await asyncio.to_thread(decode_roster, body, content_type)
     try:
         async with scheduling.database.transaction() as connection:
-            answer = await _replace(scheduling, connection, batch_id, rows)
+            answer, is_armed = await _replace(scheduling, connection, batch_id, rows)
     except (UniqueViolation, ExclusionViolation) as fault:
         # The pure check has seen every duplicate within the push, so another push of this batch crossed ours.
         raise Refused(
             "batch.armed", f"another push changed the roster meanwhile ({fault.constraint_name}); look and push again"
         ) from None
+    if is_armed:  # after the commit; should it fail here, a recorder finishes it
+        await lay_ready(scheduling.memory, scheduling.database, batch_id, scheduling.login_key)
     return json_response(answer)
 
 
@@ -76,11 +78,6 @@ async def find_overlaps(connection: Connection, batch: Batch, id_numbers: Sequen
     return found
 
 
-async def lay_ready(scheduling: Scheduling, batch: Batch, rows: Sequence[Record]) -> None:
-    """Write the sittings of an armed batch to Redis; repeating it is safe."""
-    await prepare_sittings(scheduling.memory, batch, [prepared_sitting(row) for row in rows], scheduling.login_key)
-
-
 def sitting_id_of(batch_id: str, candidate_id: str) -> str:
     """Stable: pushing a roster again finds the same sittings."""
     name = hashlib.sha256(f"{batch_id}|{candidate_id}".encode()).digest()
@@ -89,7 +86,8 @@ def sitting_id_of(batch_id: str, candidate_id: str) -> str:
 
 async def _replace(
     scheduling: Scheduling, connection: Connection, batch_id: str, rows: Sequence[Row]
-) -> dict[str, int]:
+) -> tuple[dict[str, int], bool]:
+    """The answer, and whether the batch is armed."""
     row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
     if row is None:
         raise unknown_batch(batch_id)
@@ -114,10 +112,8 @@ async def _replace(
             _check_armed_change(batch, candidates, removed)
         await connection.execute(queries.remove_sittings, [sitting["sitting_id"] for sitting in removed])
         await _store(scheduling, connection, batch_id, [*added, *changed])
-    if is_armed:
-        await _forget_old_logins(scheduling, batch, changed, standing)
-        await lay_ready(scheduling, batch, await connection.fetch(queries.sittings_of, batch_id))
-    return answer
+        await connection.execute(queries.mark_unlaid, batch_id)
+    return answer, is_armed
 
 
 def _check_armed_change(batch: Batch, candidates: Sequence[Candidate], removed: Sequence[Record]) -> None:
@@ -167,19 +163,6 @@ async def _store(
     columns = [[getattr(candidate, name) for candidate in candidates] for name in ("candidate_id", *_COMPARED)]
     numbers = [partition_number(sitting_id, partitions) for sitting_id in sitting_ids]
     await connection.execute(queries.put_sittings, sitting_ids, batch_id, numbers, *columns)
-
-
-async def _forget_old_logins(
-    scheduling: Scheduling, batch: Batch, changed: Sequence[Candidate], standing: dict[str, Record]
-) -> None:
-    """A corrected ID number must not leave the wrong one a way in."""
-    old = {}
-    for candidate in changed:
-        sitting = standing[candidate.candidate_id]
-        if sitting["id_number"] != candidate.id_number:
-            old[login_entry(batch, sitting["id_number"], scheduling.login_key)] = [sitting["sitting_id"]]
-    if old:
-        await scheduling.memory.delete_hash_fields(old)
 
 
 def _differs(candidate: Candidate, sitting: Record) -> bool:

@@ -28,3 +28,7 @@ FROM unnest($1::text[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::
 ON CONFLICT (sitting_id) DO UPDATE SET
     name = excluded.name, id_number = excluded.id_number, admission_ticket = excluded.admission_ticket,
     site = excluded.site, room = excluded.room, seat = excluded.seat, extra_time_s = excluded.extra_time_s
+
+-- mark_unlaid(batch_id) -> none
+-- Redis does not hold this roster yet; until it does, a recorder will see to it.
+UPDATE batch SET laid_ready = false WHERE batch_id = $1

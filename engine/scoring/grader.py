@@ -23,13 +23,14 @@ from engine.scoring.publication import publish
 from engine.sealing.answer_key import open_answer_key
 from engine.sealing.paper import SealBroken
 from engine.sealing.signature import Signer
-from engine.stores.clock import now_ms
+from engine.stores.clock import monotonic_s, now_ms
 from engine.stores.postgres import Connection, Postgres, Record
 from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
 _GRADED_STATES = {"absent": "absent", "void": "void"}
 _KEYS_KEPT = 64
+_PARKED_S = 60.0
 
 
 class GradedBatch(Struct, frozen=True):
@@ -50,11 +51,15 @@ class Grader:
         self._grader_key = grader_key
         self._signer = signer
         self._answer_keys: dict[str, AnswerKey] = {}
+        self._parked_until_s: dict[str, float] = {}
 
     async def grade(self) -> int:
-        """One chunk; how many sittings got their result. Raises TryLater (nothing was written), Corrupt."""
+        """One chunk; how many sittings got their result.
+
+        Raises TryLater, and Corrupt for a batch that cannot be graded: it is left alone for a while, others go on.
+        """
         async with self._database.transaction() as connection:
-            sittings = await connection.fetch(_queries.take_closed, GRADE_SITTINGS_MAX)
+            sittings = await connection.fetch(_queries.take_closed, GRADE_SITTINGS_MAX, self._parked_now())
             if not sittings:
                 return 0
             batches = await self._batches(connection, sorted({row["batch_id"] for row in sittings}))
@@ -77,8 +82,15 @@ class Grader:
         found = {row["batch_id"]: self._graded_batch(row) for row in rows}
         for batch_id in batch_ids:
             if batch_id not in found:
-                raise Corrupt(f"batch {batch_id!r} has closed sittings but no seal")
+                raise self._parked(batch_id, "it has closed sittings but no seal")
         return found
+
+    def _parked(self, batch_id: str, why: str) -> Corrupt:
+        self._parked_until_s[batch_id] = monotonic_s() + _PARKED_S
+        return Corrupt(f"batch {batch_id!r} cannot be graded: {why}")
+
+    def _parked_now(self) -> list[str]:
+        return [batch_id for batch_id, until_s in self._parked_until_s.items() if until_s > monotonic_s()]
 
     def _graded_batch(self, row: Record) -> GradedBatch:
         digest = row["answer_key_digest"]
@@ -86,9 +98,9 @@ class Grader:
             try:
                 opened = open_answer_key(row["answer_key_envelope"], row["paper_digest"], self._grader_key)
             except SealBroken as fault:
-                raise Corrupt(f"batch {row['batch_id']!r}: {fault}") from None
+                raise self._parked(row["batch_id"], str(fault)) from None
             if exact_json.digest(opened) != digest:
-                raise Corrupt(f"batch {row['batch_id']!r}: the answer key is not the one pinned at arming")
+                raise self._parked(row["batch_id"], "the answer key is not the one pinned at arming")
             if len(self._answer_keys) >= _KEYS_KEPT:
                 self._answer_keys.clear()
             self._answer_keys[digest] = AnswerKey.load(opened)

@@ -1,8 +1,8 @@
--- take_closed(sittings_max) -> up to sittings_max rows
--- Closed and recorded sittings without a result; locked, so that two graders share the work.
+-- take_closed(sittings_max, parked) -> up to sittings_max rows
+-- Closed and recorded sittings without a result, but for parked batches; locked, so that two graders share the work.
 SELECT sitting_id, batch_id, candidate_id, admission_ticket, state
 FROM sitting
-WHERE NOT is_graded AND state IN ('submitted', 'collected', 'absent', 'void')
+WHERE NOT is_graded AND state IN ('submitted', 'collected', 'absent', 'void') AND batch_id <> ALL ($2::text[])
 ORDER BY batch_id, sitting_id
 LIMIT $1
 FOR UPDATE SKIP LOCKED

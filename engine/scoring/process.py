@@ -18,7 +18,7 @@ from engine.stores import public_keys
 from engine.stores.postgres import Postgres
 
 _IDLE_S = 0.5
-_CORRUPT_RETRY_S = 5.0
+_FAILED_RETRY_S = 5.0
 
 
 def grade(settings: Settings) -> None:
@@ -48,12 +48,11 @@ async def _run(settings: Settings) -> None:
                 continue
         except TryLater as fault:
             _failed("try_later", fault)
-        except Corrupt as fault:
+        except Corrupt as fault:  # that batch is parked: the others are graded at once
             _failed("corrupt", fault)
-            pause_s = _CORRUPT_RETRY_S
         except Exception as fault:  # a grader that dies silently would be noticed when scores are due
             _failed(type(fault).__name__, fault)
-            pause_s = _CORRUPT_RETRY_S
+            pause_s = _FAILED_RETRY_S
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), pause_s)
     await database.close()

@@ -26,7 +26,9 @@ async def release_batch(connection: Connection, batch_id: str, approved_by: Sequ
     if row["released_ms"] is not None:
         return False
     ungraded = await connection.fetchval(_queries.count_ungraded, batch_id)
-    if row["armed_ms"] is None or ungraded:
+    if row["armed_ms"] is None:
+        raise Refused("batch.not_ready", f"batch {batch_id!r} has not been armed")
+    if ungraded:
         raise Refused("batch.not_ready", f"batch {batch_id!r} has {ungraded} sittings without a final result")
     await connection.execute(_queries.release, batch_id, now_ms(), list(approved_by))
     await publish(connection, [found["sitting_id"] for found in await connection.fetch(_queries.unpublished, batch_id)])

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +31,8 @@ _UNAVAILABLE = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.OutOfMemoryError,
 )
+# Answers of a server that lives but cannot serve now; the driver has no classes of their own for most.
+_UNABLE = ("NOREPLICAS", "MISCONF", "BUSY ", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "UNKILLABLE")
 
 
 class Script:
@@ -76,7 +79,7 @@ class Memory:
         )
         self._redis = redis.asyncio.Redis.from_pool(pool)
         # The driver would make a dict of an entry's fields; a stream may hold a name twice, and none may get lost.
-        self._redis.set_response_callback("XRANGE", lambda answer, **_: answer)
+        self._redis.set_response_callback("XRANGE", _as_sent)
         self.partitions = [PartitionKeys(number) for number in range(partitions)]
 
     def partition_of(self, sitting_id: str) -> PartitionKeys:
@@ -85,124 +88,97 @@ class Memory:
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> list[Any]:
         """One script call. When it raises TryLater the call may or may not have happened: scripts are repeatable."""
-        try:
+        with _answering():
             try:
                 answer: list[Any] = await self._redis.evalsha(script.sha, len(keys), *keys, *arguments)
             except redis.exceptions.NoScriptError:
                 answer = await self._redis.eval(script.text, len(keys), *keys, *arguments)
             return answer
-        except _UNAVAILABLE as fault:
-            raise _away(fault) from fault
 
     async def run_many(
         self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[str | bytes | int]]]
     ) -> list[list[Any]]:
         """Many calls of one script in one round trip, in order, each atomic by itself."""
-        try:
+        with _answering():
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.script_load(script.text)
             for keys, arguments in calls:
                 pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
             answers = await pipeline.execute()
             return answers[1:]
-        except _UNAVAILABLE as fault:
-            raise _away(fault) from fault
 
     async def read_hash(self, redis_key: str) -> dict[bytes, bytes]:
-        try:
+        with _answering():
             return cast(dict[bytes, bytes], await self._redis.hgetall(redis_key))
-        except _UNAVAILABLE as fault:
-            raise _away(fault) from fault
 
     async def read_hash_fields(self, redis_keys: Sequence[str], fields: Sequence[str]) -> list[list[bytes | None]]:
         """The same fields of many hashes in one round trip."""
-        try:
+        with _answering():
             pipeline = self._redis.pipeline(transaction=False)
             for redis_key in redis_keys:
                 pipeline.hmget(redis_key, list(fields))
             return await pipeline.execute()
-        except _UNAVAILABLE as fault:
-            raise _away(fault) from fault
 
     async def write_hashes(self, hashes: Mapping[str, Mapping[str, str | bytes]]) -> None:
-        try:
+        with _answering():
             pipeline = self._redis.pipeline(transaction=False)
             for redis_key, fields in hashes.items():
                 pipeline.hset(redis_key, mapping={name: content for name, content in fields.items()})
             await pipeline.execute()
-        except _UNAVAILABLE as fault:
-            raise _away(fault) from fault
-
-    async def delete_hash_fields(self, hashes: Mapping[str, Sequence[str]]) -> None:
-        try:
-            pipeline = self._redis.pipeline(transaction=False)
-            for redis_key, fields in hashes.items():
-                pipeline.hdel(redis_key, *fields)
-            await pipeline.execute()
-        except _UNAVAILABLE as fault:
-            raise _away(fault) from fault
 
     async def read_bytes(self, redis_key: str) -> bytes | None:
-        try:
+        with _answering():
             return cast(bytes | None, await self._redis.get(redis_key))
-        except _UNAVAILABLE as fault:
-            raise _away(fault) from fault
 
     async def write_bytes(self, redis_key: str, content: bytes) -> None:
-        try:
+        with _answering():
             await self._redis.set(redis_key, content)
-        except _UNAVAILABLE as fault:
-            raise _away(fault) from fault
 
     async def delete(self, *redis_keys: str) -> None:
-        try:
+        with _answering():
             await self._redis.delete(*redis_keys)
-        except _UNAVAILABLE as fault:
-            raise _away(fault) from fault
 
     async def count_within(self, redis_key: str, window_s: int) -> int:
         """Add one to a counter that forgets itself `window_s` after its first count; returns the new count."""
-        try:
+        with _answering():
             pipeline = self._redis.pipeline(transaction=True)
             pipeline.incr(redis_key)
             pipeline.expire(redis_key, window_s, nx=True)
             return int((await pipeline.execute())[0])
-        except _UNAVAILABLE as fault:
-            raise _away(fault) from fault
 
     async def read_logs(
         self, positions: Sequence[tuple[PartitionKeys, int, int]], entries_max: int
     ) -> list[list[tuple[int, int, list[tuple[bytes, bytes]]]]]:
         """Per partition up to `entries_max` entries after (generation, position): [(generation, position, fields)]."""
-        try:
+        with _answering():
             pipeline = self._redis.pipeline(transaction=False)
             for keys, generation, position in positions:
                 pipeline.execute_command("XRANGE", keys.log, f"({generation}-{position}", "+", "COUNT", entries_max)
             answers = await pipeline.execute()
-        except _UNAVAILABLE as fault:
-            raise _away(fault) from fault
         return [[_entry(raw) for raw in answer] for answer in answers]
 
     async def due(self, due_keys: Sequence[str], until_ms: int, count_max: int) -> list[list[str]]:
         """Per due set the sittings whose moment has come."""
-        try:
+        with _answering():
             pipeline = self._redis.pipeline(transaction=False)
             for redis_key in due_keys:
                 pipeline.zrangebyscore(redis_key, "-inf", until_ms, start=0, num=count_max)
             return [[member.decode() for member in answer] for answer in await pipeline.execute()]
-        except _UNAVAILABLE as fault:
-            raise _away(fault) from fault
 
     async def durability_faults(self) -> list[str]:
         """What in the server's configuration breaks the promise that `saved` means on disk."""
-        try:
-            found = await self._redis.config_get("appendonly", "appendfsync", "maxmemory-policy")
-            persistence = await self._redis.info("persistence")
-        except redis.exceptions.ResponseError:
-            return []  # managed Redis without CONFIG: the operator vouches for it
-        except _UNAVAILABLE as fault:
-            raise _away(fault) from fault
-        wanted = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+        wanted = {
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "no-appendfsync-on-rewrite": "no",
+            "maxmemory-policy": "noeviction",
+        }
+        with _answering():
+            try:
+                found = await self._redis.config_get(*wanted)
+                persistence = await self._redis.info("persistence")
+            except redis.exceptions.ResponseError:
+                return []  # managed Redis without CONFIG: the operator vouches for it
         faults = [
             f"Redis has {name}={found[name]}, expected {value}"
             for name, value in wanted.items()
@@ -226,6 +202,10 @@ def fields_of(answer: Sequence[Any], first: int) -> dict[str, bytes]:
     return {answer[at].decode(): answer[at + 1] for at in range(first, len(answer), 2)}
 
 
+def _as_sent(response: Any, **_: Any) -> Any:
+    return response
+
+
 def _entry(raw: Any) -> tuple[int, int, list[tuple[bytes, bytes]]]:
     entry_id, flat = raw
     if not isinstance(flat, list):
@@ -235,5 +215,19 @@ def _entry(raw: Any) -> tuple[int, int, list[tuple[bytes, bytes]]]:
     return int(generation), int(position), fields
 
 
-def _away(fault: BaseException) -> TryLater:
-    return TryLater(f"Redis does not answer ({type(fault).__name__}); sending the same again is safe")
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Turns what a server that is away, or cannot serve at this moment, causes into TryLater."""
+    try:
+        yield
+    except _UNAVAILABLE as fault:
+        raise _away(type(fault).__name__) from fault
+    except redis.exceptions.ResponseError as fault:
+        unable = next((word for word in _UNABLE if word in str(fault)), None)
+        if unable is None:
+            raise
+        raise _away(unable) from fault
+
+
+def _away(why: str) -> TryLater:
+    return TryLater(f"Redis does not serve ({why}); it may have been done, sending the same again is safe")

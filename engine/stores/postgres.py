@@ -27,6 +27,9 @@ UNAVAILABLE = (
     asyncpg.TransactionRollbackError,
     asyncpg.CannotConnectNowError,
     asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.PostgresSystemError,
 )
 CONNECT_TIMEOUT_S = 3
 COMMAND_TIMEOUT_S = 60  # a roster of 100,000 rows takes seconds
@@ -51,13 +54,21 @@ class Postgres:
                     max_size=self._connections_max,
                     timeout=CONNECT_TIMEOUT_S,
                     command_timeout=COMMAND_TIMEOUT_S,
+                    # Whatever the role or the server says: `committed` must mean on disk.
+                    server_settings={"synchronous_commit": "on"},
                 )
                 self._pool = pool
                 await pool
             async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
                 yield connection
         except UNAVAILABLE as fault:
-            raise TryLater(f"PostgreSQL does not answer ({type(fault).__name__}); nothing was half-written") from fault
+            if isinstance(fault, ValueError):  # the driver's own: an argument it cannot encode
+                raise
+            name = type(fault).__name__
+            raise TryLater(
+                f"PostgreSQL does not serve ({name}); it may have been done whole or not at all,"
+                " sending the same again is safe"
+            ) from fault
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -93,21 +93,22 @@ async def prepare_sittings(memory: Memory, batch: Batch, sittings: Sequence[Sitt
 
     Repeating it changes nothing and undoes nothing a candidate did.
     """
+
+    def entry(sitting: Sitting) -> str:
+        return login_entry(batch.admission_code, sitting.id_number, login_key)
+
     for at in range(0, len(sittings), _CALLS_PER_ROUND_TRIP):
-        some = sittings[at : at + _CALLS_PER_ROUND_TRIP]
-        await memory.run_many(_PREPARE, [_call(memory, batch, sitting) for sitting in some])
-        entries = {
-            login_entry(batch, sitting.id_number, login_key): {sitting.sitting_id: batch.batch_id} for sitting in some
-        }
-        await memory.write_hashes(entries)
+        some = [(entry(sitting), sitting) for sitting in sittings[at : at + _CALLS_PER_ROUND_TRIP]]
+        await memory.run_many(_PREPARE, [_call(memory, batch, sitting, login) for login, sitting in some])
+        await memory.write_hashes({login: {sitting.sitting_id: batch.batch_id} for login, sitting in some})
 
 
-def login_entry(batch: Batch, id_number: str, login_key: bytes) -> str:
-    """The key under which a login finds its sittings."""
-    return f"login:{login_digest(batch.admission_code, id_number, login_key)}"
+def login_entry(admission_code: str, id_number: str, login_key: bytes) -> str:
+    """The key under which a login finds its sittings; a sitting names the one that is its own (`login`)."""
+    return f"login:{login_digest(admission_code, id_number, login_key)}"
 
 
-def _call(memory: Memory, batch: Batch, sitting: Sitting) -> tuple[list[str], list[str | bytes | int]]:
+def _call(memory: Memory, batch: Batch, sitting: Sitting, login: str) -> tuple[list[str], list[str | bytes | int]]:
     keys = memory.partition_of(sitting.sitting_id)
     edges = timing.boundaries(batch, sitting.extra_time_s)
     card = Card(
@@ -119,8 +120,8 @@ def _call(memory: Memory, batch: Batch, sitting: Sitting) -> tuple[list[str], li
     )
     fields: dict[str, str | bytes | int] = {
         "batch": batch.batch_id,
+        "login": login,
         "card": msgspec.json.encode(card),
-        "extra_time_s": sitting.extra_time_s,
         "check_in_ms": edges.check_in_ms,
         "entry_ms": edges.latest_entry_ms,
         "starts_ms": edges.starts_ms,

@@ -1,7 +1,7 @@
 -- register(key_id, purpose, algorithm, public_key, registered_ms) -> none
--- The process that holds the private half says what the public half is; saying it again changes nothing.
+-- The process that holds the private half says what the public half is, at every start: the last to say so is in use.
 INSERT INTO public_key (key_id, purpose, algorithm, public_key, registered_ms) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (key_id) DO NOTHING
+ON CONFLICT (key_id) DO UPDATE SET registered_ms = excluded.registered_ms
 
 -- signing_keys() -> any number of rows
 -- What receipts and results are verified with, retired keys included.

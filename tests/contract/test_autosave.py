@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
@@ -47,6 +48,38 @@ def test_acknowledgement_has_four_numbers(sitting: out.Sitting) -> None:
     if second["generation"] == first["generation"]:
         assert second["position"] > first["position"]
     assert second["committed"] <= second["position"]
+
+
+def test_every_one_of_many_saves_in_flight_at_once_is_recorded(outsider: Outsider, sitting: out.Sitting) -> None:
+    """Acknowledged is acknowledged: forty calls of one candidate sent together all reach the history."""
+    seqs = range(1, 41)
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda seq: accepted(sitting.save(("E1", seq, seq))), seqs))
+    reached = max(answer["position"] for answer in answers)
+    out.poll(lambda: accepted(sitting.show())["committed"] >= reached, 5, "everything committed")
+
+    history = outsider.history(sitting.sitting_id)
+    stored = outsider.responses(sitting.sitting_id)["E1"]
+
+    assert sorted(answer["saved"] for answer in answers) == list(seqs)
+    assert (stored["seq"], stored["value"]) == (40, 40)
+    # An older change may have arrived after a newer one: then it was stale, and is not part of the history.
+    assert {change["seq"] for change in history} <= set(seqs)
+    assert history[-1]["seq"] == 40
+
+
+def test_many_items_saved_at_once_are_all_recorded(outsider: Outsider, sitting: out.Sitting) -> None:
+    """Different items cannot make each other stale: each of them is stored."""
+    values = {"A1": "a", "B1": ["a"], "C1": True, "D1": ["8"], "E1": 5, "F1": "text"}
+    calls = [(item, seq, value) for seq, (item, value) in enumerate(values.items(), start=1)]
+    with ThreadPoolExecutor(len(calls)) as pool:
+        answers = list(pool.map(lambda change: accepted(sitting.save(change)), calls))
+    reached = max(answer["position"] for answer in answers)
+    out.poll(lambda: accepted(sitting.show())["committed"] >= reached, 5, "everything committed")
+
+    stored = outsider.responses(sitting.sitting_id)
+
+    assert {item: response["value"] for item, response in stored.items()} == values
 
 
 def test_committed_reaches_what_was_saved(sitting: out.Sitting) -> None:

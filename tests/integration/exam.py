@@ -79,6 +79,14 @@ class Exam:
         self.leases = Leases(self.database, "recorder-1", PARTITIONS)
         self.recorder = Recorder(self.memory, self.database, "recorder-1")
 
+    @classmethod
+    def beside(cls, exam: Exam, batch_id: str) -> Exam:
+        """Another batch over the same stores."""
+        other = cls.__new__(cls)
+        other.__dict__.update(exam.__dict__)
+        other.batch = batch(batch_id)
+        return other
+
     async def hold(self) -> dict[int, Position]:
         """Take the leases and build what is lost, as the recorder's process does."""
         held = await self.leases.take()
@@ -97,14 +105,15 @@ class Exam:
         index = msgspec.json.encode(questions.index)
         async with self.database.transaction() as connection:
             await connection.execute(
-                "INSERT INTO paper VALUES ('P', $1, 't', 4, 4, '', $2, $3, $4, 0) ON CONFLICT DO NOTHING",
+                "INSERT INTO paper VALUES ('P', $1, 't', 4, 4, '', $2, $3, $4, 'k', 0) ON CONFLICT DO NOTHING",
                 questions.digest,
                 index,
                 questions.answer_key_digest,
                 envelope,
             )
             await connection.execute(
-                "INSERT INTO batch VALUES ($1, 't', 'o', 3, 'theory', 'formal', 'P', $2, $3, $4, $5, 0, 1, '{a,b}')",
+                "INSERT INTO batch"
+                " VALUES ($1, 't', 'o', 3, 'theory', 'formal', 'P', $2, $3, $4, $5, 0, 1, true, '{a,b}')",
                 self.batch.batch_id,
                 self.batch.admission_code,
                 self.batch.starts_ms,

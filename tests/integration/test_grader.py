@@ -84,3 +84,20 @@ async def test_another_graders_key_opens_nothing(exam: Exam) -> None:
         await Grader(exam.database, b"x" * 32, SIGNER).grade()
 
     assert await exam.query("SELECT count(*) FROM result") == [(0,)]
+
+
+async def test_batch_that_cannot_be_graded_stops_no_other(exam: Exam) -> None:
+    """Its fault is reported; the next chunk leaves it out."""
+    await finish(exam)
+    other = Exam.beside(exam, "A-broken")
+    await other.arm("three")
+    await exam.query(
+        "UPDATE seal SET answer_key_envelope = 'x', answer_key_digest = 'x' WHERE batch_id = 'A-broken' RETURNING 1"
+    )
+    await exam.query("UPDATE sitting SET state = 'absent' WHERE sitting_id = 'three' RETURNING 1")
+    grader = Grader(exam.database, GRADER_KEY, SIGNER)
+
+    with pytest.raises(Corrupt, match="A-broken"):
+        await grader.grade()
+
+    assert await grader.grade() == 2

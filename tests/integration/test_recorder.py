@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from engine import metrics
 from engine.recording.leases import Leases
 from engine.recording.rebuild import find_lost, rebuild
 from engine.recording.recorder import Recorder, RolledBack
@@ -65,11 +67,11 @@ async def test_two_calls_of_one_sitting_in_one_chunk_are_both_recorded(exam: Exa
 
 async def test_field_standing_twice_in_an_entry_is_read_twice(exam: Exam) -> None:
     """A stream entry is a list of pairs, not a mapping: nothing between Redis and the recorder may fold it."""
-    await exam.memory._redis.execute_command("XADD", exam.memory.partitions[0].log, "900-1", "a", "1", "a", "2")
+    await exam.memory._redis.execute_command("XADD", exam.memory.partitions[0].log, "9000-1", "a", "1", "a", "2")
 
-    [entries] = await exam.memory.read_logs([(exam.memory.partitions[0], 899, 0)], 10)
+    [entries] = await exam.memory.read_logs([(exam.memory.partitions[0], 8999, 0)], 10)
 
-    assert entries == [(900, 1, [(b"a", b"1"), (b"a", b"2")])]
+    assert entries == [(9000, 1, [(b"a", b"1"), (b"a", b"2")])]
 
 
 async def test_committed_is_told_and_the_log_trimmed_after_the_commit(exam: Exam) -> None:
@@ -158,18 +160,88 @@ async def test_another_number_of_partitions_is_refused(exam: Exam) -> None:
         await Leases(exam.database, "recorder-2", 8).take()
 
 
-async def test_gap_in_the_log_is_corrupt_not_skipped(exam: Exam) -> None:
-    """A missing entry calls a person; nothing is recorded past it."""
-    await exam.enter("one")
+async def test_gap_in_the_log_is_not_skipped_and_stops_no_other_partition(exam: Exam) -> None:
+    """A missing entry calls a person: nothing of that partition is recorded past it, everything of the others is."""
+    assert exam.memory.partition_of("one") is not exam.memory.partition_of("two")
+    await exam.enter("one", "two")
     await drain(exam.recorder)
     _, generation, position, *_ = await exam.save("one", ("A1", 1, '"a"'))
     await exam.save("one", ("A2", 2, '"b"'))
+    await exam.save("two", ("A1", 1, '"a"'))
     await exam.memory._redis.xdel(exam.memory.partition_of("one").log, f"{generation}-{position}")
+    before = metrics.recorder_failures.labels("corrupt")._value.get()
 
-    with pytest.raises(Corrupt, match="entries are missing"):
-        await exam.recorder.record()
+    await drain(exam.recorder)
 
-    assert await exam.query("SELECT count(*) FROM response") == [(0,)]
+    assert await exam.query("SELECT sitting_id FROM response") == [("two",)]
+    assert metrics.recorder_failures.labels("corrupt")._value.get() == before + 1
+
+
+async def test_entry_that_cannot_be_read_is_corrupt_and_not_half_recorded(exam: Exam) -> None:
+    """What stands before it in the same reading waits with it."""
+    await exam.enter("one")
+    await drain(exam.recorder)
+    _, generation, position, *_ = await exam.save("one", ("A1", 1, '"a"'))
+    keys = exam.memory.partition_of("one")
+    next_id = f"{generation}-{position + 1}"
+    await exam.memory._redis.execute_command("XADD", keys.log, next_id, "at", "1", "s:one", "[[broken")
+
+    await drain(exam.recorder)
+
+    assert await exam.query("SELECT count(*) FROM response_history") == [(0,)]
+
+
+async def test_lag_is_measured_while_nothing_can_be_recorded(exam: Exam) -> None:
+    """The alarm must not depend on a round that succeeds."""
+    await exam.enter("one")
+    await drain(exam.recorder)
+    await exam.save("one", ("A1", 1, '"a"'))
+    exam.recorder.forget()
+    await asyncio.sleep(0.05)
+
+    await exam.recorder.measure_lag()
+    behind = metrics.recorder_lag_seconds._value.get()
+    await exam.hold()
+    await drain(exam.recorder)
+    await exam.recorder.measure_lag()
+
+    assert behind >= 0.05
+    assert metrics.recorder_lag_seconds._value.get() == 0
+
+
+async def test_generation_of_a_rebuild_was_never_issued(exam: Exam) -> None:
+    """Raises that Redis lost before they were recorded must not be issued again: journals compare generations."""
+    await exam.enter("one")
+    await drain(exam.recorder)
+    keys = exam.memory.partition_of("one")
+    unrecorded = []
+    for run_id in ("e" * 40, "f" * 40):
+        await exam.set_field(keys.marker, "run_id", run_id)
+        unrecorded.append((await exam.save("one", ("A1", 1, '"a"')))[1])
+    await exam.memory.delete(keys.marker, keys.log, keys.due, keys.sitting("one"))
+    exam.recorder.forget()
+
+    await exam.hold()
+
+    assert (await exam.save("one", ("A1", 2, '"b"')))[1] > max(unrecorded)
+
+
+async def test_recorded_hand_in_stands_though_redis_was_rolled_back(exam: Exam) -> None:
+    """A login and saves that a rolled-back Redis allowed do not reopen a closed sitting or touch its score."""
+    await exam.enter("one")
+    await exam.save("one", ("A1", 1, '"a"'))
+    before = await exam.stored("one")
+    await exam.submit("one", seq=1)
+    await drain(exam.recorder)
+    await exam.memory.write_hashes({exam.memory.partition_of("one").sitting("one"): before})
+
+    await exam.save("one", ("A1", 2, '"b"'))
+    await exam.login("one")
+    await drain(exam.recorder)
+
+    assert await exam.query("SELECT state, epoch FROM sitting WHERE sitting_id = 'one'") == [("submitted", 2)]
+    assert await exam.query("SELECT seq, value FROM response") == [(1, '"a"')]
+    assert await exam.query("SELECT seq FROM response_history ORDER BY seq") == [(1,), (2,)]
 
 
 async def test_lost_redis_is_rebuilt_with_what_was_recorded(exam: Exam) -> None:

@@ -1,0 +1,65 @@
+"""Lays armed batches ready in Redis from what PostgreSQL holds, under the batch's lock.
+
+Used by arming and roster pushes right after their commit, by the recorder for what they could not finish, and by a
+rebuild. Everything is repeatable and undoes nothing that a candidate did.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import msgspec
+
+from engine.rules.terms import Batch, Rules
+from engine.stores.memory import Memory
+from engine.stores.postgres import Connection, Postgres, Record
+from engine.stores.prepare import prepare_batch, prepare_sittings, prepared_batch, prepared_sitting
+from engine.stores.sql import Queries
+
+_queries = Queries(__file__)
+_SITTINGS_AT_ONCE = 1_000  # bounds the responses held in memory: about 100 each
+
+
+def batch_of(row: Record) -> Batch:
+    """A row of `batch` as the rules know it."""
+    fields = {name: row[name] for name in Batch.__struct_fields__ if name != "rules"}
+    return Batch(**fields, rules=msgspec.json.decode(row["rules"], type=Rules))
+
+
+async def lay_ready(
+    memory: Memory, database: Postgres, batch_id: str, login_key: bytes, partitions: Sequence[int] | None = None
+) -> int:
+    """Lay an armed batch ready, or the sittings of some partitions of it; how many sittings. Raises TryLater."""
+    async with database.transaction() as connection:
+        row = await connection.fetchrow(_queries.lock_batch, batch_id)
+        if row is None:
+            return 0
+        batch = batch_of(row)
+        seal = await connection.fetchrow(_queries.find_seal, batch_id)
+        await prepare_batch(memory, prepared_batch(batch, seal), seal["sealed"])
+        sittings = await connection.fetch(_queries.sittings_in, batch_id, partitions)
+        for at in range(0, len(sittings), _SITTINGS_AT_ONCE):
+            await _lay_sittings(memory, connection, batch, sittings[at : at + _SITTINGS_AT_ONCE], login_key)
+        if partitions is None:
+            await connection.execute(_queries.mark_laid, batch_id)
+    return len(sittings)
+
+
+async def lay_unlaid(memory: Memory, database: Postgres, login_key: bytes) -> int:
+    """Finish what a worker began: armed batches that are not in Redis yet. How many there were."""
+    async with database.connection() as connection:
+        rows = await connection.fetch(_queries.unlaid_batches)
+    for row in rows:
+        await lay_ready(memory, database, row["batch_id"], login_key)
+    return len(rows)
+
+
+async def _lay_sittings(
+    memory: Memory, connection: Connection, batch: Batch, rows: Sequence[Record], login_key: bytes
+) -> None:
+    responses: dict[str, list[tuple[str, int, str]]] = defaultdict(list)
+    for response in await connection.fetch(_queries.responses_of, [row["sitting_id"] for row in rows]):
+        responses[response["sitting_id"]].append((response["item"], response["seq"], response["value"]))
+    sittings = [prepared_sitting(row, responses[row["sitting_id"]]) for row in rows]
+    await prepare_sittings(memory, batch, sittings, login_key)

@@ -1,0 +1,25 @@
+-- lock_batch(batch_id) -> at most one row
+-- The batch, held against arming and roster pushes: what is laid ready is what stands, not what stood before.
+SELECT * FROM batch WHERE batch_id = $1 AND armed_ms IS NOT NULL FOR UPDATE
+
+-- find_seal(batch_id) -> at most one row
+-- The sealed paper and its wrapped key.
+SELECT * FROM seal WHERE batch_id = $1
+
+-- sittings_in(batch_id, partitions) -> any number of rows
+-- Who is to be laid ready; null for all partitions.
+SELECT * FROM sitting
+WHERE batch_id = $1 AND ($2::smallint[] IS NULL OR partition = ANY ($2::smallint[]))
+ORDER BY sitting_id
+
+-- responses_of(sitting_ids) -> any number of rows
+-- Their newest recorded responses.
+SELECT sitting_id, item, seq, value FROM response WHERE sitting_id = ANY ($1::text[])
+
+-- mark_laid(batch_id) -> none
+-- Redis holds it.
+UPDATE batch SET laid_ready = true WHERE batch_id = $1
+
+-- unlaid_batches() -> any number of rows
+-- Armed or changed, but the process that did it could not lay it ready.
+SELECT batch_id FROM batch WHERE armed_ms IS NOT NULL AND NOT laid_ready ORDER BY starts_ms, batch_id
