@@ -27,6 +27,7 @@ DESCRIPTION = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    from engine.sealing.secrets import SecretError
     from engine.settings import SettingsError
 
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser().parse_args(given)
     try:
         return int(chosen.run(chosen))
-    except SettingsError as fault:
+    except (SettingsError, SecretError) as fault:
         return told(fault, 2)
     except CommandFault as fault:
         return told(fault, 1)
@@ -253,10 +254,10 @@ def run_secrets(chosen: argparse.Namespace) -> int:
 
     folder = chosen.dir or Path(settings.load().secrets_dir)
     try:
-        secrets.create(folder)
+        made = secrets.create(folder)
     except OSError as fault:
         return told(f"{fault.filename}: {fault.strerror}", 1)
-    print(folder)
+    print(f"{folder}: made {len(made)} key files, kept {len(secrets.NAMES) - len(made)}")
     return 0
 
 
@@ -282,7 +283,8 @@ def administer(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except Exception as fault:
-        raise CommandFault(f"{type(fault).__name__}: {fault}") from fault
+        where = "LIANKAO_POSTGRES_DSN names the database"
+        raise CommandFault(f"{type(fault).__name__}: {fault} ({where})") from fault
 
 
 # --- development -----------------------------------------------------------------------------------------------

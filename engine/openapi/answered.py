@@ -132,9 +132,11 @@ _RESULT = answered(
         "candidate_id": ID,
         "admission_ticket": text(),
         "state": choice("graded", "pending_assessor", "absent", "void"),
-        "score": nullable(number(0, 100)),
+        "score": nullable(number(0, 100, description="Raw points / the paper's total x 100, half up to two decimals")),
         "passed": nullable({"type": "boolean"}),
-        "sections": many(answered({"id": ID, "score": nullable(_POINTS), "points": _POINTS})),
+        "sections": many(
+            answered({"id": ID, "score": nullable(_POINTS), "points": _POINTS}), description="Raw points, not scaled"
+        ),
         "graded_ms": INSTANT_MS,
         "revision": whole(1, SEQ_MAX),
         "paper_digest": hex_digest("the RFC 8785 form of the question set"),

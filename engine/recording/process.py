@@ -99,7 +99,8 @@ class _Process:
         return False
 
     async def _rebuild(self, held: dict[int, Position], numbers: list[int]) -> None:
-        log.logger().warning("recorder.partitions_lost", partitions=numbers)
+        if any(held[number].generation for number in numbers):
+            log.logger().warning("recorder.partitions_lost", partitions=numbers)
         await rebuild(self.memory, self.database, self.login_key, held, numbers)
 
     async def _record(self) -> bool:

@@ -51,4 +51,4 @@ async def rebuild(
         keys = memory.partitions[number]
         begins = max(held[number].generation, int(generation or 0)) + _GENERATION_GAP
         await memory.run(_MARK, [keys.marker, keys.log], [begins])
-    log.logger().warning("rebuild.done", partitions=list(numbers), sittings=sittings)
+    log.logger().info("rebuild.done", partitions=list(numbers), sittings=sittings)

@@ -28,16 +28,20 @@ _REQUIRED = {
 def main(kind: str, file: str, keys_file: str) -> int:
     """0 when valid, 1 when not; says on stderr which and why."""
     try:
-        document = _read(file)
-        keys = _read(keys_file)["keys"]
-    except (OSError, Refused, KeyError, TypeError) as fault:
-        print(f"not valid: {fault}", file=sys.stderr)
+        document, published = _read(file), _read(keys_file)
+    except (OSError, Refused) as fault:
+        print(f"not valid: {fault.detail if isinstance(fault, Refused) else fault}", file=sys.stderr)
+        return 1
+    keys = published.get("keys") if isinstance(published, dict) else None
+    if not isinstance(keys, list):
+        print(f"not valid: {keys_file} is no reply of GET /v1/keys", file=sys.stderr)
         return 1
     missing = [name for name in _REQUIRED[kind] if not isinstance(document, dict) or name not in document]
     if missing:
-        print(f"not valid: {file} is no {kind}, it lacks {', '.join(missing)}", file=sys.stderr)
+        one = " (one element of `results` is meant)" if kind == "result" else ""
+        print(f"not valid: {file} is no {kind}{one}, it lacks {', '.join(missing)}", file=sys.stderr)
         return 1
-    if not isinstance(keys, list) or not signature.is_valid(document, [key for key in keys if isinstance(key, dict)]):
+    if not signature.is_valid(document, [key for key in keys if isinstance(key, dict)]):
         print(f"not valid: no key of {keys_file} signed this {kind} as it stands", file=sys.stderr)
         return 1
     print(f"valid: {kind} of sitting {document['sitting_id']}", file=sys.stderr)
@@ -45,4 +49,7 @@ def main(kind: str, file: str, keys_file: str) -> int:
 
 
 def _read(file: str) -> Any:
-    return exact_json.decode(Path(file).read_bytes())
+    try:
+        return exact_json.decode(Path(file).read_bytes())
+    except Refused as fault:
+        raise Refused(fault.code, f"{file}: {fault.detail.replace('the body', 'the file')}") from None

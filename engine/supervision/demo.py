@@ -188,7 +188,7 @@ def guide(engine: Running, exams: list[Exam], candidates: int, minutes: float) -
     """What a person needs to try it; every curl line works as it stands."""
     lines = ["", f"  Candidate's page (考生页面)   {engine.url}/", ""]
     for exam in exams:
-        when = f"{_clock(exam.starts_ms)} to {_clock(exam.ends_ms)}"
+        when = f"{_clock(exam.starts_ms)} to {_clock(exam.ends_ms)} (Beijing time)"
         lines.append(f"  {exam.batch_id}  {'goes on' if exam.is_resumed else 'starts'}: {when}")
         lines.append(
             f"    admission code (考试口令)  {exam.code}      log in with the code and one of these ID numbers:"
@@ -224,4 +224,5 @@ def _curl_lines(engine: Running, exam: Exam) -> list[str]:
 
 
 def _clock(at_ms: int) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(at_ms / 1000))
+    # The page shows Beijing time, wherever it runs.
+    return time.strftime("%H:%M:%S", time.gmtime(at_ms / 1000 + 8 * 3600))

@@ -225,7 +225,19 @@ async def _prepare(data: Path, settings: Settings) -> dict[str, str]:
 # --- the engine's own processes --------------------------------------------------------------------------------
 
 
+def _check_secrets(settings: Settings) -> None:
+    """A missing key file is missing for good: say so once, before anything is started over and over."""
+    from engine.sealing import secrets
+
+    try:
+        for name in secrets.NAMES:
+            secrets.read(settings.secrets_dir, name)
+    except secrets.SecretError as fault:
+        raise CannotStart(str(fault)) from None
+
+
 async def _start_engine(supervisor: Supervisor, settings: Settings, logs: Path | None) -> None:
+    _check_secrets(settings)
     started_s = time.monotonic()
     environ = child_environ(settings)
     roles = [(f"worker-{number}", "serve") for number in range(settings.workers)]

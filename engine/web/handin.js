@@ -31,9 +31,9 @@ async function sure(items, journal) {
     h('p', {}, t('hand_in.final'))];
   const first = await ask(t('hand_in.title'), h('div', {}, content), choices('hand_in.yes'));
   if (first !== 'yes') return false;
-  const lacking = items.filter((item) => !journal.answered(item.id) || ['invalid', 'refused'].includes(journal.state(item.id))).length;
-  if (lacking === 0) return true;
-  return (await ask(t('hand_in.sure_title'), h('p', {}, t('hand_in.sure', { n: lacking })), choices('hand_in.sure_yes'))) === 'yes';
+  if (open + troubled === 0) return true;
+  const lacks = [open > 0 && h('p', {}, t('hand_in.sure', { n: open })), troubled > 0 && h('p', {}, t('hand_in.sure_trouble', { n: troubled }))];
+  return (await ask(t('hand_in.sure_title'), h('div', {}, lacks), choices('hand_in.sure_yes'))) === 'yes';
 }
 
 const choices = (yes) => [{ name: 'no', text: t('hand_in.go_on'), kind: 'main' }, { name: 'yes', text: t(yes), kind: 'grave' }];

@@ -21,7 +21,11 @@ READY_S = 60
 @pytest.fixture(scope="module")
 def house() -> Iterator[dict[str, str]]:
     """Servers as an operator's house has them; yields the settings that lead to them."""
-    with servers.postgres(durable=True) as sockets, servers.redis() as redis_url, servers.temporary_folder("house") as folder:
+    with (
+        servers.postgres(durable=True) as sockets,
+        servers.redis() as redis_url,
+        servers.temporary_folder("house") as folder,
+    ):
         yield {
             **servers.environ(),
             "LIANKAO_POSTGRES_DSN": embedded.postgres_dsn(sockets),
