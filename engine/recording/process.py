@@ -28,6 +28,7 @@ _IDLE_S = 0.05  # between looks at empty logs: `committed` follows `saved` withi
 _LEASE_EVERY_S = 1.0
 _CLOSE_EVERY_S = 0.5
 _MEASURE_EVERY_S = 1.0
+_LAY_EVERY_S = 1.0
 _RETRY_S = 0.3
 _CORRUPT_RETRY_S = 5.0
 
@@ -60,6 +61,7 @@ class _Process:
             self._repeat("record", self._record, _IDLE_S),
             self._repeat("close", self._close, _CLOSE_EVERY_S),
             self._repeat("measure", self._measure, _MEASURE_EVERY_S),
+            self._repeat("lay", self._lay, _LAY_EVERY_S),
         )
         await self._finish()
 
@@ -94,7 +96,6 @@ class _Process:
             if lost:
                 await self._rebuild(held, lost)
             self.recorder.hold(held)
-            await lay_unlaid(self.memory, self.database, self.login_key)
             metrics.recorder_partitions.set(len(held))
         return False
 
@@ -117,6 +118,11 @@ class _Process:
             except Exception:
                 self.recorder.forget()
                 raise
+
+    async def _lay(self) -> bool:
+        # Outside the turn: a large roster takes seconds, and neither recording nor the leases may wait for it.
+        await lay_unlaid(self.memory, self.database, self.login_key)
+        return False
 
     async def _measure(self) -> bool:
         await self.recorder.measure_lag()

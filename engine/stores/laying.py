@@ -30,7 +30,11 @@ def batch_of(row: Record) -> Batch:
 async def lay_ready(
     memory: Memory, database: Postgres, batch_id: str, login_key: bytes, partitions: Sequence[int] | None = None
 ) -> int:
-    """Lay an armed batch ready, or the sittings of some partitions of it; how many sittings. Raises TryLater."""
+    """Lay an armed batch ready; how many sittings. Raises TryLater.
+
+    With `partitions`, only their sittings, and with their recorded responses: those partitions are being rebuilt.
+    Otherwise Redis holds the responses, and nothing is gained by sending them all again in the middle of an exam.
+    """
     async with database.transaction() as connection:
         row = await connection.fetchrow(_queries.lock_batch, batch_id)
         if row is None:
@@ -40,7 +44,10 @@ async def lay_ready(
         await prepare_batch(memory, prepared_batch(batch, seal), seal["sealed"])
         sittings = await connection.fetch(_queries.sittings_in, batch_id, partitions)
         for at in range(0, len(sittings), _SITTINGS_AT_ONCE):
-            await _lay_sittings(memory, connection, batch, sittings[at : at + _SITTINGS_AT_ONCE], login_key)
+            some = sittings[at : at + _SITTINGS_AT_ONCE]
+            responses = await _responses(connection, some) if partitions is not None else {}
+            prepared = [prepared_sitting(sitting, responses.get(sitting["sitting_id"], ())) for sitting in some]
+            await prepare_sittings(memory, batch, prepared, login_key)
         if partitions is None:
             await connection.execute(_queries.mark_laid, batch_id)
     return len(sittings)
@@ -55,11 +62,9 @@ async def lay_unlaid(memory: Memory, database: Postgres, login_key: bytes) -> in
     return len(rows)
 
 
-async def _lay_sittings(
-    memory: Memory, connection: Connection, batch: Batch, rows: Sequence[Record], login_key: bytes
-) -> None:
-    responses: dict[str, list[tuple[str, int, str]]] = defaultdict(list)
-    for response in await connection.fetch(_queries.responses_of, [row["sitting_id"] for row in rows]):
-        responses[response["sitting_id"]].append((response["item"], response["seq"], response["value"]))
-    sittings = [prepared_sitting(row, responses[row["sitting_id"]]) for row in rows]
-    await prepare_sittings(memory, batch, sittings, login_key)
+async def _responses(connection: Connection, sittings: Sequence[Record]) -> dict[str, list[tuple[str, int, str]]]:
+    """sitting_id -> (item, seq, canonical JSON value) as recorded."""
+    found: dict[str, list[tuple[str, int, str]]] = defaultdict(list)
+    for row in await connection.fetch(_queries.responses_of, [sitting["sitting_id"] for sitting in sittings]):
+        found[row["sitting_id"]].append((row["item"], row["seq"], row["value"]))
+    return found

@@ -31,6 +31,18 @@ async def test_what_is_laid_is_what_stands_now(exam: Exam) -> None:
     assert int((await exam.stored("two"))["ends_ms"]) == exam.batch.ends_ms
 
 
+async def test_roster_push_during_an_exam_leaves_what_was_answered(exam: Exam) -> None:
+    """States, epochs and responses in Redis are newer than PostgreSQL's, and stay."""
+    await lay_ready(exam.memory, exam.database, exam.batch.batch_id, LOGIN_KEY)
+    await exam.enter("one")
+    await exam.save("one", ("A1", 1, '"a"'))
+    before = await exam.stored("one")
+
+    await lay_ready(exam.memory, exam.database, exam.batch.batch_id, LOGIN_KEY)
+
+    assert await exam.stored("one") == before
+
+
 async def test_draft_is_never_laid(exam: Exam) -> None:
     """Nobody can log in to a batch that has not been armed."""
     await exam.query("UPDATE batch SET armed_ms = NULL RETURNING 1")
