@@ -5,6 +5,7 @@ The hot route is a plain ASGI callable, matched before Starlette's router: nothi
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import resource
 import socket
@@ -37,6 +38,7 @@ from engine.web import pages
 from engine.wire import problem_bytes, problem_response
 
 HOT_PATH = "/v1/sitting/responses"
+_MEASURE_EVERY_S = 1.0
 _FILES_WANTED = 65_536  # one per open connection, and then some
 
 
@@ -108,11 +110,18 @@ class Worker:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         log.logger().info("worker.started", port=self._settings.port)
+        measuring = asyncio.create_task(self._measure())
         yield
+        measuring.cancel()
         await self._autosave.drain()
         await self._memory.close()
         await self._database.close()
         log.logger().info("worker.stopped")
+
+    async def _measure(self) -> None:
+        while True:
+            self._autosave.measure()
+            await asyncio.sleep(_MEASURE_EVERY_S)
 
 
 def serve(settings: Settings) -> None:

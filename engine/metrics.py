@@ -25,7 +25,9 @@ _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 3
 
 autosave_changes = Counter("autosave_changes", "Changes saved, stale ones included")
 autosave_calls = Counter("autosave_calls", "Save calls by how they came out", ["outcome"])
-autosave_seconds = Histogram("autosave_seconds", "From a save call's arrival to its answer", buckets=_SECONDS)
+autosave_seconds = Histogram(
+    "autosave_seconds", "From the arrival of a chunk's first save call to its answer", buckets=_SECONDS
+)
 autosave_chunk_calls = Histogram(
     "autosave_chunk_calls", "Save calls that shared one script call", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 )

@@ -3,19 +3,34 @@
 -- ARGV  per save call: sitting id, epoch, number of changes, then item, seq, canonical JSON value per change
 -- Returns { outcome of the partition, generation, position, committed, then one outcome per save call };
 --       every change of a call that came out OK is on disk at or before `position`.
-local meta_key, log_key = KEYS[1], KEYS[2]
-local partition = open_partition(meta_key, log_key)
+--
+-- Nearly every call has one change, and Redis's time per save is what bounds an installation: such a call costs one
+-- HMGET and one HSET, and makes no table.
+local partition = open_partition(KEYS[1], KEYS[2])
 if not partition then
     return { LOST }
 end
+local call = redis.call
 local now = now_ms()
+local seen = whole(now)
 local reply = { OK, partition.generation, 0, 0 }
-local changes = {} -- sitting id -> its accepted changes: two calls of one sitting make one field of the entry
-local changed = {} -- the sitting ids in the order of their first change
+local entry = { 'at', seen }
+local held_at = {} -- sitting id -> where its changes stand in the entry: two calls of one sitting make one field
 
-local function save(sitting_key, sitting_id, epoch, first, count)
-    local sitting = redis.call('HMGET', sitting_key, 'state', 'epoch', 'closes_ms', 'starts_ms', 'high')
-    local state, stored_epoch, closes_ms, starts_ms, high = unpack(sitting, 1, 5)
+local function log(sitting_id, changes)
+    local at = held_at[sitting_id]
+    if at then
+        entry[at] = entry[at] .. ',' .. changes
+    else
+        at = #entry + 2
+        held_at[sitting_id] = at
+        entry[at - 1] = 's:' .. sitting_id
+        entry[at] = '[' .. changes
+    end
+end
+
+-- May this call save now? The answer for every sitting that has not started, or where a step is missing, comes last.
+local function may_save(state, stored_epoch, closes_ms, starts_ms, epoch)
     local outcome = admit(state, stored_epoch, closes_ms, epoch, now)
     if outcome ~= OK then
         return outcome
@@ -26,56 +41,83 @@ local function save(sitting_key, sitting_id, epoch, first, count)
     if state ~= 'pledged' then
         return ORDER
     end
+    return OK
+end
 
+local function seq_of(stored)
+    return stored and tonumber(string.match(stored, '^%d+')) or 0
+end
+
+local function save_one(sitting_key, sitting_id, epoch, item, seq_text, value)
+    local field = 'r:' .. item
+    local sitting = call('HMGET', sitting_key, 'state', 'epoch', 'closes_ms', 'starts_ms', 'high', field)
+    local outcome = may_save(sitting[1], sitting[2], sitting[3], sitting[4], epoch)
+    if outcome ~= OK then
+        return outcome
+    end
+    local seq = tonumber(seq_text)
+    local high = seq > tonumber(sitting[5]) and seq_text or sitting[5]
+    if seq > seq_of(sitting[6]) then
+        call('HSET', sitting_key, 'seen_ms', seen, 'high', high, field, seq_text .. '|' .. value)
+        log(sitting_id, '["' .. item .. '",' .. seq_text .. ',' .. value .. ']')
+    else
+        call('HSET', sitting_key, 'seen_ms', seen, 'high', high)
+    end
+    return OK
+end
+
+local function save_many(sitting_key, sitting_id, epoch, first, count)
     local fields = {}
     for change = 1, count do
         fields[change] = 'r:' .. ARGV[first + (change - 1) * 3]
     end
-    local stored = redis.call('HMGET', sitting_key, unpack(fields))
+    local sitting = call('HMGET', sitting_key, 'state', 'epoch', 'closes_ms', 'starts_ms', 'high', unpack(fields))
+    local outcome = may_save(sitting[1], sitting[2], sitting[3], sitting[4], epoch)
+    if outcome ~= OK then
+        return outcome
+    end
     local newest = {} -- field -> seq: one call may hold several changes of one item
-    local highest = tonumber(high)
-    local writes = { 'seen_ms', whole(now) }
+    local high = sitting[5]
+    local writes = { 'seen_ms', seen }
     local logged = {}
     for change = 1, count do
         local at = first + (change - 1) * 3
-        local item, seq_text, value = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+        local seq_text, value, field = ARGV[at + 1], ARGV[at + 2], fields[change]
         local seq = tonumber(seq_text)
-        local field = fields[change]
-        local known = newest[field] or (stored[change] and tonumber(string.match(stored[change], '^%d+'))) or 0
-        if seq > known then
+        if seq > (newest[field] or seq_of(sitting[5 + change])) then
             newest[field] = seq
             writes[#writes + 1] = field
             writes[#writes + 1] = seq_text .. '|' .. value
-            logged[#logged + 1] = '["' .. item .. '",' .. seq_text .. ',' .. value .. ']'
+            logged[#logged + 1] = '["' .. ARGV[at] .. '",' .. seq_text .. ',' .. value .. ']'
         end
-        if seq > highest then
-            highest = seq
+        if seq > tonumber(high) then
+            high = seq_text
         end
     end
     writes[#writes + 1] = 'high'
-    writes[#writes + 1] = whole(highest)
-    redis.call('HSET', sitting_key, unpack(writes))
-    if #logged > 0 and not changes[sitting_id] then
-        changes[sitting_id] = {}
-        changed[#changed + 1] = sitting_id
-    end
-    for _, change in ipairs(logged) do
-        table.insert(changes[sitting_id], change)
+    writes[#writes + 1] = high
+    call('HSET', sitting_key, unpack(writes))
+    if #logged > 0 then
+        log(sitting_id, table.concat(logged, ','))
     end
     return OK
 end
 
 local at = 1
-for call = 3, #KEYS do
-    local sitting_id, epoch, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-    reply[#reply + 1] = save(KEYS[call], sitting_id, epoch, at + 3, count)
-    at = at + 3 + count * 3
+for index = 3, #KEYS do
+    local count = ARGV[at + 2]
+    if count == '1' then
+        reply[index + 2] = save_one(KEYS[index], ARGV[at], ARGV[at + 1], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5])
+        at = at + 6
+    else
+        count = tonumber(count)
+        reply[index + 2] = save_many(KEYS[index], ARGV[at], ARGV[at + 1], at + 3, count)
+        at = at + 3 + count * 3
+    end
 end
-if #changed > 0 then
-    local entry = { 'at', whole(now) }
-    for _, sitting_id in ipairs(changed) do
-        entry[#entry + 1] = 's:' .. sitting_id
-        entry[#entry + 1] = '[' .. table.concat(changes[sitting_id], ',') .. ']'
+if #entry > 2 then
+    for held = 4, #entry, 2 do
+        entry[held] = entry[held] .. ']'
     end
     append(partition, entry)
 end

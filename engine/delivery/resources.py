@@ -52,6 +52,10 @@ class Delivery:
             self._tokens[text] = known
         return known
 
+    def known_batch(self, batch_id: str) -> ArmedBatch | None:
+        """The batch, if this worker has met it."""
+        return self._batches.get(batch_id)
+
     async def batch(self, batch_id: str) -> ArmedBatch:
         """Raises TryLater while the batch is not laid out in Redis (it is armed, or there would be no token)."""
         known = self._batches.get(batch_id)

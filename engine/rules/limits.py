@@ -57,6 +57,13 @@ SEALED_KEPT_BYTES_MAX = 128 * 2**20  # sealed papers that one worker keeps in me
 CHUNK_CALLS_MAX = 512  # save calls in one script call: about 3 ms of Redis's time
 CHUNK_BYTES_MAX = 2 * 2**20  # and no more than this in one log entry
 QUEUE_CALLS_MAX = 8_192  # waiting per partition and worker; beyond it the answer is `try_later`
+QUEUE_BYTES_MAX = 16 * 2**20  # and no more than this, however few calls it is
+SITTING_CALLS_MAX = 64  # of one sitting in its lane: a client sends again after an answer, not before
+
+# --- HTTP heads ------------------------------------------------------------------------------------------------
+HEAD_BYTES_MAX = 4 * 2**20  # request line and headers: a proxy's largest, many times over
+SAVE_HEAD_BYTES_MAX = 4 * 2**10  # of a save call that may go the short way: browsers send about 700 bytes
+HEADS_KEPT = 16_384  # heads of save calls that one worker remembers: about 12 MB
 
 # --- login -----------------------------------------------------------------------------------------------------
 TYPED_CHARACTERS_MAX = 200  # a code or an ID number before folding: far more than anybody types
@@ -74,3 +81,4 @@ GRADE_SITTINGS_MAX = 200  # sittings graded in one transaction
 assert CHANGES_PER_CALL_MAX * 3 < 8_000, "Lua cannot unpack more arguments than this"
 assert RESULTS_PAGE_DEFAULT <= RESULTS_PAGE_MAX
 assert AUTOSAVE_BODY_BYTES_MAX < CHUNK_BYTES_MAX, "one legal call must always fit into a chunk"
+assert CHUNK_BYTES_MAX < QUEUE_BYTES_MAX, "a lane must hold the next chunk while one is under way"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NoReturn
 
-from engine.rules.errors import Refused, TryLater
+from engine.rules.errors import ExamError, Refused, TryLater
 
 
 class Outcome(IntEnum):
@@ -24,24 +24,29 @@ class Outcome(IntEnum):
 
 def refuse(outcome: Outcome, verb: str, detail: str = "") -> NoReturn:
     """Raise what `outcome` means for a candidate's call; `verb` is `autosave`, `submit` or `login`."""
+    raise refusal(outcome, verb, detail)
+
+
+def refusal(outcome: Outcome, verb: str, detail: str = "") -> ExamError:
+    """What `outcome` means for a candidate's call, as the error to answer."""
     match outcome:
         case Outcome.LOST:
-            raise TryLater("this part of the memory store is being rebuilt; nothing was changed")
+            return TryLater("this part of the memory store is being rebuilt; nothing was changed")
         case Outcome.UNKNOWN:
-            raise TryLater("the sitting is not prepared at this moment; nothing was changed")
+            return TryLater("the sitting is not prepared at this moment; nothing was changed")
         case Outcome.SUPERSEDED:
-            raise Refused("sitting.superseded", "a later login, perhaps on another machine, took this sitting over")
+            return Refused("sitting.superseded", "a later login, perhaps on another machine, took this sitting over")
         case Outcome.ORDER:
-            raise Refused("sitting.order", detail or "the pledge comes before the paper; log in, confirm, pledge")
+            return Refused("sitting.order", detail or "the pledge comes before the paper; log in, confirm, pledge")
         case Outcome.NOT_OPEN:
-            raise Refused("autosave.not_open", "the sitting has not started; nothing was saved")
+            return Refused("autosave.not_open", "the sitting has not started; nothing was saved")
         case Outcome.CLOSED:
-            raise Refused(f"{verb}.closed", detail or "the sitting is closed; nothing was changed")
+            return Refused(f"{verb}.closed", detail or "the sitting is closed; nothing was changed")
         case Outcome.TOO_EARLY:
-            raise Refused(f"{verb}.too_early", detail)
+            return Refused(f"{verb}.too_early", detail)
         case Outcome.TOO_LATE:
-            raise Refused("login.too_late", detail)
+            return Refused("login.too_late", detail)
         case Outcome.ELSEWHERE:
-            raise Refused("login.elsewhere", "the sitting is in use on another machine; ask the proctor")
+            return Refused("login.elsewhere", "the sitting is in use on another machine; ask the proctor")
         case _:
             raise AssertionError(f"{outcome!r} is no refusal")

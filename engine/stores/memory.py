@@ -5,9 +5,10 @@ The driver's own retries are off: a resend is decided by those who know that it 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -81,6 +82,7 @@ class Memory:
         # The driver would make a dict of an entry's fields; a stream may hold a name twice, and none may get lost.
         self._redis.set_response_callback("XRANGE", _as_sent)
         self.partitions = [PartitionKeys(number) for number in range(partitions)]
+        self._calls: set[asyncio.Task[None]] = set()
 
     def partition_of(self, sitting_id: str) -> PartitionKeys:
         """A stable hash: the same in every process and version."""
@@ -94,6 +96,26 @@ class Memory:
             except redis.exceptions.NoScriptError:
                 answer = await self._redis.eval(script.text, len(keys), *keys, *arguments)
             return answer
+
+    def call(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        arguments: Sequence[str | bytes | int],
+        done: Callable[[list[Any] | Exception], None],
+    ) -> None:
+        """`run` for the save path: `done` is called once with the reply, or with what `run` would raise."""
+
+        async def running() -> None:
+            try:
+                reply: list[Any] | Exception = await self.run(script, keys, arguments)
+            except Exception as fault:
+                reply = fault
+            done(reply)
+
+        task = asyncio.get_running_loop().create_task(running())
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
 
     async def run_many(
         self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[str | bytes | int]]]

@@ -1,0 +1,225 @@
+"""HTTP as this engine speaks it: uvicorn's protocol, with a short way for save calls from their socket to their lane.
+
+Promise: every request is answered as ASGI would; save calls are answered the same, with less work.
+How: a candidate's save calls all have the same head but for its length. Once the ordinary way has read a head, found it
+to be a plain save call and verified its token, the head's bytes are remembered; a request that begins with exactly
+these bytes *is* that call by that candidate, and nothing of it needs parsing but the body. Everything else (the first
+call, a body in several segments, a pipelined request, any other header) goes the ordinary way through ASGI.
+Not here: what a save means (delivery/autosave.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import httptools
+from msgspec import Struct
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from engine import log
+from engine.delivery.autosave import Autosave
+from engine.delivery.lane import Saved
+from engine.rules.errors import ExamError, Refused
+from engine.rules.limits import AUTOSAVE_BODY_BYTES_MAX, HEAD_BYTES_MAX, HEADS_KEPT, SAVE_HEAD_BYTES_MAX
+from engine.sealing.token import Token
+from engine.wire import JSON_HEADERS, problem_bytes, problem_headers
+
+HOT_PATH = "/v1/sitting/responses"
+_HEAD_BEGINS = f"POST {HOT_PATH} HTTP/1.1\r\n".encode()
+_HEAD_ENDS = b"\r\n\r\n"
+_CLOSE = b"connection: close\r\n"
+_SAVED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\ncontent-length: %d\r\n\r\n%b"
+
+
+class SaveHead(Struct, frozen=True):
+    """What the head of a save call says, once it has been read the long way."""
+
+    token: Token
+    body_bytes: int
+
+
+class SaveHeads:
+    """The heads that one worker remembers, by their bytes."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, SaveHead] = {}
+
+    def find(self, head: bytes) -> SaveHead | None:
+        return self._known.get(head)
+
+    def learn(self, head: bytes, meaning: SaveHead) -> None:
+        """Remember it, unless its end could be read in two ways."""
+        if head.count(b"\r\n") != head.count(b"\n") or head.count(b"\r\n") != head.count(b"\r"):
+            return
+        if len(self._known) >= HEADS_KEPT:
+            self._known.clear()  # they come back within a call each
+        self._known[head] = meaning
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection. `config.app` is the worker, with its `autosave` and the `save_heads` it remembers."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        worker: Any = self.config.app
+        self._autosave: Autosave = worker.autosave
+        self._heads: SaveHeads = worker.save_heads
+        self._is_between = True  # no part of a request has been given to the parser
+        self._is_saving = False  # a save call that came the short way waits for its answer
+        self._held = b""  # what arrived meanwhile
+        self._head = b""  # of the request in the parser, when it may be worth remembering
+        self._head_bytes = 0
+        self._is_stopping = False
+        self._used_s = 0.0  # when a save call last came the short way, by the loop's clock
+
+    # --- the short way -------------------------------------------------------------------------------------------
+    def data_received(self, data: bytes) -> None:
+        if self._is_saving:
+            self._hold(data)
+            return
+        if self._is_between and (self.cycle is None or self.cycle.response_complete):
+            end = data.find(_HEAD_ENDS, 0, SAVE_HEAD_BYTES_MAX) + len(_HEAD_ENDS)
+            head = data[:end]
+            known = self._heads.find(head)
+            if known is not None and len(data) == end + known.body_bytes and self._save(known, data[end:]):
+                return
+            self._head = head if known is None and head.startswith(_HEAD_BEGINS) else b""
+        self._parse(data)
+
+    def _save(self, head: SaveHead, body: bytes) -> bool:
+        """Begin a save; False when it has to go the ordinary way."""
+        armed = self._autosave.delivery.known_batch(head.token.batch_id)
+        if armed is None or self.flow.write_paused or self.server_state.default_headers:
+            return False  # the last: a worker that drains has something to add to every answer
+        self._used_s = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_again_in(self.timeout_keep_alive)
+        self._is_saving = True
+        try:
+            self._autosave.begin(head.token, armed, body, self._answer)
+        except ExamError as refused:
+            self._answer(refused)
+        except Exception as fault:
+            log.logger().exception("autosave.internal")
+            self._answer(ExamError("internal", f"{type(fault).__name__}; nothing of the call was saved"))
+        return True
+
+    def _answer(self, answer: Saved | ExamError) -> None:
+        self._is_saving = False
+        if self.transport.is_closing():
+            return
+        if self._is_stopping:
+            self.transport.write(_in_full(answer, _CLOSE))
+            self.transport.close()
+            return
+        if isinstance(answer, Saved):
+            body = answer.as_json()
+            self.transport.write(_SAVED % (len(body), body))
+        else:
+            self.transport.write(_in_full(answer))
+        self.server_state.total_requests += 1
+        if self._held:
+            held, self._held = self._held, b""
+            self.flow.resume_reading()
+            self.data_received(held)
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        self.flow.pause_reading()
+
+    # --- the ordinary way ----------------------------------------------------------------------------------------
+    def _parse(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        if not self._is_between and self._head_bytes:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self._refuse_unreadable(f"a request's head has more than {HEAD_BYTES_MAX} bytes")
+                return
+        parser = self.parser
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._refuse_unreadable("this is not HTTP/1.1 as RFC 9112 has it")
+        except httptools.HttpParserUpgrade as offered:
+            # An upgrade that is not taken (Java's client offers h2c with its first call) is a request like any other,
+            # but the parser has stopped for good.
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            if rest := data[offered.args[0] :]:
+                self._parse(rest)
+
+    def on_message_begin(self) -> None:
+        self._is_between = False
+        self._head_bytes = 1
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = 0
+        super().on_headers_complete()
+        if self._head:
+            self._learn()
+
+    def on_message_complete(self) -> None:
+        self._is_between = True
+        super().on_message_complete()
+
+    def _learn(self) -> None:
+        """Remember the head just parsed if it is that of a plain save call with a good token."""
+        head, self._head = self._head, b""
+        lengths = []
+        for name, value in self.headers:
+            if name == b"content-length":
+                lengths.append(value)
+            elif name in (b"transfer-encoding", b"expect", b"upgrade"):
+                return
+        if len(lengths) != 1 or not lengths[0].isdigit() or not self.cycle.keep_alive:
+            return
+        body_bytes = int(lengths[0])
+        if self.scope["path"] != HOT_PATH or body_bytes > AUTOSAVE_BODY_BYTES_MAX:
+            return
+        try:
+            token = self._autosave.delivery.authenticate(cast(dict[str, object], self.scope))
+        except Refused:
+            return
+        self._heads.learn(head, SaveHead(token, body_bytes))
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse_unreadable(msg)
+
+    def _refuse_unreadable(self, detail: str) -> None:
+        """Even what cannot be parsed as a request is answered with a problem."""
+        self.transport.write(_in_full(Refused("request.malformed", detail), _CLOSE))
+        self.transport.close()
+
+    # --- the end of a connection ---------------------------------------------------------------------------------
+    @property
+    def is_idle(self) -> bool:
+        """Between two requests, or before the first byte of the first."""
+        return self._is_between and not self._is_saving and (self.cycle is None or self.cycle.response_complete)
+
+    def shutdown(self) -> None:
+        """Answer what is under way, then close."""
+        self._is_stopping = True
+        if not self._is_saving:
+            super().shutdown()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """The timer of the last ordinary answer; save calls since then have not moved it."""
+        idle_s = self.loop.time() - self._used_s
+        if self._is_saving or idle_s < self.timeout_keep_alive:
+            self._look_again_in(max(1.0, self.timeout_keep_alive - idle_s))
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _look_again_in(self, pause_s: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(pause_s, self.timeout_keep_alive_handler)
+
+
+def _in_full(answer: Saved | ExamError, *lines: bytes) -> bytes:
+    """An answer with further header lines."""
+    if isinstance(answer, Saved):
+        status, headers, body = 200, JSON_HEADERS, answer.as_json()
+    else:
+        status, headers, body = answer.status, problem_headers(answer), problem_bytes(answer)
+    head = [STATUS_LINE[status], *(b"%b: %b\r\n" % header for header in headers)]
+    return b"".join([*head, b"content-length: %d\r\n" % len(body), *lines, b"\r\n", body])
