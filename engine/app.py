@@ -1,4 +1,4 @@
-"""The worker: route table, lifespan, sockets; no logic.
+"""The worker: route table and lifespan; no logic, no sockets.
 
 The hot route is a plain ASGI callable, matched before Starlette's router: nothing stands between socket and handler.
 """
@@ -6,11 +6,8 @@ The hot route is a plain ASGI callable, matched before Starlette's router: nothi
 from __future__ import annotations
 
 import contextlib
-import resource
-import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -37,7 +34,6 @@ from engine.web import pages
 from engine.wire import problem_bytes, problem_response
 
 HOT_PATH = "/v1/sitting/responses"
-_FILES_WANTED = 65_536  # one per open connection, and then some
 
 
 def routes() -> list[Route]:
@@ -73,10 +69,12 @@ def routes() -> list[Route]:
 
 
 class Worker:
-    """The ASGI application of one process."""
+    """The ASGI application of one process. `warnings`: what readiness tells beside what it needs."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, warnings: Mapping[str, str]) -> None:
         self._settings = settings
+        # Called with the seconds they have when this worker stops; each moves what lives longer than a request over.
+        self.drains: list[Callable[[float], Awaitable[None]]] = []
         signer = Signer(secrets.read(settings.secrets_dir, "receipt.key"))
         login_key = secrets.read(settings.secrets_dir, "login.key")
         wrap_key = secrets.read(settings.secrets_dir, "wrap.key")
@@ -96,7 +94,8 @@ class Worker:
         state.scheduling = Scheduling(self._database, self._memory, login_key, wrap_key)
         state.scoring = results.Scoring(self._database)
         state.known_keys = KnownKeys(self._database)
-        state.readiness = readiness.Readiness(self._database, self._memory, signer)
+        self.readiness = readiness.Readiness(self._database, self._memory, signer, warnings)
+        state.readiness = self.readiness
         self._counted = _count_requests(self._rest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,27 +114,6 @@ class Worker:
         log.logger().info("worker.stopped")
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then answer what is under way and return."""
-    log.configure("worker", settings.log_level)
-    _raise_file_limit()
-    config = uvicorn.Config(
-        Worker(settings),
-        loop="uvloop",
-        http=Protocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        backlog=settings.backlog,
-        timeout_keep_alive=settings.keep_alive_s,
-        timeout_graceful_shutdown=settings.drain_s,
-    )
-    uvicorn.Server(config).run(sockets=[listen(settings)])
-
-
 class Protocol(HttpToolsProtocol):
     """HTTP as uvicorn speaks it, but even what cannot be parsed as a request is answered with a problem."""
 
@@ -144,25 +122,6 @@ class Protocol(HttpToolsProtocol):
         head = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n"
         self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
         self.transport.close()
-
-
-def listen(settings: Settings) -> socket.socket:
-    """A listening socket that other workers may share by binding the same port (SO_REUSEPORT)."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listener.bind((settings.host, settings.port))
-    listener.listen(settings.backlog)
-    return listener
-
-
-def _raise_file_limit() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES_WANTED if hard == resource.RLIM_INFINITY else min(_FILES_WANTED, hard)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _count_requests(app: ASGIApp) -> ASGIApp:
