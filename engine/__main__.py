@@ -56,7 +56,8 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
-    command("serve", run_serve, "the worker: browser clients, scheduling, results over HTTP")
+    serve = command("serve", run_serve, "the worker: browser clients, scheduling, results over HTTP")
+    serve.add_argument("--when-ready", action="store_true", help="take no connection before everything needed is there")
     command("record", run_record, "the recorder: from Redis to PostgreSQL; closes what has ended")
     command("grade", run_grade, "the grader: the only process that opens answer keys")
     _up_arguments(command("up", run_up, "workers, recorder and grader together, restarted when they end"))
@@ -168,9 +169,9 @@ def minutes(text: str) -> float:
 
 
 def run_serve(chosen: argparse.Namespace) -> int:
-    from engine import app, settings
+    from engine import serve, settings
 
-    app.serve(settings.load())
+    serve.serve(settings.load(), chosen.when_ready)
     return 0
 
 

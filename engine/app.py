@@ -1,4 +1,4 @@
-"""The worker: route table, lifespan, sockets; no logic.
+"""The worker: route table and lifespan; no logic, no sockets.
 
 The hot route is a plain ASGI callable, matched before Starlette's router: nothing stands between socket and handler.
 """
@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
-import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from engine import log, metrics, openapi, readiness
 from engine.delivery import login, paper, sitting, submit
 from engine.delivery.autosave import Autosave
 from engine.delivery.resources import Delivery
+from engine.protocol import HOT_PATH, SaveHeads
 from engine.rules.errors import ExamError, Refused
 from engine.scheduling import arming, batches, papers, roster
 from engine.scheduling.resources import Scheduling
@@ -35,11 +32,9 @@ from engine.stores.api_keys import KnownKeys
 from engine.stores.memory import Memory
 from engine.stores.postgres import Postgres
 from engine.web import pages
-from engine.wire import problem_bytes, problem_response
+from engine.wire import problem_response
 
-HOT_PATH = "/v1/sitting/responses"
 _MEASURE_EVERY_S = 1.0
-_FILES_WANTED = 65_536  # one per open connection, and then some
 
 
 def routes() -> list[Route]:
@@ -75,10 +70,12 @@ def routes() -> list[Route]:
 
 
 class Worker:
-    """The ASGI application of one process."""
+    """The ASGI application of one process. `warnings`: what readiness tells beside what it needs."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, warnings: Mapping[str, str]) -> None:
         self._settings = settings
+        # Called with the seconds they have when this worker stops; each moves what lives longer than a request over.
+        self.drains: list[Callable[[float], Awaitable[None]]] = []
         signer = Signer(secrets.read(settings.secrets_dir, "receipt.key"))
         login_key = secrets.read(settings.secrets_dir, "login.key")
         wrap_key = secrets.read(settings.secrets_dir, "wrap.key")
@@ -86,7 +83,8 @@ class Worker:
         self._memory = Memory(settings.redis_url, settings.partitions)
         self._database = Postgres(settings.postgres_dsn, settings.postgres_connections)
         delivery = Delivery(self._memory, token_key, login_key, wrap_key, signer)
-        self._autosave = Autosave(delivery)
+        self.autosave = Autosave(delivery)
+        self.save_heads = SaveHeads()
         self._rest = Starlette(
             routes=routes(),
             lifespan=self._lifespan,
@@ -98,12 +96,13 @@ class Worker:
         state.scheduling = Scheduling(self._database, self._memory, login_key, wrap_key)
         state.scoring = results.Scoring(self._database)
         state.known_keys = KnownKeys(self._database)
-        state.readiness = readiness.Readiness(self._database, self._memory, signer)
+        self.readiness = readiness.Readiness(self._database, self._memory, signer, warnings)
+        state.readiness = self.readiness
         self._counted = _count_requests(self._rest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == HOT_PATH and scope["method"] == "POST":
-            await self._autosave(scope, receive, send)
+            await self.autosave(scope, receive, send)
         else:
             await self._counted(scope, receive, send)
 
@@ -113,65 +112,15 @@ class Worker:
         measuring = asyncio.create_task(self._measure())
         yield
         measuring.cancel()
-        await self._autosave.drain()
+        await self.autosave.drain()
         await self._memory.close()
         await self._database.close()
         log.logger().info("worker.stopped")
 
     async def _measure(self) -> None:
         while True:
-            self._autosave.measure()
+            self.autosave.measure()
             await asyncio.sleep(_MEASURE_EVERY_S)
-
-
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then answer what is under way and return."""
-    log.configure("worker", settings.log_level)
-    _raise_file_limit()
-    config = uvicorn.Config(
-        Worker(settings),
-        loop="uvloop",
-        http=Protocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        backlog=settings.backlog,
-        timeout_keep_alive=settings.keep_alive_s,
-        timeout_graceful_shutdown=settings.drain_s,
-    )
-    uvicorn.Server(config).run(sockets=[listen(settings)])
-
-
-class Protocol(HttpToolsProtocol):
-    """HTTP as uvicorn speaks it, but even what cannot be parsed as a request is answered with a problem."""
-
-    def send_400_response(self, msg: str) -> None:
-        body = problem_bytes(Refused("request.malformed", "this is not HTTP/1.1 as RFC 9112 has it"))
-        head = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n"
-        self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
-        self.transport.close()
-
-
-def listen(settings: Settings) -> socket.socket:
-    """A listening socket that other workers may share by binding the same port (SO_REUSEPORT)."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listener.bind((settings.host, settings.port))
-    listener.listen(settings.backlog)
-    return listener
-
-
-def _raise_file_limit() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES_WANTED if hard == resource.RLIM_INFINITY else min(_FILES_WANTED, hard)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _count_requests(app: ASGIApp) -> ASGIApp:

@@ -197,6 +197,11 @@ class Protocol(HttpToolsProtocol):
         """Between two requests, or before the first byte of the first."""
         return self._is_between and not self._is_saving and (self.cycle is None or self.cycle.response_complete)
 
+    @property
+    def has_asked(self) -> bool:
+        """Whether a request has ever come."""
+        return self.cycle is not None or self._used_s > 0
+
     def shutdown(self) -> None:
         """Answer what is under way, then close."""
         self._is_stopping = True

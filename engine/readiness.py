@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,20 +18,29 @@ from engine.wire import json_response
 
 
 class Readiness:
-    """What this worker needs before it may take traffic, and the public keys it has seen."""
+    """What this worker needs before it may take traffic, and the public keys it has seen.
 
-    def __init__(self, database: Postgres, memory: Memory, signer: Signer) -> None:
+    Three colours: red, it may not take traffic; amber, it may, but `warnings` tell what is too low; green.
+    """
+
+    def __init__(self, database: Postgres, memory: Memory, signer: Signer, warnings: Mapping[str, str]) -> None:
+        self.warnings = dict(warnings)
         self._database = database
         self._memory = memory
         self._signer = signer
         self._is_registered = False
         self._published: list[bytes] = []
+        self._is_draining = False
+
+    def drain(self) -> None:
+        """This worker stops: whoever balances load sends nobody here any more."""
+        self._is_draining = True
 
     async def faults(self) -> dict[str, str]:
         """Dependency -> why it is not ready; empty when all are. `partitions` needs a recorder to have run."""
         checks = {"postgresql": self._postgresql(), "redis": self._redis(), "partitions": self._partitions()}
         found = await asyncio.gather(*checks.values(), return_exceptions=True)
-        faults: dict[str, str] = {}
+        faults: dict[str, str] = {"worker": "it is stopping"} if self._is_draining else {}
         for name, outcome in zip(checks, found, strict=True):
             if isinstance(outcome, TryLater):
                 faults[name] = outcome.detail
@@ -87,7 +97,14 @@ async def show_readiness(request: Request) -> Response:
     """`GET /readyz`: 200 when this worker may take traffic, else 503 naming what is not ready."""
     readiness: Readiness = request.app.state.readiness
     faults = await readiness.faults()
-    return json_response({"status": "not ready" if faults else "ready", "not_ready": faults}, 503 if faults else 200)
+    colour = "red" if faults else "amber" if readiness.warnings else "green"
+    answer = {
+        "status": "not ready" if faults else "ready",
+        "colour": colour,
+        "not_ready": faults,
+        "warnings": readiness.warnings,
+    }
+    return json_response(answer, 503 if faults else 200)
 
 
 async def show_metrics(_: Request) -> Response:

@@ -159,7 +159,13 @@ _KEY = answered(
 _READINESS = answered(
     {
         "status": choice("ready", "not ready"),
+        "colour": choice("red", "amber", "green"),
         "not_ready": {"type": "object", "additionalProperties": text(), "description": "Dependency and why"},
+        "warnings": {
+            "type": "object",
+            "additionalProperties": text(),
+            "description": "Limit and why it is too low for a large exam; traffic is taken all the same",
+        },
     }
 )
 

@@ -16,6 +16,10 @@ AUTOSAVE_BODY_BYTES_MAX = 256 * 2**10
 SMALL_BODY_BYTES_MAX = 64 * 2**10  # logins, batches, arming: never near this
 JSON_DEPTH_MAX = 32  # a paper needs 7; deeper is an attack on the parser
 
+# --- connections -----------------------------------------------------------------------------------------------
+FILES_WANTED = 65_536  # open files of a worker: one per connection, and then some
+KEEP_ALIVE_S_WANTED = 120  # a candidate saves at least this often; a shorter one makes a room connect for every save
+
 # --- a save call -----------------------------------------------------------------------------------------------
 CHANGES_PER_CALL_MAX = 200  # API.md; also keeps a script's HSET far below Lua's argument limit
 TEXT_CHARACTERS_MAX = 20_000  # one text answer

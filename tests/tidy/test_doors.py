@@ -39,6 +39,7 @@ USE_DOORS: dict[str, set[str]] = {
     "os.environ": {
         "engine/settings.py",
         "engine/metrics.py",  # its library reads a variable of its own, once, at import
+        "engine/notify.py",  # systemd's own variable, which is no setting
         "engine/supervision/binaries.py",  # searches server programs, as `run` searches Python
         "engine/supervision/embedded.py",  # hands a part of the environment on to the servers it starts
         "engine/supervision/up.py",  # and to the engine's own processes
