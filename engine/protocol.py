@@ -10,6 +10,7 @@ Not here: what a save means (delivery/autosave.py).
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import httptools
@@ -27,6 +28,7 @@ from engine.wire import JSON_HEADERS, problem_bytes, problem_headers
 HOT_PATH = "/v1/sitting/responses"
 _HEAD_BEGINS = f"POST {HOT_PATH} HTTP/1.1\r\n".encode()
 _HEAD_ENDS = b"\r\n\r\n"
+_FOREIGN_UPGRADE = re.compile(rb"\r\nupgrade:(?![ \t]*websocket[ \t]*\r\n)", re.IGNORECASE)
 _CLOSE = b"connection: close\r\n"
 _SAVED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\ncontent-length: %d\r\n\r\n%b"
 
@@ -84,6 +86,8 @@ class Protocol(HttpToolsProtocol):
             if known is not None and len(data) == end + known.body_bytes and self._save(known, data[end:]):
                 return
             self._head = head if known is None and head.startswith(_HEAD_BEGINS) else b""
+            # Java's client offers h2c with its first call, body and all; the parser would take the offer as accepted.
+            data = _FOREIGN_UPGRADE.sub(b"\r\nx-upgrade:", data[:end]) + data[end:]
         self._parse(data)
 
     def _save(self, head: SaveHead, body: bytes) -> bool:
@@ -141,8 +145,7 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse_unreadable("this is not HTTP/1.1 as RFC 9112 has it")
         except httptools.HttpParserUpgrade as offered:
-            # An upgrade that is not taken (Java's client offers h2c with its first call) is a request like any other,
-            # but the parser has stopped for good.
+            # A WebSocket where there is none is a request like any other, but the parser has stopped for good.
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             if rest := data[offered.args[0] :]:
