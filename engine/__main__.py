@@ -33,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["test"]:  # everything behind these two is pytest's
         return run_tests(given[1:])
-    if given[:1] == ["bench"]:
-        return run_bench(given[1:])
+    if given[:2] == ["bench", "functions"]:
+        return run_bench_functions(given[2:])
     chosen = parser().parse_args(given)
     try:
         return int(chosen.run(chosen))
@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     openapi.add_argument("--write", action="store_true", help="write schema/openapi.json instead")
     command("test", lambda chosen: run_tests([]), "every test, on fresh servers; further arguments are pytest's")
     command("check", run_check, "ruff and mypy")
-    command("bench", lambda chosen: run_bench([]), "what one operation costs; further arguments are pytest's")
+    _bench_arguments(command("bench", run_bench, "what one operation costs, beside its floor and its goal"))
     return top
 
 
@@ -129,6 +129,21 @@ def _rehearse_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--ready-file", metavar="FILE", help="instead of --url: an engine that `up` brought up")
 
 
+def _bench_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "functions", nargs="?", choices=("functions",), help="time single functions; further arguments are pytest's"
+    )
+    made.add_argument("--json", action="store_true", help="rows as JSON on stdout, nothing else")
+    made.add_argument("--only", metavar="NAME[,NAME]", help="these measures; a wrong name lists them all")
+    made.add_argument("--seconds", type=seconds, default=3.0, metavar="S", help="per round; default 3")
+    made.add_argument("--rounds", type=count, default=3, metavar="R", help="floor and engine take turns; default 3")
+    made.add_argument("--connections", type=count, default=256, metavar="C", help="saves under way; default 256")
+    made.add_argument("--sittings", type=count, default=5000, metavar="N", help="candidates who answer; default 5000")
+    made.add_argument("--workers", type=count, default=1, metavar="K", help="of the engine measured; default 1")
+    made.add_argument("--full", action="store_true", help="also what takes many minutes and all of the machine")
+    made.add_argument("--minutes", type=minutes, default=10.0, metavar="M", help="what is held is held so long")
+
+
 # --- argument types ---------------------------------------------------------------------------------------------
 
 
@@ -162,6 +177,17 @@ def minutes(text: str) -> float:
         number = 0.0
     if not 0 < number <= 720:
         raise argparse.ArgumentTypeError(f"{text!r}: expected minutes above 0, at most 720")
+    return number
+
+
+def seconds(text: str) -> float:
+    """Seconds from a hundredth to ten minutes."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.01 <= number <= 600:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected seconds from 0.01 to 600")
     return number
 
 
@@ -300,9 +326,20 @@ def run_tests(arguments: Sequence[str]) -> int:
     return _become_pytest([*parallel, *_absolute(arguments)])
 
 
-def run_bench(arguments: Sequence[str]) -> int:
-    """The benches, alone on the machine's time: one process, nothing else of pytest's output."""
-    return _become_pytest(["-q", "-o", "python_files=bench_*.py", "-o", "testpaths=bench", *_absolute(arguments)])
+def run_bench(chosen: argparse.Namespace) -> int:
+    from bench import command
+
+    return command.main(chosen)
+
+
+def run_bench_functions(arguments: Sequence[str]) -> int:
+    """The function benches, alone on the machine's time: one process, nothing else of pytest's output."""
+    kept = ROOT / ".benchmarks"
+    kept.mkdir(exist_ok=True)
+    asked = any(part.startswith("--benchmark-json") for part in arguments)
+    json_file = [] if asked else [f"--benchmark-json={kept / 'functions.json'}"]
+    found = ["-o", "python_files=bench_*.py", "-o", "testpaths=bench"]
+    return _become_pytest(["-q", *found, *json_file, *_absolute(arguments)])
 
 
 def _absolute(arguments: Sequence[str]) -> list[str]:

@@ -1,0 +1,133 @@
+"""`./run bench`: which measures there are, and in what order they run.
+
+A measure that fails is void and says why; the others go on. Exit 0 when everything that was asked for was measured
+(goals may be missed), 1 when something could not be, 2 for a name that is not known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from msgspec import Struct
+
+from bench import alone, saving
+from bench.driver import DriverFault
+from bench.field import BenchFault, Field, field
+from bench.rows import Row, as_json, as_line, exit_code, verdict, void
+from bench.saving import Plan
+
+FAULTS = (BenchFault, DriverFault, AssertionError, OSError, RuntimeError)
+
+
+class Measure(Struct, frozen=True, kw_only=True):
+    """`name` is what `--only` takes; `rows` names what it promises, with goals first."""
+
+    name: str
+    rows: tuple[str, ...]
+    alone: Callable[[Plan], list[Row]] | None = None
+    on_field: Callable[[Field, Plan], list[Row]] | None = None
+    full: bool = False  # only with --full: it takes minutes
+
+
+MEASURES = (
+    Measure(name="token_check", rows=("token_check_us",), alone=alone.token_check),
+    Measure(name="sealing", rows=("sealing_mb_per_s",), alone=alone.sealing),
+    Measure(name="marking", rows=("marking_per_s",), alone=alone.marking),
+    Measure(
+        name="http_save",
+        rows=("http_save_ratio", "http_save_cpu_us", "ack_p99_half_load_ms"),
+        on_field=saving.http_save,
+    ),
+    Measure(
+        name="channel_save",
+        rows=("channel_save_ratio", "channel_save_cpu_us", "channel_ack_p99_half_load_ms"),
+        on_field=saving.channel_save,
+    ),
+    Measure(name="save_growth", rows=("save_cpu_growth",), on_field=saving.save_growth),
+)
+
+
+def main(chosen: argparse.Namespace) -> int:
+    """`chosen` as `engine/__main__.py` parsed it."""
+    try:
+        measures = selected(chosen.only, is_full=chosen.full)
+    except UnknownName as fault:
+        print(f"run: {fault}", file=sys.stderr)
+        return 2
+    plan = Plan(
+        seconds=chosen.seconds,
+        connections=chosen.connections,
+        sittings=chosen.sittings,
+        rounds=chosen.rounds,
+        minutes=chosen.minutes,
+    )
+    say = _quietly if chosen.json else print
+    say(_circumstances(plan))
+    rows = []
+    for row in _measured(measures, plan, chosen.workers):
+        rows.append(row)
+        say(as_line(row))
+    print(as_json(rows) if chosen.json else verdict(rows))
+    return exit_code(rows)
+
+
+class UnknownName(Exception):
+    """A name that no measure has; the message lists those there are."""
+
+
+def selected(only: str | None, *, is_full: bool) -> list[Measure]:
+    """The measures named (by their own name or a row's); without names all, the long ones only with --full."""
+    if only is None:
+        return [measure for measure in MEASURES if is_full or not measure.full]
+    wanted = [name.strip() for name in only.split(",") if name.strip()]
+    known = {name: measure for measure in MEASURES for name in (*measure.rows, measure.name)}
+    unknown = [name for name in wanted if name not in known]
+    if unknown or not wanted:
+        names = ", ".join(measure.name for measure in MEASURES)
+        raise UnknownName(f"bench --only: nothing is called {', '.join(unknown) or repr(only)}; known: {names}")
+    chosen = {known[name].name for name in wanted}
+    return [measure for measure in MEASURES if measure.name in chosen]
+
+
+def _measured(measures: Sequence[Measure], plan: Plan, workers: int) -> Iterator[Row]:
+    for measure in measures:
+        if measure.alone is not None:
+            yield from _guarded(measure, lambda alone=measure.alone: alone(plan))
+    on_field = [measure for measure in measures if measure.on_field is not None]
+    if not on_field:
+        return
+    with contextlib.ExitStack() as held:
+        try:
+            ground = held.enter_context(field(workers=workers))
+        except FAULTS as fault:
+            for measure in on_field:
+                yield from (void(name, str(fault)) for name in measure.rows)
+            return
+        for measure in on_field:
+            yield from _guarded(measure, lambda act=measure.on_field: act(ground, plan))
+
+
+def _guarded(measure: Measure, act: Callable[[], list[Row]]) -> list[Row]:
+    print(f"bench: {measure.name}", file=sys.stderr, flush=True)
+    try:
+        return act()
+    except FAULTS as fault:
+        why = f"{type(fault).__name__}: {fault}"
+        print(f"bench: {measure.name} is void: {why}", file=sys.stderr, flush=True)
+        return [void(name, why) for name in measure.rows]
+
+
+def _circumstances(plan: Plan) -> str:
+    load = os.getloadavg()[0]
+    text = f"{os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f} before the start"
+    text += f"; {plan.rounds} rounds of {plan.seconds:g} s, {plan.connections} connections, {plan.sittings} sittings"
+    return text + ("; WARNING: the machine is not idle, the figures are not its best" if load > 0.5 else "")
+
+
+def _quietly(_: str) -> None:
+    """With --json, stdout holds the rows alone."""

@@ -1,0 +1,223 @@
+"""A field: a whole engine on durable embedded servers, with candidates who may answer, and what it costs to run it.
+
+Everything is done over the public API, as a scheduling system and candidates do it. Only what no client sees is read
+past it: how far the recorder is (Redis), and CPU time and memory (the kernel).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import redis
+from msgspec import Struct
+
+from bench import usage
+from bench.driver import Driver, Load
+from engine.settings import Settings
+from engine.supervision import embedded
+from loadtest import people, samples
+from loadtest.answers import guess
+from loadtest.client import MachineClient
+from tests import servers
+
+VALUES_PER_ITEM = 4
+SEQS_PER_RUN = 100_000  # no sitting saves as often in one run
+ENTER_CONNECTIONS = 64
+DRAINED_WITHIN_S = 180.0
+_FLOOR_READY_S = 30.0
+_DURATION_S = 36_000
+
+
+class BenchFault(Exception):
+    """Something could not be measured; the message says what and why."""
+
+
+class Exam(Struct, kw_only=True):
+    """One armed batch and its candidates. `tokens_file` holds a line for each who has entered."""
+
+    batch_id: str
+    code: str
+    starts_ms: int
+    roster: list[dict[str, Any]]
+    tokens_file: Path
+    tokens: list[str] = []
+    logins: Load | None = None
+    next_seq: int = 1
+
+
+class Field:
+    """The engine that is measured; made by `field`."""
+
+    def __init__(self, engine: servers.Engine, folder: Path, floor_port: int, seed: int) -> None:
+        self.engine = engine
+        self.folder = folder
+        self.floor_port = floor_port
+        self.dice = random.Random(seed)
+        self.partitions = Settings().partitions
+        self.redis = redis.Redis.from_url(embedded.redis_url(embedded.socket_folder(engine.data)))
+        self.items_file = folder / "items"
+        self._exams: dict[str, Exam] = {}
+        self._persons: set[str] = set()
+        self.paper = samples.load("ldgx3").paper
+        _write_items(self.items_file, self.paper, self.dice)
+
+    # --- exams ------------------------------------------------------------------------------------------------
+
+    def exam(self, name: str, candidates: int, *, starts_in_s: float = -1, enter: bool = True, **rules: Any) -> Exam:
+        """The batch `name`, armed; with `enter` everybody has logged in, confirmed and pledged. Made once."""
+        known = self._exams.get(name)
+        if known is None:
+            known = self._exams[name] = asyncio.run(self._arm(name, candidates, starts_in_s, rules))
+            if enter:
+                self.enter(known)
+            self.drained()
+        return known
+
+    async def _arm(self, name: str, candidates: int, starts_in_s: float, rules: dict[str, Any]) -> Exam:
+        starts_ms = int((time.time() + starts_in_s) * 1000)
+        duration_s = rules.pop("duration_s", _DURATION_S)
+        code = f"B{len(self._exams)}{name.upper().replace('_', '')}"[:32]
+        batch = {"title": name, "occupation": "测量", "level": 3, "subject": "theory", "kind": "formal"}
+        batch |= {"paper_id": "bench", "admission_code": code, "starts_ms": starts_ms, "duration_s": duration_s}
+        batch["rules"] = {"earliest_submit_s": 0, "latest_entry_s": 86_400, "check_in_before_s": 86_400, **rules}
+        roster = self._roster(candidates)
+        async with MachineClient(self.engine.url, self.engine.keys["schedule"]) as client:
+            await client.put_paper("bench", self.paper)
+            await client.put_batch(name, batch)
+            await client.put_roster(name, roster)
+            await client.arm(name, ["测量员", "监督员"])
+        return Exam(
+            batch_id=name, code=code, starts_ms=starts_ms, roster=roster, tokens_file=self.folder / f"tokens-{name}"
+        )
+
+    def _roster(self, candidates: int) -> list[dict[str, Any]]:
+        """Persons who sit no other batch of this field."""
+        rows = people.roster(candidates + 1000, "26", self.dice)
+        fresh = [row for row in rows if row["id_number"] not in self._persons][:candidates]
+        if len(fresh) < candidates:
+            raise BenchFault(f"could not invent {candidates} more persons")
+        self._persons.update(row["id_number"] for row in fresh)
+        return fresh
+
+    def enter(self, exam: Exam, rate: float = 0) -> None:
+        """Log everybody in (`rate` logins per second, or as fast as it goes), then confirm and pledge."""
+        bodies = [
+            orjson.dumps({"admission_code": exam.code, "id_number": row["id_number"]}).decode() for row in exam.roster
+        ]
+        exam.logins, answers = self.send([("/v1/login", "", body) for body in bodies], rate=rate)
+        exam.tokens = [answer["token"] for answer in answers if "token" in answer]
+        if len(exam.tokens) != len(exam.roster):
+            raise BenchFault(f"{len(exam.tokens)} of {len(exam.roster)} could log in: {exam.logins.fault}")
+        exam.tokens_file.write_text("\n".join(exam.tokens) + "\n")
+        for step in ("confirm", "pledge"):
+            calls = [(f"/v1/sitting/{step}", token, '{"accepted":true}') for token in exam.tokens]
+            load, _ = self.send(calls)
+            if load.refused or load.counted != len(calls):
+                raise BenchFault(f"{load.counted} of {len(calls)} could {step}: {load.fault}")
+
+    # --- load -------------------------------------------------------------------------------------------------
+
+    def send(
+        self, calls: Sequence[tuple[str, str, str]], *, rate: float = 0, connections: int = ENTER_CONNECTIONS
+    ) -> tuple[Load, list[dict[str, Any]]]:
+        """POST each (path, token, body) once; what the driver measured, and the answers in the order they came."""
+        listed, kept = self.folder / "requests", self.folder / "answers"
+        listed.write_text("".join(f"{path}\t{token}\t{body}\n" for path, token, body in calls))
+        options = {"requests": listed, "keep": kept, "warm": 0, "seconds": 600, "rate": rate}
+        count = min(connections, len(calls))
+        with Driver(self.engine.port, connections=count, outstanding=count, **options) as driver:
+            driver.wait_ready()
+            driver.go()
+            load = driver.finish()
+        return load, [orjson.loads(line) for line in kept.read_bytes().splitlines()]
+
+    def saving(self, exam: Exam, **options: Any) -> Driver:
+        """A driver that saves random answers of random sittings over HTTP; `channel=1`: over channels."""
+        return Driver(self.engine.port, **self._told(exam), **options)
+
+    def floor(self, exam: Exam, **options: Any) -> Driver:
+        """The same requests to the floor."""
+        return Driver(self.floor_port, **self._told(exam), **options)
+
+    def _told(self, exam: Exam) -> dict[str, Any]:
+        exam.next_seq += SEQS_PER_RUN
+        return {
+            "tokens": exam.tokens_file,
+            "items": self.items_file,
+            "first_seq": exam.next_seq,
+            "seed": self.dice.randrange(1, 2**31),
+        }
+
+    # --- what no client sees ----------------------------------------------------------------------------------
+
+    def cpu(self) -> dict[str, float]:
+        return usage.by_role(self.engine.processes)
+
+    def marks(self) -> list[tuple[int, int, int]]:
+        """Per partition: generation, newest position, position that PostgreSQL holds."""
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for number in range(self.partitions):
+                pipeline.hmget(f"{{p{number:02d}}}:meta", "generation", "n", "committed")
+            return [tuple(int(mark or 0) for mark in marks) for marks in pipeline.execute()]
+
+    def drained(self, within_s: float = DRAINED_WITHIN_S) -> float:
+        """Wait until PostgreSQL holds everything; seconds it took. Raises BenchFault."""
+        began_s = time.monotonic()
+        while any(newest > committed for _, newest, committed in self.marks()):
+            if time.monotonic() - began_s > within_s:
+                raise BenchFault(f"the recorder did not catch up within {within_s:.0f} s")
+            time.sleep(0.02)
+        return time.monotonic() - began_s
+
+
+@contextlib.contextmanager
+def field(*, workers: int = 1, seed: int = 1) -> Iterator[Field]:
+    """A fresh engine and a floor beside it, in a temporary folder; all gone afterwards."""
+    with servers.temporary_folder("bench") as folder:
+        engine = servers.start_engine(folder / "data", workers=workers)
+        try:
+            with _floor() as floor_port:
+                yield Field(engine, folder, floor_port, seed)
+        finally:
+            servers.stop_engine(engine)
+
+
+@contextlib.contextmanager
+def _floor() -> Iterator[int]:
+    port = servers.free_port()
+    command = [*embedded.dies_with_parent(embedded.ENGINE_STOP), sys.executable, "-m", "bench.floor", str(port)]
+    process = subprocess.Popen(command, cwd=servers.ROOT, stdin=subprocess.DEVNULL)
+    try:
+        servers.wait_until(lambda: process.poll() is not None or _answers(port), _FLOOR_READY_S, "the floor ready")
+        if process.poll() is not None:
+            raise BenchFault(f"the floor ended with {process.returncode}")
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    import socket
+
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _write_items(file: Path, paper: dict[str, Any], dice: random.Random) -> None:
+    """One line per item: its id and some values that it takes, as JSON."""
+    lines = []
+    for section in paper["sections"]:
+        for item in section["items"]:
+            values = [orjson.dumps(guess(item, dice)).decode() for _ in range(VALUES_PER_ITEM)]
+            lines.append("\t".join([item["id"], *values]))
+    file.write_text("\n".join(lines) + "\n", "utf-8")

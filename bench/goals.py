@@ -1,0 +1,54 @@
+"""What the engine is to reach, as data: a row of the same name is compared with it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Goal(Struct, frozen=True):
+    """`bound` is the least good value; `how` says in one sentence what is measured."""
+
+    name: str
+    unit: str
+    bound: float
+    at_least: bool
+    how: str
+
+    def holds(self, value: float | None) -> bool:
+        """What could not be measured does not hold."""
+        if value is None:
+            return False
+        return value >= self.bound if self.at_least else value <= self.bound
+
+
+def _least(name: str, unit: str, bound: float, how: str) -> Goal:
+    return Goal(name, unit, bound, True, how)
+
+
+def _most(name: str, unit: str, bound: float, how: str) -> Goal:
+    return Goal(name, unit, bound, False, how)
+
+
+_ALL = (
+    _least("http_save_ratio", "x", 0.75, "durable HTTP saves per second over empty ASGI POSTs, alternating, medians"),
+    _most("http_save_cpu_us", "us", 90, "CPU of engine, Redis, recorder, PostgreSQL, grader from the first save until "
+          "the last one is in PostgreSQL, per save"),
+    _most("ack_p99_half_load_ms", "ms", 20, "from the instant a save was due to its answer, open loop over HTTP at "
+          "half of what the closed loop reached"),
+    _least("channel_save_ratio", "x", 0.55, "durable saves over channels per second over the faster WebSocket echo"),
+    _most("channel_save_cpu_us", "us", 70, "as http_save_cpu_us, over channels"),
+    _most("channel_ack_p99_half_load_ms", "ms", 20, "as ack_p99_half_load_ms, over channels"),
+    _most("save_cpu_growth", "x", 1.15, "the engine's own CPU per save with 50,000 sittings over that with 200"),
+    _least("recorder_drain_per_s", "changes/s", 50_000, "a backlog of single changes, recorder started on it"),
+    _most("recorder_lag_p99_s", "s", 1, "from `saved` to `committed` per partition, at 5,000 saves per second"),
+    _least("login_per_core", "logins/s", 1_500, "logins in a closed loop over the engine's CPU seconds they cost"),
+    _most("login_p99_ms", "ms", 500, "5,000 logins spread over 30 s, open loop"),
+    _most("start_key_last_s", "s", 1, "from the start to the last of 5,000 open channels having its paper key"),
+    _most("submit_p99_ms", "ms", 500, "5,000 hand-ins spread over 10 s, open loop, every receipt's signature checked"),
+    _most("idle_channel_kib", "KiB", 24, "growth of the engine's resident memory per idle channel"),
+    _most("channels_errors", "errors", 0, "50,000 channels held, 2,500 saves per second: refused, broken, unanswered"),
+    _most("closing_collected_s", "s", 5, "5,000 sittings closed at one instant, until all are recorded as collected"),
+    _most("closing_graded_s", "s", 30, "the same 5,000, until all are graded; a grader is killed in the middle"),
+)  # fmt: skip
+
+GOALS = {goal.name: goal for goal in _ALL}

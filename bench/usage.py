@@ -1,0 +1,68 @@
+"""CPU time and memory of process trees, as the kernel counts them. Linux only: it reads `/proc`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+PAGE_KIB = os.sysconf("SC_PAGE_SIZE") / 1024
+PROC = Path("/proc")
+_STAT = re.compile(rb"\d+ \(.*\) ", re.DOTALL)  # the name may hold spaces and brackets
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of CPU that a process, its children and the children it has buried have used."""
+    total_ticks = 0
+    children = _children()
+    left = [pid]
+    while left:
+        one = left.pop()
+        fields = _stat(one)
+        if fields:
+            total_ticks += sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
+        left += children.get(one, [])
+    return total_ticks * TICK_S
+
+
+def by_role(processes: Mapping[str, int]) -> dict[str, float]:
+    """Seconds of CPU by role: `worker-0` and `worker-1` are both `engine`."""
+    used: dict[str, float] = defaultdict(float)
+    for name, pid in processes.items():
+        used[role_of(name)] += cpu_s(pid)
+    return dict(used)
+
+
+def role_of(name: str) -> str:
+    stem = name.partition("-")[0]
+    return {"worker": "engine", "postgres": "PostgreSQL", "redis": "Redis"}.get(stem, stem)
+
+
+def spent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    return {role: max(0.0, used - before.get(role, 0.0)) for role, used in after.items()}
+
+
+def resident_kib(pid: int) -> float:
+    """Memory of one process that is in RAM."""
+    return int((PROC / str(pid) / "statm").read_bytes().split()[1]) * PAGE_KIB
+
+
+def _children() -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for entry in os.listdir(PROC):
+        if entry.isdigit():
+            fields = _stat(int(entry))
+            if fields:
+                found[int(fields[1])].append(int(entry))
+    return found
+
+
+def _stat(pid: int) -> list[bytes]:
+    """The fields of `/proc/PID/stat` from the state on; none when it is gone."""
+    try:
+        return _STAT.sub(b"", (PROC / str(pid) / "stat").read_bytes(), count=1).split()
+    except OSError:
+        return []
