@@ -1,4 +1,4 @@
-"""A whole engine on embedded servers in a temporary folder, for a rehearsal that was given none."""
+"""A whole engine on embedded servers in a temporary folder, for a rehearsal or a campaign that brings its own."""
 
 from __future__ import annotations
 
@@ -34,55 +34,50 @@ def own_engine() -> Iterator[dict[str, Any]]:
     The folder is short because unix sockets live in it. Should we be killed, the kernel stops the engine too.
     """
     with tempfile.TemporaryDirectory(prefix="lk-rehearse-", ignore_cleanup_errors=True) as folder:
-        ready_file, log_file = Path(folder) / "ready.json", Path(folder) / "supervisor.log"
-        with open(log_file, "ab") as log:
-            engine = subprocess.Popen(
-                _command(Path(folder) / "data", ready_file),
-                cwd=ROOT,
-                env=_environ(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C reaches the rehearsal first
-            )
+        engine = start_engine(Path(folder))
         try:
-            yield _wait_ready(engine, ready_file, log_file)
+            yield wait_ready(engine, Path(folder))
         finally:
-            _stop(engine)
+            stop_engine(engine)
 
 
-def _command(data: Path, ready_file: Path) -> list[str]:
-    command = [sys.executable, "-m", "engine", "up", "--embedded", "--data", str(data), "--port", str(_free_port())]
+def ready_file_in(folder: Path) -> Path:
+    """Where an engine started in `folder` says what runs where."""
+    return folder / "ready.json"
+
+
+def start_engine(folder: Path, *, root: Path = ROOT, workers: int = 1) -> subprocess.Popen[bytes]:
+    """`up --embedded` of the sources in `root`, with `folder`/data; it is not waited for."""
+    command = [sys.executable, "-m", "engine", "up", "--embedded", "--data", str(folder / "data")]
+    command += ["--port", str(_free_port()), "--workers", str(workers), "--ready-file", str(ready_file_in(folder))]
     dies_with_us = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
-    return [*dies_with_us, *command, "--ready-file", str(ready_file)]
+    with open(_log_in(folder), "ab") as log:
+        return subprocess.Popen(
+            [*dies_with_us, *command],
+            cwd=root,
+            env=_environ(root),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C reaches the rehearsal first
+        )
 
 
-def _environ() -> dict[str, str]:
-    return {
-        name: text for name, text in os.environ.items() if not name.startswith("LIANKAO_") or name in KEPT_VARIABLES
-    }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_ready(engine: subprocess.Popen[bytes], ready_file: Path, log_file: Path) -> dict[str, Any]:
+def wait_ready(engine: subprocess.Popen[bytes], folder: Path) -> dict[str, Any]:
+    """The ready file's content once it takes traffic. Raises EngineMissing with the engine's last words."""
     until = time.monotonic() + READY_S
-    while not ready_file.exists():
+    while not ready_file_in(folder).exists():
         if engine.poll() is not None or time.monotonic() > until:
             state = "did not get ready" if engine.poll() is None else f"ended with code {engine.returncode}"
-            words = log_file.read_text("utf-8", "replace")[-LAST_WORDS_CHARACTERS:]
-            raise EngineMissing(f"the engine started for the rehearsal {state}:\n{words}")
+            words = _log_in(folder).read_text("utf-8", "replace")[-LAST_WORDS_CHARACTERS:]
+            raise EngineMissing(f"the engine started for this {state}:\n{words}")
         time.sleep(0.05)
-    ready: dict[str, Any] = json.loads(ready_file.read_text("utf-8"))
+    ready: dict[str, Any] = json.loads(ready_file_in(folder).read_text("utf-8"))
     return ready
 
 
-def _stop(engine: subprocess.Popen[bytes]) -> None:
+def stop_engine(engine: subprocess.Popen[bytes]) -> None:
+    """Ask, wait, and kill only what does not listen."""
     if engine.poll() is None:
         engine.send_signal(signal.SIGTERM)
     try:
@@ -90,3 +85,21 @@ def _stop(engine: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         engine.kill()
         engine.wait()
+
+
+def _log_in(folder: Path) -> Path:
+    return folder / "supervisor.log"
+
+
+def _environ(root: Path) -> dict[str, str]:
+    kept = {
+        name: text for name, text in os.environ.items() if not name.startswith("LIANKAO_") or name in KEPT_VARIABLES
+    }
+    return {**kept, "PYTHONPATH": str(root), "PYTHONSAFEPATH": "1"}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
