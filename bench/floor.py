@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 
-from engine import app
+from engine import listening
 from engine.settings import Settings
 
 ANSWER = b'{"saved":123456,"generation":1,"position":123456,"committed":123000}'
@@ -35,7 +35,7 @@ async def floor(scope: dict[str, Any], receive: Any, send: Any) -> None:
 def serve(port: int) -> None:
     """Until a signal."""
     settings = Settings(port=port)
-    app._raise_file_limit()
+    listening.raise_file_limit()
     config = uvicorn.Config(
         floor,
         loop="uvloop",
@@ -51,7 +51,7 @@ def serve(port: int) -> None:
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=settings.drain_s,
     )
-    uvicorn.Server(config).run(sockets=[app.listen(settings)])
+    uvicorn.Server(config).run(sockets=[listening.listen(settings.host, settings.port, settings.backlog)])
 
 
 if __name__ == "__main__":

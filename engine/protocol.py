@@ -1,10 +1,11 @@
 """HTTP as this engine speaks it: uvicorn's protocol, with a short way for save calls from their socket to their lane.
 
 Promise: every request is answered as ASGI would; save calls are answered the same, with less work.
-How: a candidate's save calls all have the same head but for its length. Once the ordinary way has read a head, found it
-to be a plain save call and verified its token, the head's bytes are remembered; a request that begins with exactly
-these bytes *is* that call by that candidate, and nothing of it needs parsing but the body. Everything else (the first
-call, a body in several segments, a pipelined request, any other header) goes the ordinary way through ASGI.
+How: the heads of a candidate's save calls are the same but for the length of the body. Once the ordinary way has read a
+head, found it to be a plain save call and verified its token, its bytes without that number are remembered; a request
+that begins with exactly these bytes *is* such a call by that candidate, and only its length and body need reading.
+Everything else (the first call, a body in several segments, a pipelined request, any other header) goes the ordinary
+way through ASGI.
 Not here: what a save means (delivery/autosave.py).
 """
 
@@ -14,7 +15,6 @@ import re
 from typing import Any, cast
 
 import httptools
-from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from engine import log
@@ -28,34 +28,38 @@ from engine.wire import JSON_HEADERS, problem_bytes, problem_headers
 HOT_PATH = "/v1/sitting/responses"
 _HEAD_BEGINS = f"POST {HOT_PATH} HTTP/1.1\r\n".encode()
 _HEAD_ENDS = b"\r\n\r\n"
+_LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,6})\r\n")
+_PLAIN_UNLESS = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"x-upgrade"})
 _FOREIGN_UPGRADE = re.compile(rb"\r\nupgrade:(?![ \t]*websocket[ \t]*\r\n)", re.IGNORECASE)
 _CLOSE = b"connection: close\r\n"
 _SAVED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\ncontent-length: %d\r\n\r\n%b"
 
 
-class SaveHead(Struct, frozen=True):
-    """What the head of a save call says, once it has been read the long way."""
-
-    token: Token
-    body_bytes: int
-
-
 class SaveHeads:
-    """The heads that one worker remembers, by their bytes."""
+    """The heads that one worker remembers: their bytes without the digits of their length -> whose they are."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, SaveHead] = {}
+        self._known: dict[bytes, Token] = {}
 
-    def find(self, head: bytes) -> SaveHead | None:
-        return self._known.get(head)
+    def find(self, data: bytes) -> tuple[Token, int] | None:
+        """Whose save call `data` is, whole and nothing else, and where its body begins; None if that is not certain."""
+        length = _LENGTH.search(data, 0, SAVE_HEAD_BYTES_MAX)
+        if length is None:
+            return None
+        begins = data.find(_HEAD_ENDS, length.end(1)) + len(_HEAD_ENDS)
+        if len(data) != begins + int(length[1]) or len(data) - begins > AUTOSAVE_BODY_BYTES_MAX:
+            return None
+        token = self._known.get(data[: length.start(1)] + data[length.end(1) : begins])
+        return None if token is None else (token, begins)
 
-    def learn(self, head: bytes, meaning: SaveHead) -> None:
-        """Remember it, unless its end could be read in two ways."""
-        if head.count(b"\r\n") != head.count(b"\n") or head.count(b"\r\n") != head.count(b"\r"):
+    def learn(self, head: bytes, token: Token) -> None:
+        """Remember a head that was read the long way, with one length; unless its end could be read in two ways."""
+        length = _LENGTH.search(head)
+        if length is None or not head.count(b"\r\n") == head.count(b"\n") == head.count(b"\r"):
             return
         if len(self._known) >= HEADS_KEPT:
             self._known.clear()  # they come back within a call each
-        self._known[head] = meaning
+        self._known[head[: length.start(1)] + head[length.end(1) :]] = token
 
 
 class Protocol(HttpToolsProtocol):
@@ -80,19 +84,19 @@ class Protocol(HttpToolsProtocol):
             self._hold(data)
             return
         if self._is_between and (self.cycle is None or self.cycle.response_complete):
-            end = data.find(_HEAD_ENDS, 0, SAVE_HEAD_BYTES_MAX) + len(_HEAD_ENDS)
-            head = data[:end]
-            known = self._heads.find(head)
-            if known is not None and len(data) == end + known.body_bytes and self._save(known, data[end:]):
+            known = self._heads.find(data)
+            if known is not None and self._save(known[0], data[known[1] :]):
                 return
+            end = data.find(_HEAD_ENDS) + len(_HEAD_ENDS)
+            head = data[:end]
             self._head = head if known is None and head.startswith(_HEAD_BEGINS) else b""
             # Java's client offers h2c with its first call, body and all; the parser would take the offer as accepted.
-            data = _FOREIGN_UPGRADE.sub(b"\r\nx-upgrade:", data[:end]) + data[end:]
+            data = _FOREIGN_UPGRADE.sub(b"\r\nx-upgrade:", head) + data[end:]
         self._parse(data)
 
-    def _save(self, head: SaveHead, body: bytes) -> bool:
+    def _save(self, token: Token, body: bytes) -> bool:
         """Begin a save; False when it has to go the ordinary way."""
-        armed = self._autosave.delivery.known_batch(head.token.batch_id)
+        armed = self._autosave.delivery.known_batch(token.batch_id)
         if armed is None or self.flow.write_paused or self.server_state.default_headers:
             return False  # the last: a worker that drains has something to add to every answer
         self._used_s = self.loop.time()
@@ -100,7 +104,7 @@ class Protocol(HttpToolsProtocol):
             self._look_again_in(self.timeout_keep_alive)
         self._is_saving = True
         try:
-            self._autosave.begin(head.token, armed, body, self._answer)
+            self._autosave.begin(token, armed, body, self._answer)
         except ExamError as refused:
             self._answer(refused)
         except Exception as fault:
@@ -169,22 +173,16 @@ class Protocol(HttpToolsProtocol):
     def _learn(self) -> None:
         """Remember the head just parsed if it is that of a plain save call with a good token."""
         head, self._head = self._head, b""
-        lengths = []
-        for name, value in self.headers:
-            if name == b"content-length":
-                lengths.append(value)
-            elif name in (b"transfer-encoding", b"expect", b"upgrade"):
-                return
-        if len(lengths) != 1 or not lengths[0].isdigit() or not self.cycle.keep_alive:
+        names = [name for name, _ in self.headers]
+        if names.count(b"content-length") != 1 or not self.cycle.keep_alive or not _PLAIN_UNLESS.isdisjoint(names):
             return
-        body_bytes = int(lengths[0])
-        if self.scope["path"] != HOT_PATH or body_bytes > AUTOSAVE_BODY_BYTES_MAX:
+        if self.scope["path"] != HOT_PATH or len(head) > SAVE_HEAD_BYTES_MAX:
             return
         try:
             token = self._autosave.delivery.authenticate(cast(dict[str, object], self.scope))
         except Refused:
             return
-        self._heads.learn(head, SaveHead(token, body_bytes))
+        self._heads.learn(head, token)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse_unreadable(msg)
