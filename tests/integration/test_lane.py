@@ -1,0 +1,181 @@
+"""Lanes: what waits leaves together, is bounded, and is answered once, whatever becomes of Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from itertools import count, islice
+from typing import Any
+
+import orjson
+import pytest
+
+from engine.delivery.autosave import Autosave
+from engine.delivery.lane import Saved
+from engine.delivery.resources import ArmedBatch, Delivery
+from engine.rules import values
+from engine.rules.errors import ExamError, TryLater
+from engine.rules.limits import CHUNK_CALLS_MAX, QUEUE_BYTES_MAX, SITTING_CALLS_MAX, TEXT_CHARACTERS_MAX
+from engine.sealing.signature import Signer
+from engine.sealing.token import Token
+from engine.stores.prepare import PreparedBatch
+from tests.integration.exam import Exam
+
+
+class Caller:
+    """Save calls of several sittings, and their answers in the order in which they came."""
+
+    def __init__(self, exam: Exam) -> None:
+        self.autosave = Autosave(Delivery(exam.memory, b"t" * 32, b"l" * 32, b"w" * 32, Signer(b"s" * 32)))
+        prepared = PreparedBatch(
+            batch=exam.batch, sealed_digest="", sealed_bytes=0, paper_key_wrapped=b"", item_index=b""
+        )
+        self.armed = ArmedBatch(prepared, values.checkers({"F1": {"type": "text"}, "A1": {"type": "true_false"}}))
+        self.answers: list[tuple[str, Saved | ExamError]] = []
+
+    def begin(self, sitting_id: str, seq: int, value: Any = True, item: str = "A1") -> None:
+        body = orjson.dumps({"changes": [{"item": item, "seq": seq, "value": value}]})
+        token = Token(sitting_id, "B", "1")
+        self.autosave.begin(token, self.armed, body, lambda answer: self.answers.append((sitting_id, answer)))
+
+    async def drain(self) -> None:
+        await self.autosave.drain()
+
+    def outcomes(self, sitting_id: str) -> list[int | str]:
+        """seq of each acknowledgement, code of each error."""
+        return [
+            answer.saved if isinstance(answer, Saved) else answer.code
+            for name, answer in self.answers
+            if name == sitting_id
+        ]
+
+
+CROWD = 14  # sittings of one partition: together they may wait with more than a lane holds
+
+
+@pytest.fixture
+async def entered(redis_url: str, postgres_dsn: str) -> AsyncIterator[Exam]:
+    """Sittings `one`, `two`, `three`, and a crowd in one partition, all in progress."""
+    exam = Exam(redis_url, postgres_dsn)
+    await exam.hold()
+    names = ["one", "two", "three", *crowd_of(exam)]
+    await exam.arm(*names)
+    await exam.enter(*names)
+    yield exam
+    await exam.close()
+
+
+def crowd_of(exam: Exam) -> list[str]:
+    numbered = (f"crowd-{number}" for number in count())
+    return list(islice((name for name in numbered if exam.memory.partition_of(name).number == 0), CROWD))
+
+
+async def test_calls_of_one_turn_share_a_chunk_and_a_position(entered: Exam) -> None:
+    """Group commit: however many arrive together, the partition's log grows by one entry."""
+    caller = Caller(entered)
+    for seq in range(1, 11):
+        caller.begin("one", seq)
+
+    await caller.drain()
+
+    assert caller.outcomes("one") == list(range(1, 11))
+    positions = {answer.stand.position for _, answer in caller.answers if isinstance(answer, Saved)}
+    assert len(positions) == 1
+
+
+async def test_every_call_is_answered_in_order_over_many_chunks(entered: Exam) -> None:
+    caller = Caller(entered)
+    expected = {"one": 0, "two": 0, "three": 0}
+    for seq in range(1, SITTING_CALLS_MAX + 1):
+        for sitting_id in expected:
+            caller.begin(sitting_id, seq)
+        if seq % 7 == 0:
+            await asyncio.sleep(0)
+
+    await caller.drain()
+
+    assert {name: caller.outcomes(name) for name in expected} == {
+        name: list(range(1, SITTING_CALLS_MAX + 1)) for name in expected
+    }
+    assert (await entered.stored("two"))["r:A1"] == b"%d|true" % SITTING_CALLS_MAX
+
+
+async def test_one_sitting_cannot_fill_the_lane(entered: Exam) -> None:
+    """Who sends without waiting for answers is told to try later; the others are saved."""
+    caller = Caller(entered)
+    for seq in range(1, SITTING_CALLS_MAX + 1):
+        caller.begin("one", seq)
+
+    with pytest.raises(TryLater):
+        caller.begin("one", SITTING_CALLS_MAX + 1)
+    caller.begin("two", 1)
+    await caller.drain()
+
+    assert caller.outcomes("two") == [1]
+    caller.begin("one", SITTING_CALLS_MAX + 1)
+    await caller.drain()
+    assert caller.outcomes("one")[-1] == SITTING_CALLS_MAX + 1
+
+
+async def test_waiting_bytes_are_bounded_and_what_was_taken_is_saved(entered: Exam) -> None:
+    """Large answers fill a lane by their bytes, long before it is full of calls."""
+    caller = Caller(entered)
+    text = "x" * TEXT_CHARACTERS_MAX
+    taken: dict[str, list[int]] = {name: [] for name in crowd_of(entered)}
+    for seq in range(1, SITTING_CALLS_MAX + 1):
+        for name, seqs in taken.items():
+            with suppress(TryLater):
+                caller.begin(name, seq, text, "F1")
+                seqs.append(seq)
+
+    await caller.drain()
+
+    calls = sum(map(len, taken.values()))
+    assert QUEUE_BYTES_MAX * 0.9 < calls * len(text) <= QUEUE_BYTES_MAX
+    assert calls < CROWD * SITTING_CALLS_MAX
+    assert {name: caller.outcomes(name) for name in taken} == taken
+
+
+async def test_a_refused_call_leaves_the_lane_as_it_was(entered: Exam) -> None:
+    caller = Caller(entered)
+
+    with pytest.raises(ExamError):
+        caller.begin("one", 1, "not a truth value")
+    caller.begin("one", 1)
+    await caller.drain()
+
+    assert caller.outcomes("one") == [1]
+
+
+async def test_calls_to_a_lost_partition_are_told_to_try_later(entered: Exam) -> None:
+    """Each of them, and once."""
+    caller = Caller(entered)
+    keys = entered.memory.partition_of("one")
+    await entered.memory.delete(keys.marker)
+    for seq in range(1, 6):
+        caller.begin("one", seq)
+
+    await caller.drain()
+
+    assert caller.outcomes("one") == ["try_later"] * 5
+
+
+async def test_an_answer_that_fails_costs_only_itself(entered: Exam) -> None:
+    """A connection that breaks while it is answered must not keep its neighbours from theirs."""
+    caller = Caller(entered)
+
+    def broken(answer: Saved | ExamError) -> None:
+        raise RuntimeError("the connection is gone")
+
+    body = orjson.dumps({"changes": [{"item": "A1", "seq": 1, "value": True}]})
+    caller.autosave.begin(Token("one", "B", "1"), caller.armed, body, broken)
+    caller.begin("one", 2)
+    await caller.drain()
+
+    assert caller.outcomes("one") == [2]
+
+
+def test_chunks_are_smaller_than_lua_can_unpack() -> None:
+    """A log entry has two fields per sitting, which the script unpacks at once."""
+    assert CHUNK_CALLS_MAX * 2 + 2 < 8_000
