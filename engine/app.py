@@ -17,8 +17,9 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine import log, metrics, openapi, readiness
-from engine.delivery import login, paper, sitting, submit
+from engine.delivery import channel_upgrade, login, paper, sitting, submit
 from engine.delivery.autosave import Autosave
+from engine.delivery.channel_watch import Channels
 from engine.delivery.resources import Delivery
 from engine.protocol import HOT_PATH, SaveHeads
 from engine.rules.errors import ExamError, Refused
@@ -48,6 +49,7 @@ def routes() -> list[Route]:
         Route("/v1/sitting/submit", submit.submit, methods=["POST"]),
         Route("/v1/sitting/receipt", submit.show_receipt),
         Route("/v1/sealed/{digest}", paper.show_sealed),
+        Route(channel_upgrade.PATH, channel_upgrade.show_offer),  # the channel itself begins in protocol.py
         Route("/v1/papers/{paper_id}", papers.put_paper, methods=["PUT"]),
         Route("/v1/papers/{paper_id}", papers.show_paper),
         Route("/v1/batches", batches.show_many),
@@ -85,6 +87,8 @@ class Worker:
         delivery = Delivery(self._memory, token_key, login_key, wrap_key, signer)
         self.autosave = Autosave(delivery)
         self.save_heads = SaveHeads()
+        self.channels = Channels(delivery, self.autosave)
+        self.drains.append(self.channels.drain)
         self._rest = Starlette(
             routes=routes(),
             lifespan=self._lifespan,
@@ -112,6 +116,7 @@ class Worker:
         measuring = asyncio.create_task(self._measure())
         yield
         measuring.cancel()
+        await self.channels.close()
         await self.autosave.drain()
         await self._memory.close()
         await self._database.close()

@@ -32,6 +32,13 @@ autosave_chunk_calls = Histogram(
     "autosave_chunk_calls", "Save calls that shared one script call", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 )
 autosave_waiting = Gauge("autosave_waiting", "Save calls waiting for their chunk", multiprocess_mode="livesum")
+channel_open = Gauge("channel_open", "Open channels", multiprocess_mode="livesum")
+channel_upgrades = Counter("channel_upgrades", "Requests for a channel by how they came out", ["outcome"])
+channel_frames = Counter("channel_frames", "Messages of candidates on channels", ["type"])
+channel_ends = Counter("channel_ends", "Channels that ended, by why", ["reason"])
+channel_key_seconds = Histogram(
+    "channel_key_seconds", "From the start to the paper key on its way to a channel open then", buckets=_SECONDS
+)
 login_calls = Counter("login_calls", "Logins by how they came out", ["outcome"])
 submit_calls = Counter("submit_calls", "Hand-ins by how they came out", ["outcome"])
 requests = Counter("requests", "Other requests by route and status", ["route", "status"])

@@ -18,6 +18,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from engine import log
+from engine.delivery import channel_upgrade
 from engine.delivery.autosave import Autosave
 from engine.delivery.lane import Saved
 from engine.rules.errors import ExamError, Refused
@@ -25,6 +26,7 @@ from engine.rules.limits import AUTOSAVE_BODY_BYTES_MAX, HEAD_BYTES_MAX, HEADS_K
 from engine.sealing.token import Token
 from engine.wire import JSON_HEADERS, problem_bytes, problem_headers
 
+_CHANNEL_URL = channel_upgrade.PATH.encode()
 HOT_PATH = "/v1/sitting/responses"
 _HEAD_BEGINS = f"POST {HOT_PATH} HTTP/1.1\r\n".encode()
 _HEAD_ENDS = b"\r\n\r\n"
@@ -149,11 +151,27 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse_unreadable("this is not HTTP/1.1 as RFC 9112 has it")
         except httptools.HttpParserUpgrade as offered:
+            if self._should_upgrade():
+                self._hand_over(data[offered.args[0] :])
+                return
             # A WebSocket where there is none is a request like any other, but the parser has stopped for good.
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             if rest := data[offered.args[0] :]:
                 self._parse(rest)
+
+    def _should_upgrade(self) -> bool:
+        return self.url.partition(b"?")[0] == _CHANNEL_URL and self._get_upgrade() == b"websocket"
+
+    def _hand_over(self, rest: bytes) -> None:
+        """The connection becomes a channel, and this object goes."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._refuse_unreadable("an upgrade waits for the answer to the request before it")
+            return
+        self.connections.discard(self)
+        self.parser = None  # type: ignore[assignment]
+        head = channel_upgrade.Head(self.scope["method"], self.scope["http_version"], self.headers)
+        channel_upgrade.upgrade(self.config.app.channels, self.transport, head, rest)  # type: ignore[union-attr]
 
     def on_message_begin(self) -> None:
         self._is_between = False

@@ -96,7 +96,7 @@ class Autosave:
         try:
             changes = _call_decoder.decode(body).changes
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            refused = _explained(armed, body)
+            refused = explained(armed, body)
             metrics.autosave_calls.labels(refused.code).inc()
             raise refused from None
         self.begin_changes(token, armed, changes, body, done)
@@ -153,7 +153,7 @@ def _checked(
     """The call as script arguments, and its highest seq."""
     count = len(changes)
     if not 1 <= count <= CHANGES_PER_CALL_MAX:
-        raise _explained(armed, spelled, is_frame)
+        raise explained(armed, spelled, is_frame)
     if not _names_stand_once(spelled, count):
         exact_json.decode(spelled)  # refuses a name given twice, of which the quick decoder takes the last
     arguments: list[Argument] = [token.sitting_id, token.epoch, count]
@@ -163,11 +163,11 @@ def _checked(
         seq = change.seq
         checker = checkers.get(change.item)
         if checker is None or not 1 <= seq <= SEQ_MAX:
-            raise _explained(armed, spelled, is_frame)
+            raise explained(armed, spelled, is_frame)
         try:
             value = checker(bytes(change.value))
         except ValueRefused:
-            raise _explained(armed, spelled, is_frame) from None
+            raise explained(armed, spelled, is_frame) from None
         arguments += (change.item, seq, value)
         if seq > highest:
             highest = seq
@@ -183,7 +183,7 @@ def _names_stand_once(body: bytes, count: int) -> bool:
     )
 
 
-def _explained(armed: ArmedBatch, body: bytes, is_frame: bool = False) -> ExamError:
+def explained(armed: ArmedBatch, body: bytes, is_frame: bool = False) -> ExamError:
     """Read a refused body again, slowly, for the complete list of what is wrong with it; or what makes it no JSON."""
     faults = Faults()
     try:

@@ -1,8 +1,8 @@
 -- Let a candidate in, or in again: raises the sitting's epoch, so that older tokens stop.
--- KEYS  1 marker, 2 log, 3 due set, 4 sitting hash
+-- KEYS  1 marker, 2 log, 3 due set, 4 news, 5 sitting hash
 -- ARGV  1 sitting id, 2 takeover rule (free, silent, proctor), 3 ms of silence that rule `silent` asks for
 -- Returns { outcome, generation, position, committed, server ms, the sitting's fields and values … }
-local meta_key, log_key, due_key, sitting_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local meta_key, log_key, due_key, news_key, sitting_key = unpack(KEYS)
 local sitting_id = ARGV[1]
 local takeover = ARGV[2]
 local silent_ms = tonumber(ARGV[3])
@@ -46,6 +46,7 @@ if state == 'expected' then
     redis.call('ZADD', due_key, closes_ms, sitting_id)
 else
     redis.call('HSET', sitting_key, 'epoch', epoch, 'seen_ms', whole(now))
+    tell(partition, news_key, { sitting_id, 'epoch:' .. epoch })
 end
 local entry = { 'at', whole(now) }
 event(entry, sitting_id, 'login', state, epoch, now)

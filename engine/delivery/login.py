@@ -67,7 +67,7 @@ async def _enter(delivery: Delivery, admission_code: str, id_number: str) -> dic
     keys = delivery.memory.partition_of(sitting_id)
     reply = await delivery.memory.run(
         _LOGIN,
-        [keys.marker, keys.log, keys.due, keys.sitting(sitting_id)],
+        [keys.marker, keys.log, keys.due, keys.news, keys.sitting(sitting_id)],
         [sitting_id, batch.rules.takeover, TAKEOVER_SILENT_S * 1000],
     )
     outcome = Outcome(reply[0])

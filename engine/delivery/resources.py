@@ -40,8 +40,11 @@ class Delivery:
         self._sealed: dict[str, bytes] = {}
 
     def authenticate(self, scope: dict[str, object]) -> token.Token:
-        """The candidate's token, verified once and then remembered. Raises Refused `auth.missing`."""
-        text = bearer(scope)
+        """The token of a candidate's call. Raises Refused `auth.missing`."""
+        return self.verified(bearer(scope))
+
+    def verified(self, text: str) -> token.Token:
+        """A candidate's token, verified once and then remembered. Raises Refused `auth.missing`."""
         known = self._tokens.get(text)
         if known is None:
             known = token.read(text, self.token_key)

@@ -85,7 +85,7 @@ async def read_sitting(
     keys = delivery.memory.partition_of(token.sitting_id)
     reply = await delivery.memory.run(
         _SITTING,
-        [keys.marker, keys.log, keys.sitting(token.sitting_id)],
+        [keys.marker, keys.log, keys.news, keys.sitting(token.sitting_id)],
         [token.sitting_id, token.epoch, before or "", after or ""],
     )
     outcome = Outcome(reply[0])
@@ -97,7 +97,13 @@ async def read_sitting(
 
 def edges_of(armed: ArmedBatch, fields: dict[str, bytes]) -> Boundaries:
     """The sitting's time line; its end stands in the hash, with all time given."""
-    return timing.boundaries(armed.prepared.batch, extra_time_s_of(armed, fields))
+    return edges_with_end(armed, int(fields["ends_ms"]))
+
+
+def edges_with_end(armed: ArmedBatch, ends_ms: int) -> Boundaries:
+    """The time line of a sitting of this batch that ends at `ends_ms`."""
+    batch = armed.prepared.batch
+    return timing.boundaries(batch, (ends_ms - batch.ends_ms) // 1000)
 
 
 def extra_time_s_of(armed: ArmedBatch, fields: dict[str, bytes]) -> int:

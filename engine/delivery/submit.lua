@@ -1,8 +1,8 @@
 -- Hand in: fences the sitting; its event stands in the log after all saves. Repeating it changes nothing.
--- KEYS  1 marker, 2 log, 3 due set, 4 sitting hash
+-- KEYS  1 marker, 2 log, 3 due set, 4 news, 5 sitting hash
 -- ARGV  1 sitting id, 2 epoch, 3 highest seq the candidate has sent, 4 ms from which handing in is allowed
 -- Returns { outcome, generation, position, committed, server ms, the sitting's fields and values … }
-local meta_key, log_key, due_key, sitting_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local meta_key, log_key, due_key, news_key, sitting_key = unpack(KEYS)
 local sitting_id, epoch = ARGV[1], ARGV[2]
 local seq = tonumber(ARGV[3])
 local earliest_ms = tonumber(ARGV[4])
@@ -33,6 +33,7 @@ if not is_repeated then
     local entry = { 'at', whole(now) }
     event(entry, sitting_id, 'submitted', 'submitted', epoch, now)
     append(partition, entry)
+    tell(partition, news_key, { sitting_id, 'state:submitted' })
 end
 
 local answer = { OK, partition.generation, partition.n, partition.committed, now }

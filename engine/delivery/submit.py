@@ -60,7 +60,7 @@ async def _submit(request: Request) -> dict[str, Any]:
     keys = delivery.memory.partition_of(token.sitting_id)
     reply = await delivery.memory.run(
         _SUBMIT,
-        [keys.marker, keys.log, keys.due, keys.sitting(token.sitting_id)],
+        [keys.marker, keys.log, keys.due, keys.news, keys.sitting(token.sitting_id)],
         [token.sitting_id, token.epoch, seq, earliest_ms],
     )
     outcome = Outcome(reply[0])

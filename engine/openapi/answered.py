@@ -85,6 +85,45 @@ _SAVED = answered(
         "committed": _COMMITTED,
     }
 )
+_KEY_MEMBERS = {"paper_key": base64url(KEY_BYTES), "seed": base64url(KEY_BYTES)}
+
+
+def _told(kind: str, members: dict[str, Schema], optional: dict[str, Schema] | None = None, of: str = "") -> Schema:
+    """A message of the channel: one JSON object in a text message."""
+    return answered({"type": {"const": kind}, **members}, optional, description=of)
+
+
+_CHANNEL_TOLD: Schema = {
+    "description": "Engine to candidate",
+    "oneOf": [
+        _told(
+            "time",
+            {
+                "server_ms": INSTANT_MS,
+                "starts_ms": INSTANT_MS,
+                "ends_ms": INSTANT_MS,
+                "remaining_ms": whole(0, SEQ_MAX),
+                "state": _SITTING_STATE,
+            },
+            of="Answers `hello`, and comes whenever time changes",
+        ),
+        _told("saved", _SAVED["properties"], of="Answers a save, in the order of the messages"),
+        _told("committed", {"generation": _GENERATION, "committed": _COMMITTED}, of="Unasked, while saves are not"),
+        _told("paper_key", _KEY_MEMBERS, of="At the start, or after `hello`; to who has pledged"),
+        _told("notice", {"code": text(), "text": text()}, of="`moving`: this server stops, connect again"),
+        _told("closed", {"state": _SITTING_STATE}, of="Nothing more is taken; `committed` still comes"),
+        _told(
+            "error",
+            {"status": whole(400, 599), "code": ref("Code"), "detail": text()},
+            {
+                "retry_after_s": whole(1, SEQ_MAX),
+                "errors": many(ref("Fault"), 1, FAULTS_LISTED_MAX),
+                "errors_total": whole(1, SEQ_MAX),
+            },
+            of="Answers a message in its order; what ends the channel comes before the close",
+        ),
+    ],
+}
 _RECEIPT = answered(
     {
         "sitting_id": ID,
@@ -213,8 +252,9 @@ SCHEMAS: dict[str, Schema] = {
     "LoggedIn": answered({"token": _TOKEN, **_SITTING_MEMBERS}),
     "Sitting": _SITTING,
     "SittingState": answered({"state": _SITTING_STATE}),
-    "PaperKey": answered({"paper_key": base64url(KEY_BYTES), "seed": base64url(KEY_BYTES)}),
+    "PaperKey": answered(_KEY_MEMBERS),
     "Saved": _SAVED,
+    "ChannelTold": _CHANNEL_TOLD,
     "Receipt": _RECEIPT,
     "StoredPaper": _STORED_PAPER,
     "StoredBatch": _STORED_BATCH,

@@ -135,6 +135,14 @@ _CANDIDATES_CALLS = (
         codes=("autosave.invalid", "autosave.not_open", "autosave.closed", "sitting.order"),
     ),
     _candidate(
+        "GET /v1/channel",
+        "openChannel",
+        "The sitting's WebSocket: saves up; acknowledgements, time, paper key, takeover and end down",
+        caller=PUBLIC,
+        replies={101: Content({}, "Switched to WebSocket; see `ChannelSent` and `ChannelTold` for its messages")},
+        codes=("channel.origin", "channel.upgrade", "request.malformed"),
+    ),
+    _candidate(
         "POST /v1/sitting/submit",
         "submit",
         "Hand in; repeated, the same receipt again",

@@ -177,11 +177,21 @@ _PEOPLE = many(_PERSON, PEOPLE_MIN, PEOPLE_MAX, uniqueItems=True, description="D
 _ARM = sent({"witnesses": _PEOPLE})
 _RELEASE = sent({"approved_by": _PEOPLE})
 
+# A message of the channel: one JSON object in a text message.
+_CHANNEL_SENT: Schema = {
+    "description": "Candidate to engine: `hello` first, then saves",
+    "oneOf": [
+        sent({"type": {"const": "hello"}, "token": text(description="Of the login")}),
+        sent({"type": {"const": "save"}, "changes": many(ref("Change"), 1, CHANGES_PER_CALL_MAX)}),
+    ],
+}
+
 SCHEMAS: dict[str, Schema] = {
     "Accepted": _ACCEPTED,
     "Login": _LOGIN,
     "SaveCall": sent({"changes": many(ref("Change"), 1, CHANGES_PER_CALL_MAX)}),
     "Change": _CHANGE,
+    "ChannelSent": _CHANNEL_SENT,
     "Submit": _SUBMIT,
     "Paper": _PAPER,
     "Section": _SECTION,

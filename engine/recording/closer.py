@@ -27,7 +27,7 @@ async def collect_due(memory: Memory, partitions: Iterable[int]) -> int:
         if not sitting_ids:
             continue
         sitting_keys = [keys.sitting(sitting_id) for sitting_id in sitting_ids]
-        reply = await memory.run(_COLLECT, [keys.marker, keys.log, keys.due, *sitting_keys], sitting_ids)
+        reply = await memory.run(_COLLECT, [keys.marker, keys.log, keys.due, keys.news, *sitting_keys], sitting_ids)
         if reply[0] == Outcome.OK:
             metrics.closer_sittings.labels("collected").inc(reply[1])
             metrics.closer_sittings.labels("absent").inc(reply[2])

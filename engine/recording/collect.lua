@@ -1,18 +1,19 @@
 -- Write down what time has already decided: sittings at their end are collected, those who never came are absent.
 -- A compare-and-set per sitting: handed in, collected or moved ends are left alone, so it happens exactly once.
--- KEYS  1 marker, 2 log, 3 due set, 4.. sitting hashes
+-- KEYS  1 marker, 2 log, 3 due set, 4 news, 5.. sitting hashes
 -- ARGV  the sitting ids, in the same order
 -- Returns { outcome, number collected, number absent }
-local meta_key, log_key, due_key = KEYS[1], KEYS[2], KEYS[3]
+local meta_key, log_key, due_key, news_key = unpack(KEYS, 1, 4)
 local partition = open_partition(meta_key, log_key)
 if not partition then
     return { LOST }
 end
 local now = now_ms()
 local entry = { 'at', whole(now) }
+local news = {}
 local collected, absent = 0, 0
 for index, sitting_id in ipairs(ARGV) do
-    local sitting_key = KEYS[index + 3]
+    local sitting_key = KEYS[index + 4]
     local sitting = redis.call('HMGET', sitting_key, 'state', 'epoch', 'entry_ms', 'ends_ms', 'closes_ms')
     local state, epoch, entry_ms, ends_ms, closes_ms = unpack(sitting, 1, 5)
     if not state or state == 'submitted' or state == 'collected' or state == 'absent' or state == 'void' then
@@ -31,11 +32,16 @@ for index, sitting_id in ipairs(ARGV) do
         event(entry, sitting_id, 'collected', 'collected', epoch, tonumber(ends_ms))
         redis.call('ZREM', due_key, sitting_id)
         collected = collected + 1
+        news[#news + 1] = sitting_id
+        news[#news + 1] = 'state:collected'
     else
         redis.call('ZADD', due_key, closes_ms, sitting_id)
     end
 end
 if #entry > 2 then
     append(partition, entry)
+end
+if #news > 0 then
+    tell(partition, news_key, news)
 end
 return { OK, collected, absent }

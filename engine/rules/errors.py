@@ -22,6 +22,8 @@ CODES: dict[str, tuple[int, str]] = {
     "batch.armed": (409, "The batch is armed and can no longer change"),
     "batch.invalid": (422, "The batch is not valid"),
     "batch.not_ready": (409, "The batch cannot be armed or released yet"),
+    "channel.origin": (403, "The page is of another origin"),
+    "channel.upgrade": (426, "The channel is a WebSocket"),
     "confirm.refused": (409, "Personal data were not confirmed"),
     "corrupt": (500, "Stored data contradict each other"),
     "internal": (500, "The engine failed on this request"),

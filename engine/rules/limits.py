@@ -64,6 +64,22 @@ QUEUE_CALLS_MAX = 8_192  # waiting per partition and worker; beyond it the answe
 QUEUE_BYTES_MAX = 16 * 2**20  # and no more than this, however few calls it is
 SITTING_CALLS_MAX = 64  # of one sitting in its lane: a client sends again after an answer, not before
 
+# --- the channel -----------------------------------------------------------------------------------------------
+CHANNELS_MAX = 60_000  # open in one worker: below its open files; beyond it the answer is `try_later`
+CHANNEL_FRAME_BYTES_MAX = AUTOSAVE_BODY_BYTES_MAX  # a save is a save; also for a message in fragments
+CHANNEL_FRAMES_PER_S = 250  # a person makes five changes a second; a journal of thousands is out within a minute
+CHANNEL_FRAMES_BURST = 1_000
+CHANNEL_UNANSWERED_MAX = 32  # saves of one channel under way: then it is not read from until some are answered
+CHANNEL_UNANSWERED_BYTES_MAX = 512 * 2**10
+CHANNEL_UNREAD_BYTES_MAX = 256 * 2**10  # answers that wait for a slow reader, beyond the kernel's buffers: then it goes
+CHANNEL_HELLO_S = 10  # from the upgrade to `hello`
+CHANNEL_PING_S = 30  # a quiet channel is asked this often: below the minute after which proxies cut idle lines
+CHANNEL_SILENT_S = 75  # two pings without an answer, and some: nobody is there
+CHANNEL_CLOSE_S = 3  # from a close frame to the cut
+CHANNEL_POLL_S = 0.25  # between looks at the news: `committed` and takeovers have a second
+CHANNEL_SLICE = 200  # channels served in one turn of the event loop: about 5 ms
+CHANNEL_LOOK_SITTINGS_MAX = 256  # sittings looked at by one script call: below 1 ms of Redis's time
+
 # --- HTTP heads ------------------------------------------------------------------------------------------------
 HEAD_BYTES_MAX = 4 * 2**20  # request line and headers: a proxy's largest, many times over
 SAVE_HEAD_BYTES_MAX = 4 * 2**10  # of a save call that may go the short way: browsers send about 700 bytes
@@ -86,3 +102,5 @@ assert CHANGES_PER_CALL_MAX * 3 < 8_000, "Lua cannot unpack more arguments than 
 assert RESULTS_PAGE_DEFAULT <= RESULTS_PAGE_MAX
 assert AUTOSAVE_BODY_BYTES_MAX < CHUNK_BYTES_MAX, "one legal call must always fit into a chunk"
 assert CHUNK_BYTES_MAX < QUEUE_BYTES_MAX, "a lane must hold the next chunk while one is under way"
+assert 2 * CHANNEL_UNANSWERED_MAX <= SITTING_CALLS_MAX, "a sitting's two channels must fit into its lane"
+assert CHANNEL_SILENT_S > 2 * CHANNEL_PING_S, "silence is an unanswered ping"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -52,7 +53,13 @@ def sealed_digest(sealed: bytes) -> str:
 
 def sitting_seed(paper_key: bytes, sitting_id: str) -> bytes:
     """32 bytes that order a sitting's items and options: the same on every machine, unknown before the start."""
-    return hmac.digest(_derive(paper_key, "liankao/v1/seed"), sitting_id.encode(), "sha256")
+    return sitting_seeds(paper_key)(sitting_id)
+
+
+def sitting_seeds(paper_key: bytes) -> Callable[[str], bytes]:
+    """`sitting_seed` for many sittings of one batch: what is the same for all is done once."""
+    seed_key = _derive(paper_key, "liankao/v1/seed")
+    return lambda sitting_id: hmac.digest(seed_key, sitting_id.encode(), "sha256")
 
 
 def wrap_paper_key(batch_id: str, paper_key: bytes, wrap_key: bytes, nonce: bytes) -> bytes:

@@ -60,6 +60,7 @@ class PartitionKeys:
         self.marker = f"{tag}:meta"
         self.log = f"{tag}:log"
         self.due = f"{tag}:due"
+        self.news = f"{tag}:news"
         self._sitting = f"{tag}:s:"
 
     def sitting(self, sitting_id: str) -> str:

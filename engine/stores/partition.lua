@@ -5,6 +5,7 @@
 --                   generation raised whenever that changes: Redis may not be what it was
 --                   n          position of the newest log entry in this generation
 --                   committed  position up to which PostgreSQL holds this generation
+--                   told       number of the newest news (see `tell`)
 
 -- Outcomes, the same as engine/rules/outcome.py.
 local OK, LOST, UNKNOWN, SUPERSEDED, ORDER, NOT_OPEN = 0, 1, 2, 3, 4, 5
@@ -75,4 +76,14 @@ end
 local function event(fields, sitting_id, kind, state, epoch, at)
     fields[#fields + 1] = 'e:' .. sitting_id
     fields[#fields + 1] = '{"kind":"' .. kind .. '","state":"' .. state .. '","epoch":' .. epoch .. ',"at_ms":' .. whole(at) .. '}'
+end
+
+-- Tell the workers what candidates with open channels must hear of: `news` = sitting id, words, sitting id, words …
+-- They look for it a few times a second and count, so that they notice what is not there, or no longer: nothing that
+-- a candidate does may fail because it could not be told.
+local NEWS_KEPT = 1000
+local function tell(partition, news_key, news)
+    local told = redis.call('HINCRBY', partition.meta_key, 'told', 1)
+    local id = whole(partition.generation) .. '-' .. whole(told)
+    redis.pcall('XADD', news_key, 'MAXLEN', '~', NEWS_KEPT, id, unpack(news))
 end

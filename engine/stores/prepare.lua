@@ -1,16 +1,16 @@
 -- Lay a sitting ready for its candidate, from PostgreSQL: at arming, when its roster row changes, at a rebuild.
 -- What the candidate has done since is kept: state and epoch only move forward, responses only to a higher seq.
--- KEYS  1 due set, 2 sitting hash
+-- KEYS  1 marker, 2 due set, 3 news, 4 sitting hash
 -- ARGV  1 sitting id, 2 state, 3 epoch, 4 entered_ms, 5 closed_ms,
 --       6 number of fields, then field and value each (times, batch, card: always taken),
 --       then item, seq and canonical JSON value per response
 -- Returns { outcome }
-local due_key, sitting_key = KEYS[1], KEYS[2]
+local meta_key, due_key, news_key, sitting_key = unpack(KEYS)
 local sitting_id, state, epoch, entered_ms, closed_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local field_count = tonumber(ARGV[6])
 local RANK = { expected = 0, checked_in = 1, confirmed = 2, pledged = 3, collected = 4, absent = 4, submitted = 4, void = 5 }
 
-local stored = redis.call('HMGET', sitting_key, 'state', 'epoch', 'high')
+local stored = redis.call('HMGET', sitting_key, 'state', 'epoch', 'high', 'ends_ms')
 local stored_state, stored_epoch, high = stored[1], tonumber(stored[2] or 0), tonumber(stored[3] or 0)
 local writes = {}
 for field = 1, field_count * 2 do
@@ -37,6 +37,11 @@ end
 writes[#writes + 1] = 'high'
 writes[#writes + 1] = whole(high)
 redis.call('HSET', sitting_key, unpack(writes))
+-- Without a marker the partition is being built: then every worker looks at all its sittings again.
+local generation = redis.call('HGET', meta_key, 'generation')
+if generation and stored[4] and stored[4] ~= redis.call('HGET', sitting_key, 'ends_ms') then
+    tell({ meta_key = meta_key, generation = tonumber(generation) }, news_key, { sitting_id, 'time' })
+end
 if RANK[stored_state] < 4 then
     local due = redis.call('HMGET', sitting_key, 'entry_ms', 'closes_ms')
     redis.call('ZADD', due_key, stored_state == 'expected' and due[1] or due[2], sitting_id)

@@ -140,4 +140,4 @@ def _call(memory: Memory, batch: Batch, sitting: Sitting, login: str) -> tuple[l
         arguments += [name, value]
     for item, seq, value in sitting.responses:
         arguments += [item, seq, value]
-    return [keys.due, keys.sitting(sitting.sitting_id)], arguments
+    return [keys.marker, keys.due, keys.news, keys.sitting(sitting.sitting_id)], arguments

@@ -191,7 +191,7 @@ class Exam:
         arguments: list[str | int] = [sitting_id, epoch, len(changes)]
         for item, seq, value in changes:
             arguments += [item, seq, value]
-        return await self._run(autosave._AUTOSAVE, sitting_id, arguments)
+        return await self._run(autosave._AUTOSAVE, sitting_id, arguments, has_news=False)
 
     async def submit(self, sitting_id: str, seq: int = 0, epoch: str = "1", earliest_ms: int = 0) -> list[Any]:
         from engine.delivery import submit
@@ -216,7 +216,11 @@ class Exam:
     async def _hash(self, sitting_id: str) -> dict[bytes, bytes]:
         return await self.memory.read_hash(self.memory.partition_of(sitting_id).sitting(sitting_id))
 
-    async def _run(self, script: Script, sitting_id: str, arguments: list[Any], due: bool = False) -> list[Any]:
+    async def _run(
+        self, script: Script, sitting_id: str, arguments: list[Any], due: bool = False, has_news: bool = True
+    ) -> list[Any]:
         keys = self.memory.partition_of(sitting_id)
-        names = [keys.marker, keys.log, *([keys.due] if due else []), keys.sitting(sitting_id)]
+        names = [keys.marker, keys.log, *([keys.due] if due else [])]
+        names += [keys.news] if has_news else []
+        names.append(keys.sitting(sitting_id))
         return await self.memory.run(script, names, arguments)

@@ -1,0 +1,28 @@
+-- Look at sittings whose candidates have channels.
+-- KEYS  1 marker, 2 log, 3.. sitting hashes
+-- ARGV  the epochs of the channels' tokens, in the same order
+-- Returns { outcome, generation, position, committed, server ms,
+--           then per sitting { outcome, state, ends_ms, highest seq seen } }
+local SEEN_EVERY_MS = 10000 -- a look becomes a write only this often
+local partition = open_partition(KEYS[1], KEYS[2])
+if not partition then
+    return { LOST }
+end
+local now = now_ms()
+local answer = { OK, partition.generation, partition.n, partition.committed, now }
+for at, epoch in ipairs(ARGV) do
+    local sitting_key = KEYS[at + 2]
+    local sitting = redis.call('HMGET', sitting_key, 'state', 'epoch', 'ends_ms', 'high', 'seen_ms')
+    local state, stored_epoch, ends_ms, high, seen_ms = unpack(sitting, 1, 5)
+    if not state then
+        answer[at + 5] = { UNKNOWN }
+    elseif stored_epoch ~= epoch then
+        answer[at + 5] = { SUPERSEDED }
+    else
+        if now - tonumber(seen_ms) > SEEN_EVERY_MS then
+            redis.call('HSET', sitting_key, 'seen_ms', whole(now))
+        end
+        answer[at + 5] = { OK, state, ends_ms, high }
+    end
+end
+return answer

@@ -1,0 +1,262 @@
+"""The open channels of one worker, and the one loop that looks after all of them.
+
+Promise: a start reaches every open channel that may have the key within a second of it; takeovers, hand-ins, new times
+and `committed` within a second of their happening; whoever is not there any more is noticed. None of it costs a task or
+a timer per channel.
+How: a few times a second one poll asks every partition that has channels for its news and for Redis's time; what is due
+by that time is done then, so that this machine's clock decides nothing but when to ask. Polls come earlier when a start
+or an end is near. Long lists are served in slices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import orjson
+
+from engine import log, metrics
+from engine.delivery import frames
+from engine.delivery.autosave import Autosave
+from engine.delivery.channel import Channel
+from engine.delivery.channel_news import NEWS, PartitionNews
+from engine.delivery.resources import ArmedBatch, Delivery
+from engine.rules.errors import Refused, TryLater
+from engine.rules.limits import (
+    CHANNEL_CLOSE_S,
+    CHANNEL_HELLO_S,
+    CHANNEL_PING_S,
+    CHANNEL_POLL_S,
+    CHANNEL_SILENT_S,
+    CHANNEL_SLICE,
+    CHANNELS_MAX,
+)
+from engine.sealing.encoding import to_base64url
+from engine.sealing.paper import sitting_seeds
+from engine.sealing.token import Token
+from engine.stores.clock import monotonic_s
+
+_POLL_SOONEST_S = 0.005  # when something is due at once
+_FLUSH_EVERY_S = 1.0
+_MOVING = "this server is being replaced; connect again, nothing is lost"
+_SPREAD = 0.6  # of a drain's time: the rest is for close frames on their way
+_DRAIN_STEPS = 100
+
+
+class Channels:
+    """Every open channel of this worker."""
+
+    def __init__(self, delivery: Delivery, autosave: Autosave) -> None:
+        self.delivery = delivery
+        self.autosave = autosave
+        self.clock: Callable[[], float] = monotonic_s
+        self.now_s = monotonic_s()  # as of the last tick: good enough to see who has become silent
+        self._news = [PartitionNews(delivery, keys) for keys in delivery.memory.partitions]
+        # Every channel, by the second of its turn to show that it lives.
+        self._turns: list[set[Channel]] = [set() for _ in range(CHANNEL_PING_S)]
+        self._turn = 0
+        self._count = 0
+        # Both in the order in which they run out.
+        self._unheard: dict[Channel, float] = {}  # no hello yet -> until when
+        self._closing: dict[Channel, float] = {}  # close frame sent -> until when
+        self._moments: dict[int, set[Channel]] = {}  # server ms -> whose start or end it is
+        self._ahead_ms: float | None = None  # Redis's clock before ours, at least
+        self._seeds: dict[str, Callable[[str], bytes]] = {}
+        self._frames: dict[str, int] = {}
+        self._ends: dict[str, int] = {}
+        self._flushed_s = 0.0
+        self._is_draining = False
+        self._loop: asyncio.Task[None] | None = None
+
+    # --- coming and going ----------------------------------------------------------------------------------------
+    def check_room(self) -> None:
+        """Raises TryLater when this worker takes no further channel."""
+        if self._is_draining:
+            raise TryLater(_MOVING)
+        if self._count >= CHANNELS_MAX:
+            raise TryLater(f"{CHANNELS_MAX} channels are open in this worker already")
+
+    def enter(self, channel: Channel) -> None:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop().create_task(self._watch())
+        self._count += 1
+        self._turns[self._count % CHANNEL_PING_S].add(channel)
+        self._unheard[channel] = self.clock() + CHANNEL_HELLO_S
+
+    def greet(self, channel: Channel, token: Token) -> None:
+        """The channel has said whose it is: it hears news from now on, and of its sitting soon."""
+        self._unheard.pop(channel, None)
+        news = self._of(token)
+        news.join(channel, token.sitting_id)
+        news.look(channel)
+
+    def leave(self, channel: Channel) -> None:
+        """Forget it, wherever it stands."""
+        self._count -= 1
+        for turn in self._turns:
+            turn.discard(channel)
+        self._unheard.pop(channel, None)
+        self._closing.pop(channel, None)
+        self._forget_moment(channel)
+        if channel.token is not None:
+            self._of(channel.token).leave(channel, channel.token.sitting_id)
+
+    def _of(self, token: Token) -> PartitionNews:
+        return self._news[self.delivery.memory.partition_of(token.sitting_id).number]
+
+    # --- what a channel asks for ---------------------------------------------------------------------------------
+    def look(self, channel: Channel) -> None:
+        """Look at its sitting in Redis: something about it has changed."""
+        if channel.token is not None:
+            self._of(channel.token).look(channel)
+
+    def expect_commit(self, channel: Channel) -> None:
+        if channel.token is not None:
+            self._of(channel.token).expect_commit(channel)
+
+    def expect_moment(self, channel: Channel, moment_ms: int) -> None:
+        """Call its `advance` when Redis's clock has reached `moment_ms`; 0: nothing more will come by itself."""
+        self._forget_moment(channel)
+        channel.moment_ms = moment_ms
+        if moment_ms:
+            self._moments.setdefault(moment_ms, set()).add(channel)
+
+    def expect_close(self, channel: Channel) -> None:
+        self._unheard.pop(channel, None)
+        self._closing[channel] = self.clock() + CHANNEL_CLOSE_S
+
+    def key_frame(self, armed: ArmedBatch, sitting_id: str) -> bytes | None:
+        """Paper key and seed; call it only once the start has come. None, and a log line, when it does not open."""
+        batch_id = armed.prepared.batch.batch_id
+        try:
+            paper_key = self.delivery.paper_key(armed)
+            if batch_id not in self._seeds:
+                self._seeds[batch_id] = sitting_seeds(paper_key)
+        except Exception:
+            log.logger().exception("channel.paper_key_failed", batch_id=batch_id)
+            return None
+        seed = self._seeds[batch_id](sitting_id)
+        body = {"type": "paper_key", "paper_key": to_base64url(paper_key), "seed": to_base64url(seed)}
+        return frames.write(frames.FINAL_TEXT, orjson.dumps(body))
+
+    def count_frame(self, kind: str) -> None:
+        self._frames[kind] = self._frames.get(kind, 0) + 1
+
+    def count_end(self, reason: str) -> None:
+        self._ends[reason] = self._ends.get(reason, 0) + 1
+
+    def _forget_moment(self, channel: Channel) -> None:
+        waiting = self._moments.get(channel.moment_ms)
+        if waiting is not None:
+            waiting.discard(channel)
+            if not waiting:
+                del self._moments[channel.moment_ms]
+
+    # --- the loop ------------------------------------------------------------------------------------------------
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._pause_s())
+            try:
+                self._tick()
+                await self._poll()
+            except TryLater:
+                pass  # Redis is away: everything waits, and is made good when it answers
+            except Exception:  # a loop that dies silently would leave everybody without a key
+                log.logger().exception("channel.watch_failed")
+
+    def _pause_s(self) -> float:
+        """Until the next poll: the usual time, or less if a moment comes first."""
+        if self._ahead_ms is None or not self._moments:
+            return CHANNEL_POLL_S
+        # Redis's clock is at least where we think it is: we never ask too early.
+        left_s = (min(self._moments) - self._ahead_ms) / 1000 - self.clock()
+        return min(CHANNEL_POLL_S, max(_POLL_SOONEST_S, left_s))
+
+    async def _poll(self) -> None:
+        asked = [news for news in self._news if news.channels]
+        if not asked:
+            return
+        replies = await self.delivery.memory.run_many(NEWS, [news.question() for news in asked])
+        told_ms = [await news.hear(reply) for news, reply in zip(asked, replies, strict=True)]
+        known_ms = [moment_ms for moment_ms in told_ms if moment_ms is not None]
+        if known_ms:
+            # The earliest of them: by then every partition's news are heard, pledges before the start included.
+            self._ahead_ms = min(known_ms) - self.clock() * 1000
+            await self._reach(min(known_ms))
+
+    async def _reach(self, now_ms: int) -> None:
+        """Do what is due by now."""
+        for moment_ms in sorted(moment_ms for moment_ms in self._moments if moment_ms <= now_ms):
+            heard_s = self.clock()
+            for at, channel in enumerate(self._moments.pop(moment_ms)):
+                if at and at % CHANNEL_SLICE == 0:
+                    await asyncio.sleep(0)
+                channel.moment_ms = 0
+                waited = channel.is_waiting_for_key
+                try:
+                    channel.advance(now_ms)
+                except Exception:  # one channel must not keep the others from their key
+                    log.logger().exception("channel.advance_failed")
+                if waited and not channel.is_waiting_for_key:
+                    metrics.channel_key_seconds.observe((now_ms - moment_ms) / 1000 + self.clock() - heard_s)
+
+    def _tick(self) -> None:
+        """Who is late with hello or with closing, and, once a second, whose turn it is to show that they live."""
+        self.now_s = now_s = self.clock()
+        for late, how in ((self._unheard, "mute"), (self._closing, "unclosed")):
+            while late and next(iter(late.values())) <= now_s:
+                channel = next(iter(late))
+                del late[channel]
+                if how == "mute":
+                    channel.dismiss(Refused("auth.missing", f"expected `hello` within {CHANNEL_HELLO_S} s"), how)
+                else:
+                    channel.cut(how)
+        if now_s - self._flushed_s < _FLUSH_EVERY_S:
+            return
+        self._flushed_s = now_s
+        self._flush()
+        self._turn = (self._turn + 1) % CHANNEL_PING_S
+        for channel in list(self._turns[self._turn]):
+            silent_s = now_s - channel.heard_s
+            if silent_s > CHANNEL_SILENT_S:
+                channel.cut("silent")
+            elif silent_s >= CHANNEL_PING_S / 2:
+                channel.ask_for_life()
+            if silent_s < CHANNEL_PING_S + 1 and channel.keeps_others_out:
+                self.look(channel)  # which notes that the machine is in use
+
+    def _flush(self) -> None:
+        """Metrics once a second: each costs as much as reading a frame."""
+        metrics.channel_open.set(self._count)
+        for kind, number in self._frames.items():
+            metrics.channel_frames.labels(kind).inc(number)
+        for reason, number in self._ends.items():
+            metrics.channel_ends.labels(reason).inc(number)
+        self._frames.clear()
+        self._ends.clear()
+
+    # --- the end -------------------------------------------------------------------------------------------------
+    async def drain(self, within_s: float) -> None:
+        """Move every channel over to other workers, evenly spread; saves under way are answered first."""
+        self._is_draining = True
+        leaving = [channel for turn in self._turns for channel in turn]
+        at_once = 1 + len(leaving) // _DRAIN_STEPS
+        until_s = self.clock() + within_s
+        for at, channel in enumerate(leaving):
+            if at and at % at_once == 0:
+                await asyncio.sleep(within_s * _SPREAD * at_once / len(leaving))
+            channel.move(_MOVING)
+        while self._count and self.clock() < until_s:  # noqa: ASYNC110 - connections, each with its own end
+            await asyncio.sleep(_POLL_SOONEST_S)
+
+    async def close(self) -> None:
+        """Stop watching; what is still open is cut."""
+        self._is_draining = True
+        for channel in [channel for turn in self._turns for channel in turn]:
+            channel.cut("cut_off")
+        if self._loop is not None:
+            self._loop.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._loop
+        self._flush()
