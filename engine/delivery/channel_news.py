@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from engine import log
-from engine.delivery import frames
+from engine.delivery.channel_messages import committed_frame
 from engine.delivery.resources import Delivery
+from engine.delivery.websocket import Stage
 from engine.rules.errors import ExamError, TryLater
 from engine.rules.limits import CHANNEL_LOOK_SITTINGS_MAX, CHANNEL_SLICE
 from engine.rules.outcome import Outcome, refusal
@@ -145,7 +146,7 @@ class PartitionNews:
         prepared = []
         for channel in channels:
             token = channel.token
-            if token is None or channel.is_gone:
+            if token is None or channel.stage >= Stage.LEAVING:
                 continue
             try:
                 prepared.append((channel, token, await self._delivery.batch(token.batch_id)))
@@ -173,11 +174,6 @@ class PartitionNews:
         for channel in channels:
             if channel.see_nothing(fault):
                 self._has_overlooked = True
-
-
-def committed_frame(generation: int, committed: int) -> bytes:
-    body = b'{"type":"committed","generation":%d,"committed":%d}' % (generation, committed)
-    return frames.write(frames.FINAL_TEXT, body)
 
 
 async def _give_way(at: int) -> None:

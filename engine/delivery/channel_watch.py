@@ -14,12 +14,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-import orjson
-
 from engine import log, metrics
-from engine.delivery import frames
 from engine.delivery.autosave import Autosave
 from engine.delivery.channel import Channel
+from engine.delivery.channel_messages import frame
 from engine.delivery.channel_news import NEWS, PartitionNews
 from engine.delivery.resources import ArmedBatch, Delivery
 from engine.rules.errors import Refused, TryLater
@@ -50,7 +48,6 @@ class Channels:
     def __init__(self, delivery: Delivery, autosave: Autosave) -> None:
         self.delivery = delivery
         self.autosave = autosave
-        self.clock: Callable[[], float] = monotonic_s
         self.now_s = monotonic_s()  # as of the last tick: good enough to see who has become silent
         self._news = [PartitionNews(delivery, keys) for keys in delivery.memory.partitions]
         # Every channel, by the second of its turn to show that it lives.
@@ -81,8 +78,9 @@ class Channels:
         if self._loop is None:
             self._loop = asyncio.get_running_loop().create_task(self._watch())
         self._count += 1
-        self._turns[self._count % CHANNEL_PING_S].add(channel)
-        self._unheard[channel] = self.clock() + CHANNEL_HELLO_S
+        channel.turn = self._count % CHANNEL_PING_S
+        self._turns[channel.turn].add(channel)
+        self._unheard[channel] = monotonic_s() + CHANNEL_HELLO_S
 
     def greet(self, channel: Channel, token: Token) -> None:
         """The channel has said whose it is: it hears news from now on, and of its sitting soon."""
@@ -94,8 +92,7 @@ class Channels:
     def leave(self, channel: Channel) -> None:
         """Forget it, wherever it stands."""
         self._count -= 1
-        for turn in self._turns:
-            turn.discard(channel)
+        self._turns[channel.turn].discard(channel)
         self._unheard.pop(channel, None)
         self._closing.pop(channel, None)
         self._forget_moment(channel)
@@ -124,7 +121,7 @@ class Channels:
 
     def expect_close(self, channel: Channel) -> None:
         self._unheard.pop(channel, None)
-        self._closing[channel] = self.clock() + CHANNEL_CLOSE_S
+        self._closing[channel] = monotonic_s() + CHANNEL_CLOSE_S
 
     def key_frame(self, armed: ArmedBatch, sitting_id: str) -> bytes | None:
         """Paper key and seed; call it only once the start has come. None, and a log line, when it does not open."""
@@ -137,8 +134,7 @@ class Channels:
             log.logger().exception("channel.paper_key_failed", batch_id=batch_id)
             return None
         seed = self._seeds[batch_id](sitting_id)
-        body = {"type": "paper_key", "paper_key": to_base64url(paper_key), "seed": to_base64url(seed)}
-        return frames.write(frames.FINAL_TEXT, orjson.dumps(body))
+        return frame({"type": "paper_key", "paper_key": to_base64url(paper_key), "seed": to_base64url(seed)})
 
     def count_frame(self, kind: str) -> None:
         self._frames[kind] = self._frames.get(kind, 0) + 1
@@ -170,7 +166,7 @@ class Channels:
         if self._ahead_ms is None or not self._moments:
             return CHANNEL_POLL_S
         # Redis's clock is at least where we think it is: we never ask too early.
-        left_s = (min(self._moments) - self._ahead_ms) / 1000 - self.clock()
+        left_s = (min(self._moments) - self._ahead_ms) / 1000 - monotonic_s()
         return min(CHANNEL_POLL_S, max(_POLL_SOONEST_S, left_s))
 
     async def _poll(self) -> None:
@@ -182,13 +178,13 @@ class Channels:
         known_ms = [moment_ms for moment_ms in told_ms if moment_ms is not None]
         if known_ms:
             # The earliest of them: by then every partition's news are heard, pledges before the start included.
-            self._ahead_ms = min(known_ms) - self.clock() * 1000
+            self._ahead_ms = min(known_ms) - monotonic_s() * 1000
             await self._reach(min(known_ms))
 
     async def _reach(self, now_ms: int) -> None:
         """Do what is due by now."""
         for moment_ms in sorted(moment_ms for moment_ms in self._moments if moment_ms <= now_ms):
-            heard_s = self.clock()
+            heard_s = monotonic_s()
             for at, channel in enumerate(self._moments.pop(moment_ms)):
                 if at and at % CHANNEL_SLICE == 0:
                     await asyncio.sleep(0)
@@ -199,11 +195,11 @@ class Channels:
                 except Exception:  # one channel must not keep the others from their key
                     log.logger().exception("channel.advance_failed")
                 if waited and not channel.is_waiting_for_key:
-                    metrics.channel_key_seconds.observe((now_ms - moment_ms) / 1000 + self.clock() - heard_s)
+                    metrics.channel_key_seconds.observe((now_ms - moment_ms) / 1000 + monotonic_s() - heard_s)
 
     def _tick(self) -> None:
         """Who is late with hello or with closing, and, once a second, whose turn it is to show that they live."""
-        self.now_s = now_s = self.clock()
+        self.now_s = now_s = monotonic_s()
         for late, how in ((self._unheard, "mute"), (self._closing, "unclosed")):
             while late and next(iter(late.values())) <= now_s:
                 channel = next(iter(late))
@@ -242,12 +238,12 @@ class Channels:
         self._is_draining = True
         leaving = [channel for turn in self._turns for channel in turn]
         at_once = 1 + len(leaving) // _DRAIN_STEPS
-        until_s = self.clock() + within_s
+        until_s = monotonic_s() + within_s
         for at, channel in enumerate(leaving):
             if at and at % at_once == 0:
                 await asyncio.sleep(within_s * _SPREAD * at_once / len(leaving))
             channel.move(_MOVING)
-        while self._count and self.clock() < until_s:  # noqa: ASYNC110 - connections, each with its own end
+        while self._count and monotonic_s() < until_s:  # noqa: ASYNC110 - connections, each with its own end
             await asyncio.sleep(_POLL_SOONEST_S)
 
     async def close(self) -> None:
