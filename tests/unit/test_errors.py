@@ -23,6 +23,8 @@ CONTRACT = """
 """
 # Ours beside them: documented in the manual, and as fixed once released.
 ADDED = {
+    "channel.origin": 403,
+    "channel.upgrade": 426,
     "confirm.refused": 409,
     "corrupt": 500,
     "internal": 500,
