@@ -5,7 +5,7 @@ machine's monotonic clock, which orders the lines of all processes of one machin
 
 | k | members |
 |---|---|
-| call | `call` (unique in the file), `path` (its last part), `token` (a tag of it); `person` (a login's); what was sent |
+| call | `call` (unique in the file), `path` (its last part), `token` (a tag), `person` (a login's); what was sent |
 | answer | `call`, `reply` as received; of a login: `token`, `sitting_id`, `batch_id`, `state` |
 | refused | `call`, `status`, `code` |
 | stuck | `person`, `why`: an answer no client can go on from |

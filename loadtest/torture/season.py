@@ -60,6 +60,7 @@ class Season:
         self.held: list[str] = []
         self.given_up = 0  # batches that could not be pushed in time: the engine was away for too long
         self._ends_s = 0.0
+        self._begun = asyncio.Event()
 
     async def begin(self) -> None:
         """Push the one paper of the campaign."""
@@ -68,8 +69,7 @@ class Season:
 
     async def until_writing(self) -> None:
         """Returns a little after the first exam has started."""
-        while not self.held:
-            await asyncio.sleep(POLL_S)
+        await self._begun.wait()
         await asyncio.sleep(LEAD_S + 1)
 
     async def go_on(self, until: asyncio.Event) -> None:
@@ -114,6 +114,7 @@ class Season:
             return
         self._book.note("batch", batch_id=batch_id, batch=batch, roster=roster)
         self.held.append(batch_id)
+        self._begun.set()
         ends_s = asyncio.get_running_loop().time() + LEAD_S + duration_s + EXTRA_TIME_S + GRACE_S
         self._ends_s = max(self._ends_s, ends_s)
         self._send({"batch": batch, "roster": roster, "paper": self._paper})
