@@ -7,32 +7,29 @@ a campaign early, nothing of it is left running and no folder of it is left, but
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import contextlib
 import json
 import os
 import random
-import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import field as with_default
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import orjson
 import uvloop
 
 from loadtest.client import MachineClient, Problem, Unreachable
-from loadtest.own_engine import ROOT, EngineMissing
+from loadtest.own_engine import ROOT
 from loadtest.torture import evidence
-from loadtest.torture.faults import Fault, Planned, plan, strike_all
+from loadtest.torture.faults import Fault, Planned, strike_all
 from loadtest.torture.field import Field, Ground, NotBack, standing
 from loadtest.torture.report import Outcome
 from loadtest.torture.season import Book, Season
@@ -54,30 +51,6 @@ class Options:
     grounds: Sequence[Ground] = ()
     keep: Path | None = None
     says: Callable[[str], None] = with_default(default=lambda text: None)
-
-
-def main(args: argparse.Namespace) -> int:
-    """Run what was asked for; 0 when nothing is wrong, 1 when something is, 2 when there was no engine to try."""
-    says = _silent if args.json else _say
-    try:
-        with interruptible():
-            options = _options(args, says)
-            says(f"seed {options.seed}: {len(options.planned)} faults, {options.candidates} candidates at a time")
-            outcome = run(options)
-    except EngineMissing as fault:
-        print(f"torture: {fault}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("torture: interrupted, nothing was judged", file=sys.stderr)
-        return 130
-    print(json.dumps(outcome.as_json(), ensure_ascii=False) if args.json else outcome.as_table())
-    return outcome.exit_code
-
-
-def _options(args: argparse.Namespace, says: Callable[[str], None]) -> Options:
-    seed = secrets.randbits(32) if args.seed is None else args.seed
-    dice = random.Random(seed)
-    return Options(args.candidates, seed, plan(args.kills, args.stops, dice), keep=args.keep, says=says)
 
 
 def run(options: Options) -> Outcome:
@@ -241,26 +214,3 @@ def _keep(folder: Path, into: Path) -> None:
             shutil.copytree(folder / found, into / Path(found).name, dirs_exist_ok=True)
     for log in folder.glob("*.log"):
         shutil.copy(log, into / log.name)
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a campaign as Ctrl-C does: everything it started is stopped first."""
-
-    def interrupt(number: int, frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _say(text: str) -> None:
-    print(f"torture: {text}", file=sys.stderr, flush=True)
-
-
-def _silent(text: str) -> None:
-    pass

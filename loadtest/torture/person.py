@@ -25,6 +25,7 @@ FORGETTING_SHARE = 0.5
 SUBMITTING_SHARE = 0.6
 MISCHIEF_SHARE = 0.15  # of all acts
 PAST_THE_END_S = 0.15  # between the changes of those who type on after the end
+PAST_THE_END_MAX_MS = 20_000  # an engine that takes answers for so long will not stop taking them
 RECEIPT_PATIENCE_S = 90.0
 # What may keep somebody out when the engine was away at the wrong moment. Everything else is the engine's fault.
 KEPT_OUT = frozenset({"login.too_late", "login.too_early", "rate.limited"})
@@ -194,7 +195,8 @@ class Person:
 
     async def _type_on(self) -> None:
         """Change answers past the end until the engine takes no more, and then once more."""
-        while not self.candidate.closed:
+        gives_up_ms = self.candidate.ends_ms + PAST_THE_END_MAX_MS
+        while not self.candidate.closed and self.candidate.server_ms() < gives_up_ms:
             self._change()
             await asyncio.sleep(PAST_THE_END_S)
         await self._save_once_more()
