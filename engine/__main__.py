@@ -69,6 +69,9 @@ def parser() -> argparse.ArgumentParser:
     _rehearse_arguments(
         command("rehearse", run_rehearse, "a full exam with simulated candidates, every answer checked")
     )
+    _torture_arguments(
+        command("torture", run_torture, "exams while everything is killed and stopped; no acknowledged answer is lost")
+    )
     openapi = command("openapi", run_openapi, "print the API's description (OpenAPI 3.1)")
     openapi.add_argument("--write", action="store_true", help="write schema/openapi.json instead")
     command("test", lambda chosen: run_tests([]), "every test, on fresh servers; further arguments are pytest's")
@@ -127,6 +130,16 @@ def _rehearse_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--schedule-key", metavar="KEY", help="with --url: an API key of scope schedule")
     made.add_argument("--results-key", metavar="KEY", help="with --url: an API key of scope results")
     made.add_argument("--ready-file", metavar="FILE", help="instead of --url: an engine that `up` brought up")
+
+
+def _torture_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--kills", type=natural, default=5, metavar="N", help="SIGKILLs per process class; default 5")
+    made.add_argument("--stops", type=natural, default=1, metavar="N", help="SIGSTOPs of 5 s per class; default 1")
+    made.add_argument("--candidates", type=count, default=36, metavar="N", help="at a time; default 36")
+    made.add_argument("--seed", type=int, metavar="S", help="same seed, same faults; default: another each time")
+    made.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
+    made.add_argument("--keep", type=Path, metavar="DIR", help="ledgers and logs go there when something was found")
+    made.add_argument("--prove", action="store_true", help="break the engine on purpose: the checker must see it")
 
 
 def _bench_arguments(made: argparse.ArgumentParser) -> None:
@@ -239,6 +252,12 @@ def run_rehearse(chosen: argparse.Namespace) -> int:
     from loadtest import rehearse
 
     return rehearse.main(chosen)
+
+
+def run_torture(chosen: argparse.Namespace) -> int:
+    from loadtest.torture import command
+
+    return command.main(chosen)
 
 
 # --- administration --------------------------------------------------------------------------------------------

@@ -1,0 +1,71 @@
+"""`./run torture`: what was asked for, and how its outcome is told."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import random
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+from loadtest.own_engine import EngineMissing
+from loadtest.torture import prove
+from loadtest.torture.campaign import Options, run
+from loadtest.torture.faults import plan
+from loadtest.torture.sabotage import SABOTAGES
+
+
+def main(args: argparse.Namespace) -> int:
+    """0 when nothing is wrong, 1 when something is, 2 when there was no engine to try, 130 when interrupted."""
+    says = _silent if args.json else _say
+    seed = secrets.randbits(32) if args.seed is None else args.seed
+    try:
+        with interruptible():
+            return _prove(args, seed, says) if args.prove else _campaign(args, seed, says)
+    except EngineMissing as fault:
+        print(f"torture: {fault}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("torture: interrupted, nothing was judged", file=sys.stderr)
+        return 130
+
+
+def _campaign(args: argparse.Namespace, seed: int, says: Callable[[str], None]) -> int:
+    planned = plan(args.kills, args.stops, random.Random(seed))
+    says(f"seed {seed}: {len(planned)} faults, {args.candidates} candidates at a time")
+    outcome = run(Options(args.candidates, seed, planned, keep=args.keep, says=says))
+    print(json.dumps(outcome.as_json(), ensure_ascii=False) if args.json else outcome.as_table())
+    return outcome.exit_code
+
+
+def _prove(args: argparse.Namespace, seed: int, says: Callable[[str], None]) -> int:
+    shown = prove.prove(SABOTAGES, args.candidates, seed, says, args.keep)
+    print(json.dumps(prove.as_json(shown), ensure_ascii=False) if args.json else prove.as_table(shown))
+    return int(not all(one.is_caught for one in shown))
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a campaign as Ctrl-C does: everything it started is stopped first."""
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    print(f"torture: {text}", file=sys.stderr, flush=True)
+
+
+def _silent(text: str) -> None:
+    pass
