@@ -8,7 +8,6 @@ local stored = redis.call('HGET', meta_key, 'generation')
 if stored and tonumber(stored) >= generation then
     return { OK }
 end
-local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local partition = { meta_key = meta_key, log_key = log_key, generation = generation, n = 0 }
 redis.call('HSET', meta_key, 'run_id', run_id, 'generation', whole(generation), 'n', 0, 'committed', 0)
 append(partition, { 'at', whole(now_ms()), 'raised', 'rebuilt' })

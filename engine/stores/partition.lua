@@ -7,6 +7,10 @@
 --                   committed  position up to which PostgreSQL holds this generation
 --                   told       number of the newest news (see `tell`)
 
+-- The run id of this very server process stands behind the arguments of every call and is taken off here. The caller
+-- learnt it on the connection that the call came on, and no connection outlives its server: INFO would cost 23 us.
+local run_id = table.remove(ARGV)
+
 -- Outcomes, the same as engine/rules/outcome.py.
 local OK, LOST, UNKNOWN, SUPERSEDED, ORDER, NOT_OPEN = 0, 1, 2, 3, 4, 5
 local CLOSED, TOO_EARLY, TOO_LATE, ELSEWHERE, BEHIND = 6, 7, 8, 9, 10
@@ -28,8 +32,7 @@ local function append(partition, fields)
     redis.call('HSET', partition.meta_key, 'n', whole(partition.n))
 end
 
--- The partition, or nil when its marker is missing. Asks the server itself for its run id: a client that cached it
--- could speak to a restarted Redis without knowing. The raise is an entry of its own, so that `committed` of the new
+-- The partition, or nil when its marker is missing. The raise is an entry of its own, so that `committed` of the new
 -- generation cannot be reached before everything of the old one is recorded.
 local function open_partition(meta_key, log_key)
     local marker = redis.call('HMGET', meta_key, 'run_id', 'generation', 'n', 'committed')
@@ -43,7 +46,6 @@ local function open_partition(meta_key, log_key)
         n = tonumber(marker[3]),
         committed = tonumber(marker[4]),
     }
-    local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
     if marker[1] ~= run_id then
         local left = whole(partition.generation) .. '-' .. whole(partition.n)
         partition.generation = partition.generation + 1
