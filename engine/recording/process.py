@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from engine import log, metrics
+from engine import log, metrics, notify
 from engine.recording.closer import collect_due
 from engine.recording.leases import Leases
 from engine.recording.position import Position
@@ -56,6 +56,7 @@ class _Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
         log.logger().info("recorder.started")
+        notify.tell(notify.READY)
         await asyncio.gather(
             self._repeat("lease", self._lease, _LEASE_EVERY_S),
             self._repeat("record", self._record, _IDLE_S),
