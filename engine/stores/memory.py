@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +22,7 @@ from engine.rules.errors import TryLater
 
 CALL_TIMEOUT_S = 2.0  # a fsync on a busy disk takes tens of ms; longer means the node is gone
 CONNECTIONS_MAX = 64
+_SCANNED_AT_ONCE = 1_000  # about half a millisecond of the server's time
 _HEAD = (Path(__file__).parent / "partition.lua").read_text("utf-8")
 _UNAVAILABLE = (
     OSError,
@@ -61,6 +62,7 @@ class PartitionKeys:
         self.log = f"{tag}:log"
         self.due = f"{tag}:due"
         self.news = f"{tag}:news"
+        self.unknown = f"{tag}:unknown"
         self._sitting = f"{tag}:s:"
 
     def sitting(self, sitting_id: str) -> str:
@@ -141,6 +143,28 @@ class Memory:
             for redis_key in redis_keys:
                 pipeline.hmget(redis_key, list(fields))
             return await pipeline.execute()
+
+    async def read_hashes(self, redis_keys: Sequence[str]) -> list[dict[bytes, bytes]]:
+        """Many whole hashes in one round trip; an empty one where there is none."""
+        with _answering():
+            pipeline = self._redis.pipeline(transaction=False)
+            for redis_key in redis_keys:
+                pipeline.hgetall(redis_key)
+            return await pipeline.execute()
+
+    async def find_keys(self, pattern: str) -> AsyncIterator[list[str]]:
+        """All keys like `pattern`, some at a time; one that stands all along comes at least once."""
+        cursor = 0
+        while True:
+            with _answering():
+                cursor, names = await self._redis.scan(cursor, match=pattern, count=_SCANNED_AT_ONCE)
+            yield [name.decode() for name in cast(list[bytes], names)]
+            if cursor == 0:
+                return
+
+    async def delete_fields(self, redis_key: str, fields: Sequence[str]) -> None:
+        with _answering():
+            await self._redis.hdel(redis_key, *fields)
 
     async def write_hashes(self, hashes: Mapping[str, Mapping[str, str | bytes]]) -> None:
         with _answering():
