@@ -39,7 +39,9 @@ if state ~= 'expected' and not is_closed then
     end
 end
 
-epoch = whole(tonumber(epoch) + 1)
+-- Above every epoch that was ever issued, also by a Redis that has lost its data or was put back since.
+local epoch_floor = tonumber(redis.call('HGET', meta_key, 'epoch_floor')) or 0
+epoch = whole(math.max(tonumber(epoch), epoch_floor) + 1)
 if state == 'expected' then
     state = 'checked_in'
     redis.call('HSET', sitting_key, 'state', state, 'epoch', epoch, 'entered_ms', whole(now), 'seen_ms', whole(now))

@@ -14,9 +14,8 @@ import uvloop
 from engine import log, metrics, notify
 from engine.recording.closer import collect_due
 from engine.recording.leases import Leases
-from engine.recording.position import Position
-from engine.recording.rebuild import find_lost, rebuild
-from engine.recording.recorder import Recorder, RolledBack
+from engine.recording.mending import Mender
+from engine.recording.recorder import Recorder
 from engine.rules.errors import Corrupt, TryLater
 from engine.sealing import secrets
 from engine.settings import Settings
@@ -29,6 +28,8 @@ _LEASE_EVERY_S = 1.0
 _CLOSE_EVERY_S = 0.5
 _MEASURE_EVERY_S = 1.0
 _LAY_EVERY_S = 1.0
+_MEND_EVERY_S = 0.1
+_ADOPT_EVERY_S = 5.0
 _RETRY_S = 0.3
 _CORRUPT_RETRY_S = 5.0
 
@@ -42,11 +43,12 @@ def record(settings: Settings) -> None:
 class _Process:
     def __init__(self, settings: Settings) -> None:
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.random_bytes(4).hex()}"
-        self.login_key = secrets.read(settings.secrets_dir, "login.key")
+        self.login_key = login_key = secrets.read(settings.secrets_dir, "login.key")
         self.memory = Memory(settings.redis_url, settings.partitions)
         self.database = Postgres(settings.postgres_dsn, settings.postgres_connections)
         self.leases = Leases(self.database, owner, settings.partitions)
         self.recorder = Recorder(self.memory, self.database, owner)
+        self.mender = Mender(self.memory, self.database, login_key, owner)
         self.stopping = asyncio.Event()
         # Leases change what recording works on, so the two never run at once.
         self.turn = asyncio.Lock()
@@ -63,6 +65,8 @@ class _Process:
             self._repeat("close", self._close, _CLOSE_EVERY_S),
             self._repeat("measure", self._measure, _MEASURE_EVERY_S),
             self._repeat("lay", self._lay, _LAY_EVERY_S),
+            self._repeat("mend", self._mend, _MEND_EVERY_S),
+            self._repeat("adopt", self._adopt, _ADOPT_EVERY_S),
         )
         await self._finish()
 
@@ -92,32 +96,34 @@ class _Process:
 
     async def _lease(self) -> bool:
         async with self.turn:
-            held = await self.leases.take()
-            lost = await find_lost(self.memory, self.recorder.reached(held))
-            if lost:
-                await self._rebuild(held, lost)
-            self.recorder.hold(held)
+            try:
+                held = await self.leases.take()
+            except Exception:
+                self.mender.forget()
+                raise
+            # What PostgreSQL says counts, not what this process remembers: it may have been put back to an older state.
+            sound = await self.mender.look(held)
+            self.recorder.hold(*sound)
             metrics.recorder_partitions.set(len(held))
         return False
 
-    async def _rebuild(self, held: dict[int, Position], numbers: list[int]) -> None:
-        if any(held[number].generation for number in numbers):
-            log.logger().warning("recorder.partitions_lost", partitions=numbers)
-        await rebuild(self.memory, self.database, self.login_key, held, numbers)
+    async def _mend(self) -> bool:
+        # Outside the turn: a rebuild takes as long as it takes, and the other partitions are recorded meanwhile.
+        if await self.mender.mend():
+            await self._lease()
+        return False
+
+    async def _adopt(self) -> bool:
+        await self.mender.adopt()
+        return False
 
     async def _record(self) -> bool:
         async with self.turn:
             try:
                 return await self.recorder.record() > 0
-            except RolledBack as fault:
-                log.logger().error("recorder.rolled_back", detail=str(fault))
-                held = await self.leases.take()
-                if fault.partition in held:
-                    await self._rebuild(held, [fault.partition])
-                    self.recorder.accept_rollback(fault.partition)
-                return True
             except Exception:
                 self.recorder.forget()
+                self.mender.forget()
                 raise
 
     async def _lay(self) -> bool:
@@ -138,7 +144,7 @@ class _Process:
                 while await self.recorder.record():
                     pass
             await self.leases.give_back()
-        except (TryLater, Corrupt, RolledBack) as fault:
+        except (TryLater, Corrupt) as fault:
             log.logger().warning("recorder.finish_failed", detail=str(fault))
         await self.memory.close()
         await self.database.close()

@@ -6,7 +6,7 @@ it was read. A round that fails for any reason is simply repeated from the posit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from engine import log, metrics
 from engine.recording.chunk import Chunk
 from engine.recording.position import Position
+from engine.recording.stand import Stand, follows
 from engine.rules.errors import Corrupt, TryLater
 from engine.rules.limits import RECORD_ENTRIES_MAX
 from engine.stores.clock import monotonic_s, now_ms
@@ -23,18 +24,13 @@ from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
 _COMMITTED = beside(__file__, "committed")
-REBUILT = "rebuilt"
 _PARKED_S = 5.0
 
 Entry = tuple[int, int, list[tuple[bytes, bytes]]]
 
 
 class RolledBack(Exception):
-    """Redis holds less of this partition than PostgreSQL: it must be rebuilt before it is read on."""
-
-    def __init__(self, partition: int, detail: str) -> None:
-        super().__init__(f"partition {partition}: {detail}")
-        self.partition = partition
+    """Redis holds less of a partition than PostgreSQL: it must be rebuilt before it is read on."""
 
 
 class Recorder:
@@ -51,11 +47,15 @@ class Recorder:
         self._known: dict[int, Position] = {}  # last held: no licence to write, but good enough to measure from
         self.held: dict[int, Position] = {}
 
-    def hold(self, held: Mapping[int, Position]) -> None:
-        """Take over what the leases say. A partition held before keeps its position: this process moved it."""
+    def hold(self, held: Mapping[int, Position], mended: Collection[int] = ()) -> None:
+        """Take over what the leases say. A partition held before keeps its position: this process moved it.
+
+        Those `mended` after a rollback of Redis are read on across the gap in their log.
+        """
         for partition in held.keys() - self.held.keys():
             self._unpublished.add(partition)
         self.held = self.reached(held)
+        self._rollbacks_accepted = set(mended)
         self._known = dict(self.held)
 
     def reached(self, held: Mapping[int, Position]) -> dict[int, Position]:
@@ -66,15 +66,11 @@ class Recorder:
         """After a failed round: what PostgreSQL holds counts, not what this process believes."""
         self.held = {}
 
-    def accept_rollback(self, partition: int) -> None:
-        """The partition has been rebuilt: its log may be read on across the gap."""
-        self._rollbacks_accepted.add(partition)
-
     async def record(self) -> int:
         """One round over the held partitions; the number of entries recorded.
 
-        A corrupt partition is reported and left alone for a while; the others go on. Raises TryLater (nothing or
-        everything of the round is committed) and RolledBack.
+        A corrupt partition is reported and left alone for a while, a rolled-back one until it is held again; the
+        others go on. Raises TryLater: nothing or everything of the round is committed.
         """
         now_s = monotonic_s()
         old = {number: position for number, position in self.held.items() if self._parked.get(number, 0.0) <= now_s}
@@ -89,6 +85,10 @@ class Recorder:
                 reached = _read_on(number, position, entries, part, number in self._rollbacks_accepted)
             except (Corrupt, msgspec.MsgspecError, ValueError) as fault:
                 self._park(number, fault)
+                continue
+            except RolledBack as fault:
+                del self.held[number]
+                log.logger().error("recorder.rolled_back", partition=number, detail=str(fault))
                 continue
             if reached != position:
                 new[number] = reached
@@ -175,29 +175,16 @@ def _read_on(
     """Add `entries` to the chunk after checking that none is missing; the position reached."""
     for generation, entry_number, fields in entries:
         reached = Position(generation, entry_number)
-        if generation == position.generation:
-            if entry_number != position.number + 1:
-                raise Corrupt(f"partition {number}: the log goes from {position} to {reached}, entries are missing")
-        else:
-            _check_raise(number, position, reached, dict(fields).get(b"raised", b"").decode(), rollback_accepted)
+        raised = dict(fields).get(b"raised", b"").decode()
+        stand = follows(position, reached, raised)
+        if stand is Stand.ROLLED_BACK and not rollback_accepted:
+            raise RolledBack(f"Redis was at {raised} when it came back, PostgreSQL is at {position}")
+        if stand is Stand.CORRUPT:
+            left = f" (raised from {raised})" if raised else ""
+            raise Corrupt(f"partition {number}: the log goes from {position} to {reached}{left}, entries are missing")
         chunk.add(reached, fields)
         position = reached
     return position
-
-
-def _check_raise(number: int, position: Position, reached: Position, raised_from: str, rollback_accepted: bool) -> None:
-    """A new generation begins with an entry saying where the old one ended."""
-    if reached.number != 1 or not raised_from:
-        raise Corrupt(f"partition {number}: generation {reached.generation} begins at {reached.number}, expected 1")
-    if raised_from == REBUILT:
-        return
-    left = Position.parse(raised_from)
-    if left < position and rollback_accepted:
-        return
-    if left < position:
-        raise RolledBack(number, f"Redis was at {left} when it came back, PostgreSQL is at {position}")
-    if left > position:
-        raise Corrupt(f"partition {number}: Redis was at {left} when it came back, the log ended at {position}")
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

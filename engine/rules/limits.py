@@ -100,6 +100,8 @@ TAKEOVER_SILENT_S = 60  # rule `silent`: how long the old machine must have been
 
 # --- recording -------------------------------------------------------------------------------------------------
 RECORD_ENTRIES_MAX = 512  # log entries in one transaction
+CENSUS_SITTINGS_MAX = 10_000  # sitting ids asked for at once
+RESTORE_SITTINGS_MAX = 200  # sittings restored in one transaction: about 20,000 responses
 LEASE_S = 4  # a dead recorder's partitions are free after this; under the promised 5 s
 COLLECT_SITTINGS_MAX = 500  # sittings collected by one script call
 GRADE_SITTINGS_MAX = 200  # sittings graded in one transaction

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from engine.stores.pipe import ErrorReply, NotAnswered, Part
 
 __all__ = ["Memory", "PartitionKeys", "Purpose", "Script", "beside", "fields_of", "partition_number"]
 
+_SCANNED_AT_ONCE = 1_000  # about half a millisecond of the server's time
 _HEAD = (Path(__file__).parent / "partition.lua").read_text("utf-8")
 # Answers of a server that lives but cannot serve now.
 _UNABLE = (
@@ -68,6 +69,7 @@ class PartitionKeys:
         self.log = f"{tag}:log"
         self.due = f"{tag}:due"
         self.news = f"{tag}:news"
+        self.unknown = f"{tag}:unknown"
         self._sitting = f"{tag}:s:"
 
     def sitting(self, sitting_id: str) -> str:
@@ -148,6 +150,29 @@ class Memory:
         """The same, but where a hash's node does not serve, TryLater stands in its place."""
         return _each(await self._answers(Purpose.CALLS, [(key, ("HMGET", key, *fields)) for key in redis_keys]))
 
+    async def read_hashes(self, redis_keys: Sequence[str]) -> list[dict[bytes, bytes]]:
+        """Many whole hashes in one round trip; an empty one where there is none."""
+        found = _whole(await self._answers(Purpose.BULK, [(key, ("HGETALL", key)) for key in redis_keys]))
+        return [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in found]
+
+    async def find_keys(self, pattern: str) -> AsyncIterator[list[str]]:
+        """All keys like `pattern`, some at a time; one that stands all along comes at least once."""
+        for node in (await self._primaries())[0]:
+            cursor = b"0"
+            while True:
+                try:
+                    cursor, names = await node.line(Purpose.BULK).ask(
+                        "SCAN", cursor, "MATCH", pattern, "COUNT", _SCANNED_AT_ONCE
+                    )
+                except (NotAnswered, ErrorReply) as fault:
+                    raise _meant(fault) from fault
+                yield [name.decode() for name in names]
+                if cursor == b"0":
+                    break
+
+    async def delete_fields(self, redis_key: str, fields: Sequence[str]) -> None:
+        await self._ask(Purpose.BULK, redis_key, "HDEL", *fields)
+
     async def write_hashes(self, hashes: Mapping[str, Mapping[str, str | bytes]]) -> None:
         wanted = [
             (redis_key, ("HSET", redis_key, *(part for pair in fields.items() for part in pair)))
@@ -205,15 +230,18 @@ class Memory:
 
     async def durability_faults(self) -> list[str]:
         """What in the configuration of any primary server breaks the promise that `saved` means on disk."""
-        try:
-            primaries, slots_unserved = await self._nodes.primaries()
-        except (NotAnswered, ErrorReply) as fault:
-            raise _meant(fault) from fault
+        primaries, slots_unserved = await self._primaries()
         found = await asyncio.gather(*[_durability_faults_of(node, len(primaries) > 1) for node in primaries])
         faults = [fault for of_one in found for fault in of_one]
         if slots_unserved:
             faults.append(f"Redis Cluster serves {SLOTS - slots_unserved} of {SLOTS} slots")
         return faults
+
+    async def _primaries(self) -> tuple[list[Node], int]:
+        try:
+            return await self._nodes.primaries()
+        except (NotAnswered, ErrorReply) as fault:
+            raise _meant(fault) from fault
 
     async def close(self) -> None:
         self._nodes.close()
