@@ -50,6 +50,7 @@ class Exam(Struct, kw_only=True):
     roster: list[dict[str, Any]]
     tokens_file: Path
     tokens: list[str] = []
+    sitting_ids: list[str] = []
     logins: Load | None = None
     next_seq: int = 1
 
@@ -114,7 +115,9 @@ class Field:
             orjson.dumps({"admission_code": exam.code, "id_number": row["id_number"]}).decode() for row in exam.roster
         ]
         exam.logins, answers = self.send([("/v1/login", "", body) for body in bodies], rate=rate)
-        exam.tokens = [answer["token"] for answer in answers if "token" in answer]
+        entered = [answer for answer in answers if "token" in answer]
+        exam.tokens = [answer["token"] for answer in entered]
+        exam.sitting_ids = [answer["sitting_id"] for answer in entered]
         if len(exam.tokens) != len(exam.roster):
             raise BenchFault(f"{len(exam.tokens)} of {len(exam.roster)} could log in: {exam.logins.fault}")
         exam.tokens_file.write_text("\n".join(exam.tokens) + "\n")
