@@ -46,6 +46,8 @@ class Library:
 class Candidate:
     """One person at one machine. `takes_back`: log in again when superseded (our own earlier login may be late)."""
 
+    journal_kind = Journal
+
     def __init__(
         self,
         wire: Wire,
@@ -62,7 +64,7 @@ class Candidate:
         self.ledger = ledger or Ledger()
         self.library = library or Library()
         self.dice = dice or random.Random()
-        self.journal = Journal()
+        self.journal = self.journal_kind()
         self.state = "expected"
         self.starts_ms = self.ends_ms = 0
         self.batch_id = ""
@@ -287,7 +289,9 @@ class Candidate:
 
     async def _continue_elsewhere(self) -> None:
         sitting = await self.refresh()
-        self.journal = Journal(max((response["seq"] for response in sitting["responses"].values()), default=0))
+        self.journal = self.journal_kind(
+            max((response["seq"] for response in sitting["responses"].values()), default=0)
+        )
         self.journal.observe(sitting["generation"], sitting["committed"])
         self._settled.set()
 

@@ -82,6 +82,12 @@ class MachineClient:
         responses: dict[str, dict[str, Any]] = stored["responses"]
         return responses
 
+    async def history(self, sitting_id: str) -> list[dict[str, Any]]:
+        """Every accepted change of a sitting in the order of acceptance: `[{item, seq, value, saved_ms}]`."""
+        stored = await self._json("GET", f"/v1/sittings/{sitting_id}/history")
+        history: list[dict[str, Any]] = stored["history"]
+        return history
+
     async def public_keys(self) -> dict[str, str]:
         """The engine's signing keys: `{key_id: base64 of 32 bytes}`."""
         reply = await self._json("GET", "/v1/keys")

@@ -46,10 +46,20 @@ def ready_file_in(folder: Path) -> Path:
     return folder / "ready.json"
 
 
-def start_engine(folder: Path, *, root: Path = ROOT, workers: int = 1) -> subprocess.Popen[bytes]:
-    """`up --embedded` of the sources in `root`, with `folder`/data; it is not waited for."""
+def start_engine(
+    folder: Path, *, root: Path = ROOT, workers: int = 1, port: int | None = None
+) -> subprocess.Popen[bytes]:
+    """`up --embedded` of the sources in `root`, with `folder`/data, on a free port; it is not waited for."""
+    ready_file_in(folder).unlink(missing_ok=True)  # of an earlier one that was killed
     command = [sys.executable, "-m", "engine", "up", "--embedded", "--data", str(folder / "data")]
-    command += ["--port", str(_free_port()), "--workers", str(workers), "--ready-file", str(ready_file_in(folder))]
+    command += [
+        "--port",
+        str(port or _free_port()),
+        "--workers",
+        str(workers),
+        "--ready-file",
+        str(ready_file_in(folder)),
+    ]
     dies_with_us = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
     with open(_log_in(folder), "ab") as log:
         return subprocess.Popen(

@@ -10,13 +10,12 @@ import asyncio
 import contextlib
 import json
 import os
-import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from loadtest.own_engine import ROOT, ready_file_in, start_engine, stop_engine, wait_ready
+from loadtest.own_engine import ROOT, EngineMissing, ready_file_in, start_engine, stop_engine, wait_ready
 
 WORKERS = 2
 RESTART_PATIENCE_S = 90.0  # the supervisor waits 5 s at most; PostgreSQL's recovery and a loaded machine take the rest
@@ -38,12 +37,39 @@ class Ground(Protocol):
 class Field:
     """A running engine. `url` and `keys` stay the same for its life, processes come and go."""
 
-    def __init__(self, folder: Path, supervisor: subprocess.Popen[bytes], ready: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, root: Path) -> None:
         self.folder = folder
         self.data = folder / "data"
+        self._root = root
+        self._supervisor = start_engine(folder, root=root, workers=WORKERS)
+        ready = self._ready()
         self.url: str = ready["url"]
         self.keys: dict[str, str] = ready["keys"]
-        self._supervisor = supervisor
+
+    def all_pids(self) -> list[int]:
+        """Every process of the engine, the supervisor first: what is gone when the box is."""
+        return [self._supervisor.pid, *self.processes().values()]
+
+    async def start_again(self) -> None:
+        """After every process was killed: the whole engine anew, on the same folder and port. Raises NotBack."""
+        await asyncio.to_thread(self._supervisor.wait)
+        port = int(self.url.rpartition(":")[2])
+        self._supervisor = start_engine(self.folder, root=self._root, workers=WORKERS, port=port)
+        try:
+            await asyncio.to_thread(self._ready)
+        except EngineMissing as fault:
+            raise NotBack(str(fault)) from None
+
+    def end(self) -> None:
+        """Stop it; nothing of it runs afterwards."""
+        stop_engine(self._supervisor)
+
+    def _ready(self) -> dict[str, Any]:
+        try:
+            return wait_ready(self._supervisor, self.folder)
+        except BaseException:
+            self.end()
+            raise
 
     def processes(self) -> dict[str, int]:
         """Name -> pid as the ready file tells them; for a moment after a death still the old pid."""
@@ -101,6 +127,6 @@ def standing(folder: Path, *, root: Path = ROOT, grounds: Iterable[Ground] = ())
         (folder / "data").mkdir(mode=0o700, exist_ok=True)
         for ground in grounds:
             laid.enter_context(ground.laid(folder / "data"))
-        supervisor = start_engine(folder, root=root, workers=WORKERS)
-        laid.callback(stop_engine, supervisor)
-        yield Field(folder, supervisor, wait_ready(supervisor, folder))
+        field = Field(folder, root)
+        laid.callback(field.end)
+        yield field

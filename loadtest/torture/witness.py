@@ -1,0 +1,88 @@
+"""The wire with a witness on it: every call of a candidate and every answer goes into the ledger, whoever made it.
+
+Promise: a call is in the ledger before it is sent, an answer is fsynced before the client sees it. So whatever a client
+does with an answer (forget a change, tell a person), the ledger knows better than the client.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict, deque
+from typing import Any
+
+import orjson
+
+from loadtest.torture.ledger import Ledger
+from loadtest.wire import CALL_TIMEOUT_S, Problem, Reply, Wire
+
+RESPONSES = "/v1/sitting/responses"
+WITNESSED = {
+    "/v1/login": "login",
+    "/v1/sitting": "sitting",
+    RESPONSES: "responses",
+    "/v1/sitting/submit": "submit",
+    "/v1/sitting/receipt": "receipt",
+}
+PATIENT_S = 3.0  # a stopped process keeps its connections: the client turns to another one rather soon
+BODIES_KEPT = 20  # per token, to be sent again by mischief
+
+
+class Witness(Wire):
+    """One per client process. Knows each sitting's tokens and each token's last bodies, for those who misuse them."""
+
+    def __init__(self, url: str, ledger: Ledger, process: str) -> None:
+        super().__init__(url)
+        self.ledger = ledger
+        self.tokens: dict[str, list[str]] = defaultdict(list)  # sitting -> its tokens, the newest last
+        self.bodies: dict[str, deque[bytes]] = defaultdict(lambda: deque(maxlen=BODIES_KEPT))  # by token
+        self._process = process
+        self._calls = 0
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str = "",
+        body: bytes | None = None,
+        accept: str = "application/json",
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> Reply:
+        """As the plain wire sends, with an entry before and a kept one after."""
+        timeout_s = min(timeout_s, PATIENT_S)
+        part = WITNESSED.get(path)
+        if part is None:
+            return await super().send(method, path, token=token, body=body, accept=accept, timeout_s=timeout_s)
+        call = self._begin(part, token, body)
+        try:
+            reply = await super().send(method, path, token=token, body=body, accept=accept, timeout_s=timeout_s)
+        except Problem as problem:
+            self.ledger.note("refused", call=call, status=problem.status, code=problem.code)
+            raise
+        await self.ledger.keep("answer", call=call, reply=self._told(part, reply.json()))
+        return reply
+
+    def _begin(self, part: str, token: str, body: bytes | None) -> str:
+        self._calls += 1
+        call = f"{self._process}-{self._calls}"
+        sent = orjson.loads(body) if body else {}
+        if part == "login":
+            self.ledger.note("call", call=call, path=part, person=f"{sent['admission_code']}/{sent['id_number']}")
+            return call
+        if part == "responses" and body is not None:
+            self.bodies[token].append(body)
+        self.ledger.note("call", call=call, path=part, token=tag(token), **sent)
+        return call
+
+    def _told(self, part: str, reply: dict[str, Any]) -> dict[str, Any]:
+        """The answer without secrets."""
+        if part != "login":
+            return reply
+        self.tokens[reply["sitting_id"]].append(reply["token"])
+        kept = {name: reply[name] for name in ("sitting_id", "batch_id", "state")}
+        return {"token": tag(reply["token"]), **kept}
+
+
+def tag(token: str) -> str:
+    """What a ledger calls a token: enough to tell tokens apart, not enough to use them."""
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
