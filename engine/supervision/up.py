@@ -28,7 +28,8 @@ from engine import settings as engine_settings
 from engine.settings import Settings
 from engine.supervision import binaries, data_folder, embedded
 from engine.supervision.binaries import CannotEmbed
-from engine.supervision.data_folder import DataFault, write_atomically
+from engine.supervision.data_folder import DataFault
+from engine.supervision.durable import write_atomically
 from engine.supervision.rolling import Roller, rolling_on_hangup
 from engine.supervision.supervisor import STOP_TOTAL_S, CannotStart, Program, Supervisor, rotate, run_until_signal
 

@@ -120,7 +120,14 @@ SABOTAGES = (
     ),
     Sabotage(
         "a script that lets a sitting go on after its hand-in",
-        (Replaced("engine/stores/partition.lua", "if state == 'submitted' or state", "if state"),),
+        (
+            Replaced("engine/stores/partition.lua", "if state == 'submitted' or state", "if state"),
+            Replaced(
+                "engine/delivery/autosave.lua",
+                "if state ~= 'pledged' then",
+                "if state ~= 'pledged' and state ~= 'submitted' then",
+            ),
+        ),
         ("accepted_late",),
     ),
     Sabotage(
