@@ -121,7 +121,7 @@ async def hall(exam: Exam) -> AsyncIterator[Hall]:
 
 
 async def execute(exam: Exam, *command: Any) -> Any:
-    return await exam.memory._redis.execute_command(*command)
+    return await exam.redis.execute_command(*command)
 
 
 # --- generations and lost news -----------------------------------------------------------------------------------
