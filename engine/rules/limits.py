@@ -99,7 +99,8 @@ LOGIN_WINDOW_S = 60
 TAKEOVER_SILENT_S = 60  # rule `silent`: how long the old machine must have been quiet
 
 # --- recording -------------------------------------------------------------------------------------------------
-RECORD_ENTRIES_MAX = 512  # log entries in one transaction
+RECORD_BYTES_MAX = 2**20  # log content in one transaction: some 20,000 small changes, a third of a second of PostgreSQL
+RECORD_TIMEOUT_S = 20  # one statement of a recording transaction; longer means that PostgreSQL is gone
 CENSUS_SITTINGS_MAX = 10_000  # sitting ids asked for at once
 RESTORE_SITTINGS_MAX = 200  # sittings restored in one transaction: about 20,000 responses
 LEASE_S = 4  # a dead recorder's partitions are free after this; under the promised 5 s

@@ -138,7 +138,7 @@ async def test_two_recorders_never_write_one_partition(exam: Exam) -> None:
     """The lease is checked in the recording transaction: who lost it writes nothing."""
     await exam.enter("one")
     await exam.save("one", ("A1", 1, '"a"'))
-    await exam.query("UPDATE recording SET leased_until = '-infinity' RETURNING 1")
+    await exam.query("UPDATE recorder SET alive_until = '-infinity' RETURNING 1")
     other = Recorder(exam.memory, exam.database, "recorder-2")
     other.hold(await Leases(exam.database, "recorder-2", 4).take())
 
