@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -34,6 +36,7 @@ VALUES_PER_ITEM = 4
 SEQS_PER_RUN = 100_000  # no sitting saves as often in one run
 ENTER_CONNECTIONS = 64
 DRAINED_WITHIN_S = 180.0
+RESTARTED_S = 60.0
 _FLOOR_READY_S = 30.0
 _DURATION_S = 36_000
 
@@ -127,6 +130,16 @@ class Field:
             load, _ = self.send(calls)
             if load.refused or load.counted != len(calls):
                 raise BenchFault(f"{load.counted} of {len(calls)} could {step}: {load.fault}")
+
+    def restart_workers(self) -> None:
+        """End every worker; the supervisor starts others. Returns when they take traffic."""
+        old = self._workers()
+        for pid in old:
+            os.kill(pid, signal.SIGTERM)
+        servers.wait_until(lambda: not old & self._workers() and self.engine.is_ready(), RESTARTED_S, "new workers")
+
+    def _workers(self) -> set[int]:
+        return {pid for name, pid in self.engine.processes.items() if name.startswith("worker-")}
 
     # --- load -------------------------------------------------------------------------------------------------
 
