@@ -34,6 +34,7 @@ from engine.sealing.encoding import to_base64url
 from engine.sealing.paper import sitting_seeds
 from engine.sealing.token import Token
 from engine.stores.clock import monotonic_s
+from engine.stores.memory import Purpose
 
 _POLL_SOONEST_S = 0.005  # when something is due at once
 _FLUSH_EVERY_S = 1.0
@@ -173,8 +174,9 @@ class Channels:
         asked = [news for news in self._news if news.channels]
         if not asked:
             return
-        replies = await self.delivery.memory.run_many(NEWS, [news.question() for news in asked])
-        told_ms = [await news.hear(reply) for news, reply in zip(asked, replies, strict=True)]
+        replies = await self.delivery.memory.run_each(NEWS, [news.question() for news in asked], Purpose.CALLS)
+        heard = [(news, reply) for news, reply in zip(asked, replies, strict=True) if not isinstance(reply, TryLater)]
+        told_ms = [await news.hear(reply) for news, reply in heard]
         known_ms = [moment_ms for moment_ms in told_ms if moment_ms is not None]
         if known_ms:
             # The earliest of them: by then every partition's news are heard, pledges before the start included.
