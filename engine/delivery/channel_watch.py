@@ -39,7 +39,8 @@ from engine.stores.memory import Purpose
 _POLL_SOONEST_S = 0.005  # when something is due at once
 _FLUSH_EVERY_S = 1.0
 _MOVING = "this server is being replaced; connect again, nothing is lost"
-_SPREAD = 0.6  # of a drain's time: the rest is for close frames on their way
+_SPREAD = 0.6  # of a drain's time, in which all are told to move
+_WAIT = 0.9  # of it, in which they may answer the close frame
 _DRAIN_STEPS = 100
 
 
@@ -244,7 +245,7 @@ class Channels:
         self._is_draining = True
         leaving = [channel for turn in self._turns for channel in turn]
         at_once = 1 + len(leaving) // _DRAIN_STEPS
-        until_s = monotonic_s() + within_s
+        until_s = monotonic_s() + within_s * _WAIT
         for at, channel in enumerate(leaving):
             if at and at % at_once == 0:
                 await asyncio.sleep(within_s * _SPREAD * at_once / len(leaving))
