@@ -125,6 +125,7 @@ def _rehearse_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--candidates", type=count, default=200, metavar="N", help="default 200")
     made.add_argument("--minutes", type=minutes, default=2.0, metavar="M", help="length of the exam; default 2")
     made.add_argument("--seed", type=int, metavar="S", help="same seed, same behaviour; default: another each time")
+    made.add_argument("--http", action="store_true", help="candidates save over HTTP instead of the channel")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
     made.add_argument("--url", metavar="URL", help="a running engine; without one, embedded servers are started")
     made.add_argument("--schedule-key", metavar="KEY", help="with --url: an API key of scope schedule")
@@ -135,6 +136,7 @@ def _rehearse_arguments(made: argparse.ArgumentParser) -> None:
 def _torture_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--kills", type=natural, default=5, metavar="N", help="SIGKILLs per process class; default 5")
     made.add_argument("--stops", type=natural, default=1, metavar="N", help="SIGSTOPs of 5 s per class; default 1")
+    made.add_argument("--power-losses", type=natural, default=0, metavar="N", help="of the whole box; needs FUSE")
     made.add_argument("--candidates", type=count, default=36, metavar="N", help="at a time; default 36")
     made.add_argument("--seed", type=int, metavar="S", help="same seed, same faults; default: another each time")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")

@@ -10,7 +10,6 @@ local stored = redis.call('HGET', meta_key, 'generation') or ''
 if stored ~= judged then
     return { OK }
 end
-local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local recorded_generation = tonumber(string.match(recorded, '^%d+'))
 local partition = { meta_key = meta_key, log_key = log_key, generation = tonumber(stored) or 0 }
 redis.call('HSET', meta_key, 'run_id', run_id, 'reached', recorded, 'mended', recorded)

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from engine import log, metrics
+from engine import log, metrics, notify
 from engine.recording.closer import collect_due
 from engine.recording.leases import Leases
 from engine.recording.mending import Mender
@@ -75,6 +75,7 @@ class _Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
         log.logger().info("recorder.started")
+        notify.tell(notify.READY)
         await asyncio.gather(
             self._repeat("renew", self._renew),
             self._repeat("lease", self._lease),

@@ -85,6 +85,12 @@ HEAD_BYTES_MAX = 4 * 2**20  # request line and headers: a proxy's largest, many 
 SAVE_HEAD_BYTES_MAX = 4 * 2**10  # of a save call that may go the short way: browsers send about 700 bytes
 HEADS_KEPT = 16_384  # heads of save calls that one worker remembers: about 12 MB
 
+# --- connections to Redis --------------------------------------------------------------------------------------
+CALL_TIMEOUT_S = 2.0  # a fsync on a busy disk takes tens of ms; longer means the node is gone
+BULK_TIMEOUT_S = 20.0  # silence while a large answer is made, or a sealed paper of 64 MiB is taken in
+CONNECT_TIMEOUT_S = 2.0
+COMMANDS_WAITING_MAX = 8_192  # per line: 16 partitions have one chunk each under way; only a flood gets here
+
 # --- login -----------------------------------------------------------------------------------------------------
 TYPED_CHARACTERS_MAX = 200  # a code or an ID number before folding: far more than anybody types
 LOGIN_ATTEMPTS_PER_MINUTE = 120  # per code and ID number together, right or wrong: two devices in a quarrel

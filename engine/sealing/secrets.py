@@ -38,6 +38,11 @@ def create(directory: Path) -> list[str]:
             file.flush()
             os.fsync(file.fileno())
         made.append(name)
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # a synced file without a name would be lost all the same
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
     return made
 
 

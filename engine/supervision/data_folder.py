@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -22,6 +23,7 @@ from typing import Any
 
 from engine.supervision import embedded
 from engine.supervision.binaries import Binary
+from engine.supervision.durable import sync_folder, write_atomically
 
 LEFTOVERS_WAIT_S = 8.0  # PostgreSQL may still be writing its checkpoint after its supervisor was killed
 
@@ -37,8 +39,14 @@ def open_folder(data: Path) -> int:
     """
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for part in ("redis", "secrets", "logs"):
+        # Valkey would make its sub-folder itself but never syncs the name: a power loss may take it with all it holds.
+        for part in ("redis", "redis/appendonlydir", "secrets", "logs"):
             (data / part).mkdir(mode=0o700, exist_ok=True)
+        # What the servers and we put there is synced; the folders that lead to it must be, too.
+        sync_folder(data / "redis")
+        sync_folder(data)
+        with contextlib.suppress(PermissionError):  # a parent that may be entered but not read
+            sync_folder(data.parent)
         lock = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as fault:
         raise DataFault(f"data folder {data}: {fault.strerror} ({fault.filename}); name another: --data DIR") from None
@@ -147,12 +155,3 @@ def _is_postgres(pid_file: Path) -> bool:
         return not Path("/proc/self").exists()  # no /proc here: leave the judgement to PostgreSQL
     except (OSError, ValueError, IndexError):
         return False
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Readers see the old content or the new one; nobody but us may read it."""
-    making = path.with_name(f".{path.name}.{os.getpid()}")
-    making.unlink(missing_ok=True)
-    with open(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as held:
-        held.write(text)
-    making.replace(path)

@@ -21,6 +21,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from engine.supervision.binaries import Binary, CannotEmbed
+from engine.supervision.durable import sync_folder
 
 # The kernel's limit is 107 bytes and a NUL; `.s.PGSQL.5432.lock` is the longest name put behind the directory.
 SOCKET_PATH_BYTES_MAX = 107
@@ -186,7 +187,10 @@ def initialise_postgres(binary: Binary, folder: Path, *, sync: bool = True) -> b
     _finished("initdb", [*command, *options])
     server = [*who.prefix, str(binary.path), "--single", "-D", str(making), "postgres"]
     _finished("creating the database", server, f"CREATE DATABASE {DATABASE}\n")
+    if sync:  # initdb synced what it made, but nobody the name of the new database's folder
+        _finished("syncing the data folder", [*command, "--sync-only"])
     making.rename(folder)
+    sync_folder(folder.parent)
     return True
 
 

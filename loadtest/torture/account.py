@@ -32,6 +32,7 @@ class Login:
 class Call:
     """One call with a token. `answered_ns` and `reply` are None when no answer, or a refusal, came."""
 
+    number: str
     path: str
     token: str
     sent_ms: int
@@ -107,7 +108,7 @@ def _read_ledger(path: Path, found: Ledgers) -> None:
             found.attempted.add(line["person"])
             logins[line["call"]] = (line["person"], line["ns"])
         elif kind == "call":
-            call = Call(line["path"], line["token"], line["ms"], line["ns"], line.get("changes", []))
+            call = Call(line["call"], line["path"], line["token"], line["ms"], line["ns"], line.get("changes", []))
             calls[line["call"]] = call
             found.accounts[sitting_of[call.token]].calls.append(call)
         elif kind == "answer" and line["call"] in logins:

@@ -123,11 +123,11 @@ def _results(evidence: Mapping[str, Any], verdict: Verdict) -> dict[str, list[di
 
 @dataclass(frozen=True)
 class Sent:
-    """One change in one call, and why the call was unlawful (a kind), if it was."""
+    """One change in one call, and why the call was unlawful (kinds), if it was."""
 
     value: str
     call: Call
-    unlawful: str
+    unlawful: tuple[str, ...]
 
 
 class Settling:
@@ -174,20 +174,18 @@ class Settling:
             for change in call.changes:
                 item, seq = change["item"], change["seq"]
                 sent[item, seq].append(Sent(canonical(change["value"]), call, unlawful))
-                if unlawful and call.reply is not None:
-                    self.fault(unlawful, (item, seq), f"item {item} seq {seq} was acknowledged ({unlawful})")
+                for kind in unlawful if call.reply is not None else ():
+                    self.fault(kind, (item, seq), f"item {item} seq {seq} was acknowledged in call {call.number}")
         acknowledged = sum(any(one.call.reply is not None for one in ones) for ones in sent.values())
         self.verdict.acknowledged += acknowledged
         return sent
 
-    def _unlawful(self, call: Call) -> str:
-        if call.sent_ms >= self.closes_ms:
-            return "accepted_late"
-        if self.handed_in is not None and call.sent_ns > (self.handed_in.answered_ns or 0):
-            return "accepted_late"
-        if call.sent_ns > self.superseded_ns.get(call.token, call.sent_ns):
-            return "epoch_violated"
-        return ""
+    def _unlawful(self, call: Call) -> tuple[str, ...]:
+        is_after_hand_in = self.handed_in is not None and call.sent_ns > (self.handed_in.answered_ns or 0)
+        is_late = call.sent_ms >= self.closes_ms or is_after_hand_in
+        is_superseded = call.sent_ns > self.superseded_ns.get(call.token, call.sent_ns)
+        reasons = (("accepted_late", is_late), ("epoch_violated", is_superseded))
+        return tuple(kind for kind, holds in reasons if holds)
 
     def _acknowledged(self) -> dict[tuple[str, int], list[Sent]]:
         only = {name: [one for one in ones if one.call.reply is not None] for name, ones in self.sent.items()}
@@ -284,7 +282,10 @@ class Settling:
             if not ones:
                 self.fault("never_sent", about, f"item {item} seq {seq} {value!r} is recorded, nobody sent it")
             elif all(one.unlawful for one in ones):
-                self.fault(ones[0].unlawful, about, f"item {item} seq {seq} is recorded ({ones[0].unlawful})")
+                for kind in ones[0].unlawful:
+                    self.fault(
+                        kind, about, f"item {item} seq {seq} is recorded, sent only in call {ones[0].call.number}"
+                    )
             if saved_ms >= self.closes_ms:
                 self.fault("accepted_late", about, f"item {item} seq {seq}: {saved_ms - self.closes_ms} ms late")
             elif final_ms is not None and saved_ms > final_ms:

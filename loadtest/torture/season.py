@@ -21,7 +21,7 @@ from loadtest.client import MachineClient, Problem, Unreachable
 
 ITEMS_OF_A_KIND = 5
 LEAD_S = 6  # from the push to the start: pushing and logging in go on while parts are away
-DURATION_S = (12, 24)
+DURATION_S = (8, 14)
 EARLIEST_SUBMIT_S = 4
 GRACE_S = 2
 EXTRA_TIME_S = 3  # for every fifth candidate

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import redis.asyncio
 
 from engine.recording.leases import Leases
 from engine.recording.mending import Mender
@@ -74,6 +75,7 @@ class Exam:
 
     def __init__(self, redis_url: str, postgres_dsn: str, exam_batch: Batch | None = None) -> None:
         self.memory = Memory(redis_url, PARTITIONS)
+        self.redis = redis.asyncio.Redis.from_url(redis_url)  # a way of its own, to do what the engine never does
         self.database = Postgres(postgres_dsn, 4)
         self.batch = exam_batch or batch()
         self.leases = Leases(self.database, "recorder-1", PARTITIONS)
@@ -210,6 +212,7 @@ class Exam:
             return [tuple(row) for row in await connection.fetch(statement, *arguments)]
 
     async def close(self) -> None:
+        await self.redis.aclose()
         await self.memory.close()
         await self.database.close()
 

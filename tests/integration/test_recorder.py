@@ -67,7 +67,7 @@ async def test_two_calls_of_one_sitting_in_one_chunk_are_both_recorded(exam: Exa
 async def test_field_standing_twice_in_an_entry_is_read_twice(exam: Exam) -> None:
     """A stream entry is a list of pairs, not a mapping: nothing between Redis and the recorder may fold it."""
     later = exam.recorder.held[0].generation + 2**42
-    await exam.memory._redis.execute_command("XADD", exam.memory.partitions[0].log, f"{later}-1", "a", "1", "a", "2")
+    await exam.redis.execute_command("XADD", exam.memory.partitions[0].log, f"{later}-1", "a", "1", "a", "2")
 
     [entries] = await exam.memory.read_logs([(exam.memory.partitions[0], later - 1, 0)], 10)
 
@@ -258,7 +258,7 @@ async def test_gap_in_the_log_is_not_skipped_and_stops_no_other_partition(exam: 
     _, generation, position, *_ = await exam.save("one", ("A1", 1, '"a"'))
     await exam.save("one", ("A2", 2, '"b"'))
     await exam.save("two", ("A1", 1, '"a"'))
-    await exam.memory._redis.xdel(exam.memory.partition_of("one").log, f"{generation}-{position}")
+    await exam.redis.xdel(exam.memory.partition_of("one").log, f"{generation}-{position}")
     before = metrics.recorder_failures.labels("corrupt")._value.get()
 
     await drain(exam.recorder)
@@ -274,7 +274,7 @@ async def test_entry_that_cannot_be_read_is_corrupt_and_not_half_recorded(exam: 
     _, generation, position, *_ = await exam.save("one", ("A1", 1, '"a"'))
     keys = exam.memory.partition_of("one")
     next_id = f"{generation}-{position + 1}"
-    await exam.memory._redis.execute_command("XADD", keys.log, next_id, "at", "1", "s:one", "[[broken")
+    await exam.redis.execute_command("XADD", keys.log, next_id, "at", "1", "s:one", "[[broken")
 
     await drain(exam.recorder)
 
@@ -342,5 +342,5 @@ async def _write_back(exam: Exam) -> None:
     keys = exam.memory.partition_of("one")
     held = exam.recorder.held[keys.number]
     entry_id = f"{held.generation}-{held.number + 1}"
-    await exam.memory._redis.delete(keys.log)
-    await exam.memory._redis.execute_command("XADD", keys.log, entry_id, "at", "1", "s:one", '[["A1",1,"a"]]')
+    await exam.redis.delete(keys.log)
+    await exam.redis.execute_command("XADD", keys.log, entry_id, "at", "1", "s:one", '[["A1",1,"a"]]')

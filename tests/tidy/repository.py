@@ -57,8 +57,9 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(text_of(path), str(path))
 
 
-def python_files(folder: str) -> list[Path]:
-    return [path for path in files() if path.suffix == ".py" and path.parts[0] == folder]
+def python_files(*folder: str) -> list[Path]:
+    """The modules below a folder, given part by part."""
+    return [path for path in files() if path.suffix == ".py" and path.parts[: len(folder)] == folder]
 
 
 def imports_of(path: Path) -> list[Import]:

@@ -1,0 +1,66 @@
+"""The torture campaign's faults are a function of its seed, and its sabotages still fit the engine."""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from loadtest.torture.checker import KINDS
+from loadtest.torture.faults import Kill, plan
+from loadtest.torture.field import CLASSES
+from loadtest.torture.sabotage import SABOTAGES, CannotSabotage, Replaced, Sabotage, broken_tree
+from tests.servers import ROOT
+
+# Reads and judges; everything else of the load generator is on the other side of the account.
+CHECKERS_OWN = {"loadtest.marking", "loadtest.receipts", "loadtest.torture.account"}
+
+
+def test_the_same_seed_plans_the_same_faults() -> None:
+    """And another seed others."""
+    one, same, other = (plan(3, 2, random.Random(seed)) for seed in (1, 1, 2))
+
+    assert one == same != other
+
+
+def test_every_class_of_processes_gets_its_share() -> None:
+    """Three kills and two stops each, none left out."""
+    planned = Counter(each.fault.name for each in plan(3, 2, random.Random(1)))
+
+    assert planned == {f"kill {kind}": 3 for kind in CLASSES} | {f"stop {kind}": 2 for kind in CLASSES}
+    assert Kill("redis").targets == ("redis",)
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.name)
+def test_every_sabotage_fits_the_engine_as_it_is(tmp_path: Path, sabotage: Sabotage) -> None:
+    """A changed engine must not make a sabotage harmless without anybody noticing."""
+    root = broken_tree(sabotage, tmp_path)
+
+    for replaced in sabotage.replaced:
+        broken = (root / replaced.path).read_text("utf-8")
+        assert broken != (ROOT / replaced.path).read_text("utf-8")
+        assert not replaced.path.endswith(".py") or ast.parse(broken)
+    assert set(sabotage.caught_as) <= set(KINDS)
+
+
+def test_a_sabotage_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    """With the text that was looked for."""
+    gone = Sabotage("gone", (Replaced("engine/__init__.py", "no such text", ""),), ("lost",))
+
+    with pytest.raises(CannotSabotage, match="no such text"):
+        broken_tree(gone, tmp_path)
+
+
+def test_the_checker_shares_no_code_with_who_is_checked() -> None:
+    """Neither with the engine nor with the clients that wrote the ledgers."""
+    imported = set()
+    for name in ("checker", "account"):
+        tree = ast.parse((ROOT / "loadtest" / "torture" / f"{name}.py").read_text("utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("loadtest", "engine")):
+                imported.add(node.module)
+
+    assert imported <= CHECKERS_OWN
