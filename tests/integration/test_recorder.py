@@ -175,9 +175,7 @@ async def test_value_that_postgresql_never_takes_stops_no_other_partition(exam: 
     await exam.save("two", ("A1", 1, '"a"'))
     keys = exam.memory.partition_of("one")
     next_id = f"{generation}-{position + 1}"
-    await exam.memory._redis.execute_command(
-        "XADD", keys.log, next_id, "at", "1", "s:one", '[["A2",9223372036854775808,1]]'
-    )
+    await exam.redis.execute_command("XADD", keys.log, next_id, "at", "1", "s:one", '[["A2",9223372036854775808,1]]')
     before = metrics.recorder_failures.labels("corrupt")._value.get()
 
     await drain(exam.recorder)
