@@ -22,7 +22,8 @@ from bench.field import BenchFault, Field, field
 from bench.rows import Row, as_json, as_line, exit_code, verdict, void
 from bench.saving import Plan
 
-FAULTS = (BenchFault, DriverFault, AssertionError, OSError, RuntimeError)
+FAULTS = (BenchFault, DriverFault, AssertionError, OSError, RuntimeError, ImportError)
+DRAINED_CHANGES = 500_000
 
 
 class Measure(Struct, frozen=True, kw_only=True):
@@ -34,6 +35,20 @@ class Measure(Struct, frozen=True, kw_only=True):
     on_field: Callable[[Field, Plan], list[Row]] | None = None
     fresh: bool = False  # on an engine of its own: what others did would show
     full: bool = False  # only with --full, and also on an engine of its own: it takes minutes and all of the machine
+
+
+def _recorder_drain(plan: Plan) -> list[Row]:
+    from bench import draining
+
+    found = draining.measure(DRAINED_CHANGES)
+    costs = [Row(f"recorder_drain_{name}", cost, "us") for name, cost in found.items() if name.endswith("_cpu_us")]
+    return [Row("recorder_drain", float(found["changes_per_s"]), "changes/s"), *costs]
+
+
+def _closing(ground: Field, plan: Plan) -> list[Row]:
+    from bench import closing
+
+    return closing.closing(ground, plan)
 
 
 MEASURES = (
@@ -51,13 +66,15 @@ MEASURES = (
         on_field=saving.channel_save,
     ),
     Measure(name="script_chunk", rows=("script_chunk_us", "script_save_us"), on_field=recording.script_chunk),
+    Measure(name="recorder_drain", rows=("recorder_drain",), alone=_recorder_drain),
     Measure(name="recorder_lag", rows=("recorder_lag_p99_s",), on_field=recording.recorder_lag),
     Measure(name="login", rows=("login_per_core", "login_p99_ms"), on_field=entering.login),
     Measure(name="start", rows=("start_key_last_s",), on_field=starting.start),
     Measure(name="submit", rows=("submit_p99_ms",), on_field=submitting.submit),
     Measure(name="save_growth", rows=("save_cpu_growth",), on_field=saving.save_growth),
     Measure(name="idle_channel", rows=("idle_channel_kib",), on_field=holding.idle_channel, fresh=True),
-    Measure(name="channels", rows=("channels_errors",), on_field=holding.channels, full=True),
+    Measure(name="closing", rows=("closing_collected_s", "closing_graded_s"), on_field=_closing, fresh=True),
+    Measure(name="channels", rows=("channels_50000_errors",), on_field=holding.channels, full=True),
 )
 
 

@@ -35,6 +35,8 @@ _DURABLE = {
     "no-appendfsync-on-rewrite": "no",
     "maxmemory-policy": "noeviction",
 }
+# And on a cluster, that a dead node stalls only its own partitions.
+_DURABLE_ON_CLUSTER = {**_DURABLE, "cluster-require-full-coverage": "no"}
 
 Entry = tuple[int, int, list[tuple[bytes, bytes]]]
 
@@ -231,7 +233,7 @@ class Memory:
     async def durability_faults(self) -> list[str]:
         """What in the configuration of any primary server breaks the promise that `saved` means on disk."""
         primaries, slots_unserved = await self._primaries()
-        found = await asyncio.gather(*[_durability_faults_of(node, len(primaries) > 1) for node in primaries])
+        found = await asyncio.gather(*[_durability_faults_of(node, self._nodes.is_cluster) for node in primaries])
         faults = [fault for of_one in found for fault in of_one]
         if slots_unserved:
             faults.append(f"Redis Cluster serves {SLOTS - slots_unserved} of {SLOTS} slots")
@@ -321,10 +323,11 @@ def _entry(raw: Any) -> Entry:
     return int(generation), int(position), list(zip(flat[::2], flat[1::2], strict=True))
 
 
-async def _durability_faults_of(node: Node, is_one_of_many: bool) -> list[str]:
+async def _durability_faults_of(node: Node, is_cluster: bool) -> list[str]:
+    wanted = _DURABLE_ON_CLUSTER if is_cluster else _DURABLE
     line = node.line(Purpose.CALLS)
     try:
-        flat, told = await asyncio.gather(line.ask("CONFIG", "GET", *_DURABLE), line.ask("INFO", "persistence"))
+        flat, told = await asyncio.gather(line.ask("CONFIG", "GET", *wanted), line.ask("INFO", "persistence"))
     except ErrorReply as fault:
         if isinstance(meant := _meant(fault), TryLater):
             raise meant from fault
@@ -332,10 +335,10 @@ async def _durability_faults_of(node: Node, is_one_of_many: bool) -> list[str]:
     except NotAnswered as fault:
         raise _meant(fault) from fault
     found = {name.decode(): setting.decode() for name, setting in zip(flat[::2], flat[1::2], strict=True)}
-    server = f"Redis {node.address}" if is_one_of_many else "Redis"
+    server = f"Redis {node.address}" if is_cluster else "Redis"
     faults = [
         f"{server} has {name}={found[name]}, expected {setting}"
-        for name, setting in _DURABLE.items()
+        for name, setting in wanted.items()
         if name in found and found[name] != setting
     ]
     if b"aof_last_write_status:ok" not in told and b"aof_last_write_status:" in told:

@@ -99,7 +99,7 @@ class Nodes:
         self._home = self._node(self._seeds[0])  # asked for what the map does not tell
         self._slots: list[Node | None] | None = None
         self._learning: asyncio.Task[None] | None = None
-        self._is_cluster = False
+        self.is_cluster = False
 
     def submit(self, call: Call) -> None:
         call.node = self.node_of(call.key)
@@ -111,7 +111,7 @@ class Nodes:
     async def primaries(self) -> tuple[list[Node], int]:
         """Every node that slots lie on, and how many slots lie on none. Raises NotAnswered or ErrorReply."""
         await self._home.line(Purpose.CALLS).ask("PING")
-        if not self._is_cluster:
+        if not self.is_cluster:
             return [self._home], 0
         await asyncio.shield(self.refresh())
         slots = self._slots or [None] * SLOTS
@@ -177,7 +177,7 @@ class Nodes:
 
     def _avoid(self, node: Node) -> None:
         """`node` does not serve: ask others for what the map does not tell, and look whether the map has changed."""
-        if not self._is_cluster and len(self._seeds) == 1:
+        if not self.is_cluster and len(self._seeds) == 1:
             return
         if node is self._home:
             known = [*self._nodes.values()]
@@ -196,8 +196,8 @@ class Nodes:
         if len(self._seeds) > 1 and not pipe.is_cluster:
             why = f"{address} is one of several Redis servers named, but not in cluster mode"
             raise NotAnswered(why, may_have_happened=False)
-        if pipe.is_cluster and not self._is_cluster:
-            self._is_cluster = True
+        if pipe.is_cluster and not self.is_cluster:
+            self.is_cluster = True
             self.refresh()
 
     async def _learn(self) -> None:

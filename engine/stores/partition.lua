@@ -96,7 +96,7 @@ end
 -- Tell the workers what candidates with open channels must hear of: `news` = sitting id, words, sitting id, words …
 -- They look for it a few times a second and count, so that they notice what is not there, or no longer: nothing that
 -- a candidate does may fail because it could not be told.
-local NEWS_KEPT = 1000
+local NEWS_KEPT = 1000 -- entries of a partition
 local function tell(partition, news_key, news)
     local told = redis.call('HINCRBY', partition.meta_key, 'told', 1)
     local id = whole(partition.generation) .. '-' .. whole(told)

@@ -17,6 +17,7 @@ from typing import Protocol
 from loadtest.torture.field import CLASSES, Field
 
 STOPPED_S = 5.0
+ALONE_S = 1.0  # enough for a few changes of everybody, less than a lease
 GAP_S = (0.3, 2.5)  # between two strikes; with the wait for each class this leaves time to answer and to hand in
 
 
@@ -81,6 +82,37 @@ class Stop:
             await asyncio.sleep(self.stopped_s)
         finally:
             field.signal(name, signal.SIGCONT)
+
+
+@dataclass(frozen=True)
+class While:
+    """Another fault while one class stands still: what that class had not yet taken over is nowhere else."""
+
+    stopped: str
+    fault: Fault
+
+    @property
+    def kind(self) -> str:
+        return self.fault.kind
+
+    @property
+    def name(self) -> str:
+        return f"{self.fault.name} while {self.stopped} is stopped"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return tuple({self.stopped, *self.fault.targets})
+
+    async def strike(self, field: Field) -> None:
+        names = field.members(self.stopped)
+        for name in names:
+            field.signal(name, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(ALONE_S)
+            await self.fault.strike(field)
+        finally:
+            for name in names:
+                field.signal(name, signal.SIGCONT)
 
 
 @dataclass(frozen=True)

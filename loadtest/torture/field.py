@@ -47,8 +47,8 @@ class Field:
         self.keys: dict[str, str] = ready["keys"]
 
     def all_pids(self) -> list[int]:
-        """Every process of the engine, the supervisor first: what is gone when the box is."""
-        return [self._supervisor.pid, *self.processes().values()]
+        """The supervisor and its present children: with what is below them, all that is gone when the box is."""
+        return [self._supervisor.pid, *(pid for pid in self.processes().values() if self._is_child(pid))]
 
     async def start_again(self) -> None:
         """After every process was killed: the whole engine anew, on the same folder and port. Raises NotBack."""

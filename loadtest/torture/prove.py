@@ -10,6 +10,7 @@ from typing import Any
 
 from loadtest.own_engine import EngineMissing
 from loadtest.torture.campaign import Options, run
+from loadtest.torture.powerloss import NoFuse
 from loadtest.torture.sabotage import CannotSabotage, Sabotage, broken_tree
 
 
@@ -43,9 +44,10 @@ def _try(sabotage: Sabotage, candidates: int, seed: int, says: Callable[[str], N
     with tempfile.TemporaryDirectory(prefix="lk-sabotage-", ignore_cleanup_errors=True) as folder:
         try:
             root = broken_tree(sabotage, Path(folder))
-            options = Options(candidates, seed, sabotage.planned, root=root, keep=keep, says=says)
+            planned, grounds = sabotage.ground()
+            options = Options(candidates, seed, planned, root=root, grounds=grounds, keep=keep, says=says)
             outcome = run(options)
-        except (CannotSabotage, EngineMissing) as fault:
+        except (CannotSabotage, EngineMissing, NoFuse) as fault:
             return Shown(sabotage, {}, str(fault))
     found = {kind: count for kind, count in outcome.violations.items() if count}
     return Shown(sabotage, found, "; ".join(outcome.ended_early))

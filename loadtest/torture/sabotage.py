@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.own_engine import ROOT
-from loadtest.torture.faults import Kill, Planned, Stop
+from loadtest.torture.faults import Fault, Kill, Planned, Stop, While
+from loadtest.torture.field import Ground
+from loadtest.torture.powerloss import ForgetfulGround, PowerLoss
 
 LOST = ("lost", "lost_for_a_while", "unrecorded", "false_committed")
 # Redis dies while nobody records: what it held and PostgreSQL does not is there on its disk or nowhere.
-REDIS_ALONE = (Planned(2, Stop("recorder")), Planned(2, Kill("redis"))) * 3
+REDIS_ALONE = (Planned(2, While("recorder", Kill("redis"))),) * 2
 RECORDER_DIES = (Planned(1.5, Kill("recorder")),) * 3
 CLOSER_STOPPED = (Planned(9, Stop("recorder", stopped_s=12.0)), Planned(14, Stop("recorder", stopped_s=12.0)))
 UNDISTURBED = (Planned(8, Kill("worker")),)
@@ -43,6 +45,15 @@ class Sabotage:
     replaced: tuple[Replaced, ...]
     caught_as: tuple[str, ...]
     planned: Sequence[Planned] = UNDISTURBED
+    power_losses: int = 0  # beside the planned faults, each while nobody records
+
+    def ground(self) -> tuple[list[Planned], list[Ground]]:
+        """The faults planned and what must lie under the engine for them."""
+        if not self.power_losses:
+            return list(self.planned), []
+        disk = ForgetfulGround()
+        losses: list[Fault] = [While("recorder", PowerLoss(disk, None)) for _ in range(self.power_losses)]
+        return [*self.planned, *(Planned(3, loss) for loss in losses)], [disk]
 
 
 SABOTAGES = (
@@ -77,6 +88,16 @@ SABOTAGES = (
         ),
         LOST,
         REDIS_ALONE,
+    ),
+    Sabotage(
+        "a Redis that syncs its file every second, under a power loss",
+        (
+            Replaced("engine/supervision/embedded.py", '"appendfsync": "always"', '"appendfsync": "everysec"'),
+            Replaced("engine/stores/memory.py", '"appendfsync": "always"', '"appendfsync": "everysec"'),
+        ),
+        LOST,
+        (),
+        power_losses=2,
     ),
     Sabotage(
         "a position committed before its rows",

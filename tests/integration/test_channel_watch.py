@@ -121,7 +121,7 @@ async def hall(exam: Exam) -> AsyncIterator[Hall]:
 
 
 async def execute(exam: Exam, *command: Any) -> Any:
-    return await exam.memory._redis.execute_command(*command)
+    return await exam.redis.execute_command(*command)
 
 
 # --- generations and lost news -----------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ async def test_a_new_generation_is_told_to_every_channel(hall: Hall) -> None:
         told = await line.hear("committed")
         while told["generation"] == old["generation"]:
             told = await line.hear("committed")
-        assert told["generation"] == old["generation"] + 1
+        assert told["generation"] > old["generation"]
         line.leave()
 
 
