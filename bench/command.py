@@ -12,16 +12,18 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from msgspec import Struct
 
-from bench import alone, saving
+from bench import alone, entering, holding, recording, saving, starting, submitting
 from bench.driver import DriverFault
 from bench.field import BenchFault, Field, field
 from bench.rows import Row, as_json, as_line, exit_code, verdict, void
 from bench.saving import Plan
 
-FAULTS = (BenchFault, DriverFault, AssertionError, OSError, RuntimeError)
+FAULTS = (BenchFault, DriverFault, AssertionError, OSError, RuntimeError, ImportError)
+DRAINED_CHANGES = 500_000
 
 
 class Measure(Struct, frozen=True, kw_only=True):
@@ -31,7 +33,22 @@ class Measure(Struct, frozen=True, kw_only=True):
     rows: tuple[str, ...]
     alone: Callable[[Plan], list[Row]] | None = None
     on_field: Callable[[Field, Plan], list[Row]] | None = None
-    full: bool = False  # only with --full: it takes minutes
+    fresh: bool = False  # on an engine of its own: what others did would show
+    full: bool = False  # only with --full, and also on an engine of its own: it takes minutes and all of the machine
+
+
+def _recorder_drain(plan: Plan) -> list[Row]:
+    from bench import draining
+
+    found = draining.measure(DRAINED_CHANGES)
+    costs = [Row(f"recorder_drain_{name}", cost, "us") for name, cost in found.items() if name.endswith("_cpu_us")]
+    return [Row("recorder_drain", float(found["changes_per_s"]), "changes/s"), *costs]
+
+
+def _closing(ground: Field, plan: Plan) -> list[Row]:
+    from bench import closing
+
+    return closing.closing(ground, plan)
 
 
 MEASURES = (
@@ -48,7 +65,16 @@ MEASURES = (
         rows=("channel_save_ratio", "channel_save_cpu_us", "channel_ack_p99_half_load_ms"),
         on_field=saving.channel_save,
     ),
+    Measure(name="script_chunk", rows=("script_chunk_us", "script_save_us"), on_field=recording.script_chunk),
+    Measure(name="recorder_drain", rows=("recorder_drain",), alone=_recorder_drain),
+    Measure(name="recorder_lag", rows=("recorder_lag_p99_s",), on_field=recording.recorder_lag),
+    Measure(name="login", rows=("login_per_core", "login_p99_ms"), on_field=entering.login),
+    Measure(name="start", rows=("start_key_last_s",), on_field=starting.start),
+    Measure(name="submit", rows=("submit_p99_ms",), on_field=submitting.submit),
     Measure(name="save_growth", rows=("save_cpu_growth",), on_field=saving.save_growth),
+    Measure(name="idle_channel", rows=("idle_channel_kib",), on_field=holding.idle_channel, fresh=True),
+    Measure(name="closing", rows=("closing_collected_s", "closing_graded_s"), on_field=_closing, fresh=True),
+    Measure(name="channels", rows=("channels_50000_errors",), on_field=holding.channels, full=True),
 )
 
 
@@ -95,21 +121,32 @@ def selected(only: str | None, *, is_full: bool) -> list[Measure]:
 
 
 def _measured(measures: Sequence[Measure], plan: Plan, workers: int) -> Iterator[Row]:
+    """What needs no engine, what shares one, and what has one of its own."""
     for measure in measures:
         if measure.alone is not None:
-            yield from _guarded(measure, lambda alone=measure.alone: alone(plan))
+            yield from _guarded(measure, partial(measure.alone, plan))
     on_field = [measure for measure in measures if measure.on_field is not None]
-    if not on_field:
-        return
+    shared = [measure for measure in on_field if not measure.fresh and not measure.full]
+    if shared:
+        yield from _on_one_field(shared, plan, workers)
+    for measure in on_field:
+        if measure.fresh:
+            yield from _on_one_field([measure], plan, 1)
+        elif measure.full:
+            yield from _on_one_field([measure], plan, max(workers, holding.processes_for(holding.HELD)))
+
+
+def _on_one_field(measures: Sequence[Measure], plan: Plan, workers: int) -> Iterator[Row]:
     with contextlib.ExitStack() as held:
         try:
             ground = held.enter_context(field(workers=workers))
         except FAULTS as fault:
-            for measure in on_field:
+            for measure in measures:
                 yield from (void(name, str(fault)) for name in measure.rows)
             return
-        for measure in on_field:
-            yield from _guarded(measure, lambda act=measure.on_field: act(ground, plan))
+        for measure in measures:
+            assert measure.on_field is not None
+            yield from _guarded(measure, partial(measure.on_field, ground, plan))
 
 
 def _guarded(measure: Measure, act: Callable[[], list[Row]]) -> list[Row]:

@@ -71,6 +71,7 @@ class Driver:
     """One driver process: connected when made, working from `go` until `finish` returns."""
 
     def __init__(self, port: int, **options: Any) -> None:
+        self._standing: int | None = None
         told = {"port": port, **options}
         words = [part for name, value in told.items() for part in (f"--{name.replace('_', '-')}", str(value))]
         self._process = subprocess.Popen(
@@ -86,12 +87,14 @@ class Driver:
         self._process.communicate()
 
     def wait_ready(self) -> int:
-        """How many connections stand."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line.startswith("ready "):
-            raise DriverFault(self._last_words())
-        return int(line.split()[1])
+        """How many connections stand; may be asked again."""
+        if self._standing is None:
+            assert self._process.stdout is not None
+            line = self._process.stdout.readline()
+            if not line.startswith("ready "):
+                raise DriverFault(self._last_words())
+            self._standing = int(line.split()[1])
+        return self._standing
 
     def go(self) -> None:
         assert self._process.stdin is not None

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -33,6 +36,7 @@ VALUES_PER_ITEM = 4
 SEQS_PER_RUN = 100_000  # no sitting saves as often in one run
 ENTER_CONNECTIONS = 64
 DRAINED_WITHIN_S = 180.0
+RESTARTED_S = 60.0
 _FLOOR_READY_S = 30.0
 _DURATION_S = 36_000
 
@@ -50,6 +54,7 @@ class Exam(Struct, kw_only=True):
     roster: list[dict[str, Any]]
     tokens_file: Path
     tokens: list[str] = []
+    sitting_ids: list[str] = []
     logins: Load | None = None
     next_seq: int = 1
 
@@ -57,10 +62,10 @@ class Exam(Struct, kw_only=True):
 class Field:
     """The engine that is measured; made by `field`."""
 
-    def __init__(self, engine: servers.Engine, folder: Path, floor_port: int, seed: int) -> None:
+    def __init__(self, engine: servers.Engine, folder: Path, floors: dict[str, int], seed: int) -> None:
         self.engine = engine
         self.folder = folder
-        self.floor_port = floor_port
+        self.floors = floors  # kind -> port
         self.dice = random.Random(seed)
         self.partitions = Settings().partitions
         self.redis = redis.Redis.from_url(embedded.redis_url(embedded.socket_folder(engine.data)))
@@ -114,7 +119,9 @@ class Field:
             orjson.dumps({"admission_code": exam.code, "id_number": row["id_number"]}).decode() for row in exam.roster
         ]
         exam.logins, answers = self.send([("/v1/login", "", body) for body in bodies], rate=rate)
-        exam.tokens = [answer["token"] for answer in answers if "token" in answer]
+        entered = [answer for answer in answers if "token" in answer]
+        exam.tokens = [answer["token"] for answer in entered]
+        exam.sitting_ids = [answer["sitting_id"] for answer in entered]
         if len(exam.tokens) != len(exam.roster):
             raise BenchFault(f"{len(exam.tokens)} of {len(exam.roster)} could log in: {exam.logins.fault}")
         exam.tokens_file.write_text("\n".join(exam.tokens) + "\n")
@@ -123,6 +130,16 @@ class Field:
             load, _ = self.send(calls)
             if load.refused or load.counted != len(calls):
                 raise BenchFault(f"{load.counted} of {len(calls)} could {step}: {load.fault}")
+
+    def restart_workers(self) -> None:
+        """End every worker; the supervisor starts others. Returns when they take traffic."""
+        old = self._workers()
+        for pid in old:
+            os.kill(pid, signal.SIGTERM)
+        servers.wait_until(lambda: not old & self._workers() and self.engine.is_ready(), RESTARTED_S, "new workers")
+
+    def _workers(self) -> set[int]:
+        return {pid for name, pid in self.engine.processes.items() if name.startswith("worker-")}
 
     # --- load -------------------------------------------------------------------------------------------------
 
@@ -144,9 +161,9 @@ class Field:
         """A driver that saves random answers of random sittings over HTTP; `channel=1`: over channels."""
         return Driver(self.engine.port, **self._told(exam), **options)
 
-    def floor(self, exam: Exam, **options: Any) -> Driver:
-        """The same requests to the floor."""
-        return Driver(self.floor_port, **self._told(exam), **options)
+    def floor(self, exam: Exam, kind: str = "asgi", **options: Any) -> Driver:
+        """The same requests to a floor."""
+        return Driver(self.floors[kind], **self._told(exam), **options)
 
     def _told(self, exam: Exam) -> dict[str, Any]:
         exam.next_seq += SEQS_PER_RUN
@@ -185,16 +202,16 @@ def field(*, workers: int = 1, seed: int = 1) -> Iterator[Field]:
     with servers.temporary_folder("bench") as folder:
         engine = servers.start_engine(folder / "data", workers=workers)
         try:
-            with _floor() as floor_port:
-                yield Field(engine, folder, floor_port, seed)
+            with _floor("asgi") as asgi, _floor("echo") as echo:
+                yield Field(engine, folder, {"asgi": asgi, "echo": echo}, seed)
         finally:
             servers.stop_engine(engine)
 
 
 @contextlib.contextmanager
-def _floor() -> Iterator[int]:
+def _floor(kind: str) -> Iterator[int]:
     port = servers.free_port()
-    command = [*embedded.dies_with_parent(embedded.ENGINE_STOP), sys.executable, "-m", "bench.floor", str(port)]
+    command = [*embedded.dies_with_parent(embedded.ENGINE_STOP), sys.executable, "-m", "bench.floor", kind, str(port)]
     process = subprocess.Popen(command, cwd=servers.ROOT, stdin=subprocess.DEVNULL)
     try:
         servers.wait_until(lambda: process.poll() is not None or _answers(port), _FLOOR_READY_S, "the floor ready")
@@ -207,8 +224,6 @@ def _floor() -> Iterator[int]:
 
 
 def _answers(port: int) -> bool:
-    import socket
-
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

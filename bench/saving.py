@@ -6,7 +6,7 @@ slows both. Costs count until PostgreSQL has everything, so that nobody's work i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -48,14 +48,17 @@ class Round(Struct, frozen=True):
 def http_save(field: Field, plan: Plan) -> list[Row]:
     exam = field.exam("saves", plan.sittings)
     options = {"connections": plan.connections, "outstanding": plan.connections}
-    return _compare("http_save", field, exam, plan, options, options)
+    return _compare("http_save", field, exam, plan, options, options, ("asgi",))
 
 
 def channel_save(field: Field, plan: Plan) -> list[Row]:
-    """All sittings have a channel; as many saves as over HTTP are under way, each on a random channel."""
+    """All sittings have a channel; as many saves as over HTTP are under way, each on a random channel.
+
+    The floor is the faster of two echoes: uvicorn's own WebSockets, and a bare protocol on the engine's frames.
+    """
     exam = field.exam("saves", plan.sittings)
     options = {"connections": plan.sittings, "outstanding": plan.connections, "channel": 1, "path": CHANNEL_PATH}
-    return _compare("channel_save", field, exam, plan, options, {**options, "answer": ECHOED})
+    return _compare("channel_save", field, exam, plan, options, {**options, "answer": ECHOED}, ("asgi", "echo"))
 
 
 def save_growth(field: Field, plan: Plan) -> list[Row]:
@@ -94,29 +97,37 @@ def sound(load: Load) -> Load:
 
 
 def _compare(
-    name: str, field: Field, exam: Exam, plan: Plan, options: dict[str, Any], floor_options: dict[str, Any]
+    name: str,
+    field: Field,
+    exam: Exam,
+    plan: Plan,
+    options: dict[str, Any],
+    floor_options: dict[str, Any],
+    kinds: Sequence[str],
 ) -> list[Row]:
-    floors: list[Load] = []
+    floors: dict[str, list[Load]] = {kind: [] for kind in kinds}
     rounds: list[Round] = []
     for _ in range(plan.rounds):
-        with field.floor(exam, seconds=plan.seconds, warm=WARM_S, **floor_options) as driver:
-            driver.wait_ready()
-            driver.go()
-            floors.append(sound(driver.finish()))
+        for kind, loads in floors.items():
+            with field.floor(exam, kind, seconds=plan.seconds, warm=WARM_S, **floor_options) as driver:
+                driver.wait_ready()
+                driver.go()
+                loads.append(sound(driver.finish()))
         with field.saving(exam, seconds=plan.seconds, warm=WARM_S, **options) as driver:
             rounds.append(measured(field, driver))
-    floor_per_s = median([load.per_s for load in floors])
-    save_per_s = median([done.load.per_s for done in rounds])
     prefix = name.removesuffix("_save")
+    per_s = {kind: median([load.per_s for load in loads]) for kind, loads in floors.items()}
+    fastest = max(per_s, key=per_s.__getitem__)
+    save_per_s = median([done.load.per_s for done in rounds])
     rows = [
-        Row(f"{prefix}_floor_per_s", floor_per_s, "1/s"),
+        *(Row(f"{prefix}_floor_{kind}_per_s", each, "1/s") for kind, each in per_s.items()),
         Row(f"{name}_per_s", save_per_s, "saves/s"),
-        Row(f"{name}_ratio", save_per_s / floor_per_s, "x"),
+        Row(f"{name}_ratio", save_per_s / per_s[fastest], "x"),
         *_costs(name, rounds),
         Row(f"{name}_p50_full_load_ms", median([done.load.p50_ms for done in rounds]), "ms"),
         Row(f"{name}_p99_full_load_ms", median([done.load.p99_ms for done in rounds]), "ms"),
         Row(f"{name}_drained_s", median([done.drained_s for done in rounds]), "s"),
-        Row(f"{prefix}_floor_driver_share", median([load.driver_share for load in floors]), "cores"),
+        Row(f"{prefix}_floor_driver_share", median([load.driver_share for load in floors[fastest]]), "cores"),
         Row(f"{name}_driver_share", median([done.load.driver_share for done in rounds]), "cores"),
     ]
     return rows + _half_load(name, field, exam, plan, {**options, "rate": save_per_s / 2})

@@ -125,6 +125,7 @@ def _rehearse_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--candidates", type=count, default=200, metavar="N", help="default 200")
     made.add_argument("--minutes", type=minutes, default=2.0, metavar="M", help="length of the exam; default 2")
     made.add_argument("--seed", type=int, metavar="S", help="same seed, same behaviour; default: another each time")
+    made.add_argument("--http", action="store_true", help="candidates save over HTTP instead of the channel")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
     made.add_argument("--url", metavar="URL", help="a running engine; without one, embedded servers are started")
     made.add_argument("--schedule-key", metavar="KEY", help="with --url: an API key of scope schedule")

@@ -49,6 +49,12 @@ recorder_lag_seconds = Gauge(
 )
 recorder_partitions = Gauge("recorder_partitions", "Partitions this recorder holds", multiprocess_mode="livesum")
 recorder_failures = Counter("recorder_failures", "Recording rounds that failed and will be repeated", ["reason"])
+recorder_mended = Counter("recorder_mended", "Partitions rebuilt or restored, by what had befallen them", ["stand"])
+restore_responses = Counter("restore_responses", "Responses written back to PostgreSQL from Redis")
+restore_contradictions = Counter("restore_contradictions", "Closed sittings of which Redis has newer responses")
+recorder_unknown_sittings = Gauge(
+    "recorder_unknown_sittings", "Sittings in Redis that PostgreSQL does not know", multiprocess_mode="livesum"
+)
 closer_sittings = Counter("closer_sittings", "Sittings written down as ended", ["state"])
 grader_sittings = Counter("grader_sittings", "Sittings graded", ["state"])
 grader_failures = Counter("grader_failures", "Grading rounds that failed and will be repeated", ["reason"])

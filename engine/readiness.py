@@ -11,16 +11,19 @@ from starlette.responses import Response
 from engine import VERSION, metrics
 from engine.rules.errors import TryLater
 from engine.sealing.signature import ALGORITHM, Signer, shown_key
-from engine.stores import migrations, public_keys
+from engine.stores import migrations, months, public_keys
+from engine.stores.clock import now_ms
 from engine.stores.memory import Memory
 from engine.stores.postgres import Postgres
 from engine.wire import json_response
+
+_TOMORROW_MS = 86_400_000
 
 
 class Readiness:
     """What this worker needs before it may take traffic, and the public keys it has seen.
 
-    Three colours: red, it may not take traffic; amber, it may, but `warnings` tell what is too low; green.
+    Three colours: red, it may not take traffic; amber, it may, but `warnings` tell what is amiss; green.
     """
 
     def __init__(self, database: Postgres, memory: Memory, signer: Signer, warnings: Mapping[str, str]) -> None:
@@ -38,7 +41,12 @@ class Readiness:
 
     async def faults(self) -> dict[str, str]:
         """Dependency -> why it is not ready; empty when all are. `partitions` needs a recorder to have run."""
-        checks = {"postgresql": self._postgresql(), "redis": self._redis(), "partitions": self._partitions()}
+        checks = {
+            "postgresql": self._postgresql(),
+            "redis": self._redis(),
+            "partitions": self._partitions(),
+            "months": self._months(),
+        }
         found = await asyncio.gather(*checks.values(), return_exceptions=True)
         faults: dict[str, str] = {"worker": "it is stopping"} if self._is_draining else {}
         for name, outcome in zip(checks, found, strict=True):
@@ -86,6 +94,18 @@ class Readiness:
         markers = await self._memory.read_hash_fields([keys.marker for keys in self._memory.partitions], ["generation"])
         missing = sum(generation is None for (generation,) in markers)
         return f"{missing} of {len(markers)} partitions are not built; is a recorder running?" if missing else ""
+
+    async def _months(self) -> str:
+        """Walks tomorrow's path today, and that of every armed batch; what lies astray is told, and stops nobody."""
+        async with self._database.connection() as connection:
+            missing = await months.missing(connection, now_ms(), _TOMORROW_MS)
+            stray = await months.stray_rows(connection)
+        self.warnings.pop("months", None)
+        if stray:
+            names = [month.of_table(table) for table, found in stray.items() for month in found]
+            self.warnings["months"] = f"rows lie in default partitions, for lack of {', '.join(names)}"
+        names = [month.of_table(table) for table, month in missing]
+        return f"partitions are missing: {', '.join(names)}; is a recorder running?" if names else ""
 
 
 async def show_health(_: Request) -> Response:

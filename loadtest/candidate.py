@@ -1,9 +1,10 @@
-"""A well-behaved exam client for one person, over HTTP.
+"""A well-behaved exam client for one person, over the channel or over HTTP alone.
 
 Promise: typing never stops, and a change is never lost by this client: it stays in the journal until the engine holds
 it in PostgreSQL, and goes out again after lost connections, restarts, a takeover or a raised generation.
-How: `change()` only writes into the journal; one saver task sends what is unsaved, one call at a time.
-Not done: the WebSocket channel; drawing the paper.
+How: `change()` only writes into the journal; one saver task sends what is unsaved, one call at a time. A call that
+meets trouble on the channel goes over HTTP, which is tried patiently; the next one opens the channel again.
+Not done: drawing the paper.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from typing import Any
 import orjson
 
 from loadtest import sealed
+from loadtest.channel import LOST, Channel
 from loadtest.journal import Change, Journal, encode_call
 from loadtest.ledger import Ledger
 from loadtest.receipts import base64url
-from loadtest.wire import Problem, Wire, full_jitter
+from loadtest.wire import RETRIED, Problem, Unreachable, Wire, full_jitter
 
 PATIENCE_S = 300.0
 REFRESH_S = 5.0  # how often a client with saved, uncommitted changes and nothing to send asks how far the engine is
 SETTLE_S = 60.0
+KEY_PATIENCE_S = 2.0  # after the start; then the key is asked for
 STEPS_MAX = 20  # logins in a row, repeated hand-ins: beyond this the engine and we do not agree at all
 FINAL_STATES = frozenset({"submitted", "collected", "absent", "void"})
 CLOSED_CODES = frozenset({"autosave.closed", "submit.closed"})
@@ -44,7 +47,10 @@ class Library:
 
 
 class Candidate:
-    """One person at one machine. `takes_back`: log in again when superseded (our own earlier login may be late)."""
+    """One person at one machine.
+
+    `takes_back`: log in again when superseded (our own earlier login may be late). `has_channel`: use it.
+    """
 
     journal_kind = Journal
 
@@ -58,6 +64,7 @@ class Candidate:
         library: Library | None = None,
         dice: random.Random | None = None,
         takes_back: bool = True,
+        has_channel: bool = False,
     ) -> None:
         self.wire = wire
         self.tally = wire.tally
@@ -78,6 +85,8 @@ class Candidate:
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._saver: asyncio.Task[None] | None = None
+        self._channel = Channel(wire, self._told) if has_channel else None
+        self._key: asyncio.Future[dict[str, Any]] | None = None
 
     # --- time belongs to the server -------------------------------------------------------------------------------
 
@@ -119,17 +128,9 @@ class Candidate:
 
     async def open_paper(self, spread_ms: float = 0.0) -> dict[str, Any]:
         """Wait for the start by the server's clock (and a random part of `spread_ms`), take the key, open the paper."""
-        late_ms = self.dice.uniform(0, spread_ms)
-        while True:
-            await self.sleep_until(self.starts_ms + late_ms)
-            try:
-                reply = await self._call("GET", "/v1/sitting/paper-key")
-                break
-            except Problem as problem:
-                if problem.status != 425:
-                    raise
-                self.starts_ms = problem.members.get("starts_ms", self.starts_ms)
-                await asyncio.sleep(self.dice.uniform(0.05, 0.25))
+        reply = await self._await_key()
+        if reply is None:
+            reply = await self._fetch_key(self.dice.uniform(0, spread_ms))
         self.state = "in_progress"
         paper_key = base64url(reply["paper_key"])
         known = (self.paper_digest, paper_key)
@@ -138,6 +139,36 @@ class Candidate:
                 self.library.sealed[self.paper_digest], paper_key, self.batch_id
             )
         return self.library.opened[known]
+
+    async def _await_key(self) -> dict[str, Any] | None:
+        """The key that the channel brings at the start; None when there is no channel, or it brings none."""
+        if self._channel is None:
+            return None
+        self._key = asyncio.get_running_loop().create_future()
+        try:
+            await self._open_channel(self._channel)
+            left_s = (self.starts_ms - self.server_ms()) / 1000
+            async with asyncio.timeout(max(0.0, left_s) + KEY_PATIENCE_S):
+                key = await self._key
+            if left_s > 0:
+                self.tally.key_ms.append(max(0.0, self.server_ms() - self.starts_ms))
+            return key
+        except (Problem, Unreachable, TimeoutError):
+            return None
+        finally:
+            self._key = None
+
+    async def _fetch_key(self, late_ms: float) -> dict[str, Any]:
+        while True:
+            await self.sleep_until(self.starts_ms + late_ms)
+            try:
+                reply: dict[str, Any] = await self._call("GET", "/v1/sitting/paper-key")
+                return reply
+            except Problem as problem:
+                if problem.status != 425:
+                    raise
+                self.starts_ms = problem.members.get("starts_ms", self.starts_ms)
+                await asyncio.sleep(self.dice.uniform(0.05, 0.25))
 
     # --- answering ------------------------------------------------------------------------------------------------
 
@@ -167,6 +198,8 @@ class Candidate:
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await self._saver
             self._saver = None
+        if self._channel is not None:
+            await self._channel.close()
 
     async def come_back(self, *, other_machine: bool = False) -> None:
         """Log in again after `stop()`: the epoch rises and the journal is replayed.
@@ -247,6 +280,7 @@ class Candidate:
                 continue
             self._settled.set()
             self._changed.clear()
+            await self._keep_channel()
             try:
                 async with asyncio.timeout(REFRESH_S if self.journal.uncommitted else None):
                     await self._changed.wait()
@@ -258,7 +292,7 @@ class Candidate:
         self.tally.calls += 1
         started = time.perf_counter()
         try:
-            reply = await self._call("POST", "/v1/sitting/responses", encode_call(call))
+            reply = await self._send_changes(encode_call(call))
         except Problem as problem:
             if problem.code in CLOSED_CODES:
                 self.closed = True
@@ -271,6 +305,65 @@ class Candidate:
         self.tally.acknowledged += len(self.journal.acknowledge(call, reply))
         if reply["saved"] < call[-1].seq:
             raise Problem("saved", 200, {"detail": f"{reply} does not cover seq {call[-1].seq} of its call"})
+
+    async def _send_changes(self, body: bytes) -> dict[str, int]:
+        """Over the channel; over HTTP when there is trouble with it."""
+        if self._channel is not None:
+            try:
+                await self._open_channel(self._channel)
+                return await self._channel.save(body)
+            except Unreachable:
+                self.tally.unreachable += 1
+            except Problem as problem:
+                if problem.code != "sitting.superseded" and problem.status not in (401, *RETRIED):
+                    raise
+                await asyncio.sleep(float(problem.members.get("retry_after_s", 0)))
+            self.tally.over_http += 1
+            self.tally.retries += 1
+        reply: dict[str, int] = await self._call("POST", "/v1/sitting/responses", body)
+        return reply
+
+    async def _open_channel(self, channel: Channel) -> None:
+        if not channel.is_open or channel.token != self._token:
+            await channel.open(self._token)
+            self.tally.channels += 1
+
+    async def _keep_channel(self) -> None:
+        """With nothing to send the channel is there to hear by; a failure is met again with the next change."""
+        if self._channel is None or self._channel.is_open:
+            return
+        token = self._token
+        await asyncio.sleep(full_jitter(0, self.dice))
+        try:
+            await self._open_channel(self._channel)
+        except Unreachable:
+            self.tally.unreachable += 1
+        except Problem as problem:
+            if problem.code != "sitting.superseded" and problem.status != 401:
+                await asyncio.sleep(float(problem.members.get("retry_after_s", 1)))
+            elif not self.takes_back:
+                raise TakenOver(str(problem)) from None
+            else:
+                await self._log_in_over(token)
+
+    def _told(self, message: dict[str, Any]) -> None:
+        """What the channel brings unasked."""
+        match message["type"]:
+            case "time":
+                self._take(message)
+            case "committed":
+                self.journal.observe(message["generation"], message["committed"])
+                if self.journal.unsaved:
+                    self._settled.clear()
+                    self._changed.set()
+            case "paper_key" if self._key is not None and not self._key.done():
+                self._key.set_result(message)
+            case "closed" if message["state"] != "submitted":  # a hand-in is our own, and answered where it was sent
+                self.state = message["state"]
+                self.closed = True
+                self._changed.set()
+            case kind if kind == LOST:
+                self._changed.set()
 
     async def _submit_again(self, problem: Problem) -> bool:
         """What to do after a refused hand-in; False when it is too late for one."""

@@ -82,7 +82,15 @@ async def _sit_all(args: argparse.Namespace, roster: list[dict[str, Any]], tally
         people = []
         for row in roster:
             own_dice = random.Random(dice.getrandbits(64))
-            person = Candidate(wire, args.code, row["id_number"], library=library, dice=own_dice, takes_back=False)
+            person = Candidate(
+                wire,
+                args.code,
+                row["id_number"],
+                library=library,
+                dice=own_dice,
+                takes_back=False,
+                has_channel=True,
+            )
             people.append(_come(person, _script(own_dice, args.minutes * 60, args.arrive_s)))
         await asyncio.gather(*people)
 

@@ -66,6 +66,7 @@ class Options:
     minutes: float
     seed: int
     shows_progress: bool = False
+    has_channel: bool = True
 
 
 @dataclass
@@ -158,6 +159,7 @@ def _options(args: argparse.Namespace, url: str, keys: dict[str, str]) -> Option
         minutes=args.minutes,
         seed=secrets.randbits(32) if args.seed is None else args.seed,
         shows_progress=not args.json,
+        has_channel=not getattr(args, "http", False),
     )
 
 
@@ -191,7 +193,7 @@ async def hold_exam(options: Options) -> Held:
         progress.enter("pushing")
         pushed = await _push(schedule, options.candidates, times, dice)
         progress.say(f"batch {pushed.exam.batch_id}: {options.candidates} candidates, {times.duration_s} s to write")
-        people_there = _people(wire, pushed, times, dice)
+        people_there = _people(wire, pushed, times, dice, options.has_channel)
         await _sit(people_there, pushed, progress)
         progress.enter("waiting for the grades")
         await _until_graded(schedule, pushed)
@@ -255,7 +257,9 @@ async def _push_roster(
         draw += 1
 
 
-def _people(wire: Wire, pushed: Pushed, times: Timetable, dice: random.Random) -> list[tuple[Candidate, Script | None]]:
+def _people(
+    wire: Wire, pushed: Pushed, times: Timetable, dice: random.Random, has_channel: bool
+) -> list[tuple[Candidate, Script | None]]:
     """A client for everybody on the roster, with what they will do; None for those who never come."""
     library = Library()
     items = sum(len(section["items"]) for section in pushed.exam.paper["sections"])
@@ -269,6 +273,7 @@ def _people(wire: Wire, pushed: Pushed, times: Timetable, dice: random.Random) -
                 ledger=Ledger(candidate_id=row["candidate_id"]),
                 library=library,
                 dice=random.Random(dice.getrandbits(64)),
+                has_channel=has_channel,
             ),
             script,
         )

@@ -25,8 +25,11 @@ class Tally:
     try_later: int = 0  # the engine asked to come again
     server_errors: int = 0  # other 5xx answers: retried too, but never expected
     unreachable: int = 0  # connections refused or lost, timeouts
+    channels: int = 0  # opened
+    over_http: int = 0  # save calls that went over HTTP because the channel was not there
     ack_ms: array[float] = field(default_factory=_milliseconds)
     login_ms: array[float] = field(default_factory=_milliseconds)
+    key_ms: array[float] = field(default_factory=_milliseconds)  # from the start to the key that came by itself
 
 
 def percentile(latencies_ms: array[float], share: float) -> float | None:

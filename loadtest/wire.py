@@ -19,6 +19,7 @@ from yarl import URL
 from loadtest.tally import Tally
 
 CALL_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 1.0
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 2.0
 KEEP_ALIVE_S = 60.0
@@ -104,6 +105,18 @@ class Wire:
         if reply.status >= 400:
             raise _problem(method, path, reply)
         return reply
+
+    async def connect(self, path: str, timeout_s: float = CALL_TIMEOUT_S) -> aiohttp.ClientWebSocketResponse:
+        """Open a WebSocket, once. Raises Unreachable when there is none."""
+        if self._pool is None:
+            raise RuntimeError("Wire is used outside its context")
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._pool.ws_connect(
+                    self._address(path), timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S)
+                )
+        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+            raise Unreachable(f"WebSocket {self.url}{path}: {type(fault).__name__} {fault}".rstrip()) from None
 
     async def send_patiently(
         self,

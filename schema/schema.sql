@@ -109,7 +109,7 @@ CREATE TABLE response (
     PRIMARY KEY (sitting_id, item)
 );
 
--- Every accepted change, append-only: the evidence for score reviews.
+-- Every accepted change, append-only: the evidence for score reviews. By month (UTC), made ahead by a recorder.
 CREATE TABLE response_history (
     sitting_id text NOT NULL,
     item text NOT NULL,
@@ -118,10 +118,11 @@ CREATE TABLE response_history (
     saved_ms bigint NOT NULL,
     generation bigint NOT NULL,
     position bigint NOT NULL
-);
+) PARTITION BY RANGE (saved_ms);
 CREATE INDEX response_history_by_sitting ON response_history (sitting_id);
+CREATE TABLE response_history_default PARTITION OF response_history DEFAULT;
 
--- Logins, confirmations, pledges, hand-ins, collections: append-only.
+-- Logins, confirmations, pledges, hand-ins, collections: append-only, by month as well.
 CREATE TABLE sitting_event (
     sitting_id text NOT NULL,
     kind text NOT NULL,
@@ -129,16 +130,22 @@ CREATE TABLE sitting_event (
     epoch bigint NOT NULL,
     generation bigint NOT NULL,
     position bigint NOT NULL
-);
+) PARTITION BY RANGE (at_ms);
 CREATE INDEX sitting_event_by_sitting ON sitting_event (sitting_id);
+CREATE TABLE sitting_event_default PARTITION OF sitting_event DEFAULT;
 
 -- How far each partition's log is recorded, and which recorder may advance it.
 CREATE TABLE recording (
     partition smallint PRIMARY KEY,
     generation bigint NOT NULL DEFAULT 0,
     position bigint NOT NULL DEFAULT 0,
-    leased_by text NOT NULL DEFAULT '',
-    leased_until timestamptz NOT NULL DEFAULT '-infinity'
+    leased_by text NOT NULL DEFAULT ''
+);
+
+-- Recorders that live, or lived: whoever is late with saying so loses its partitions.
+CREATE TABLE recorder (
+    owner text PRIMARY KEY,
+    alive_until timestamptz NOT NULL
 );
 
 -- One row per sitting and revision; the primary key is what makes grading happen once.

@@ -14,7 +14,7 @@ end
 local told = tonumber(redis.call('HGET', meta_key, 'told') or '0')
 local answer = { OK, partition.generation, partition.n, partition.committed, now_ms(), told, 0 }
 if whole(partition.generation) == generation and told ~= known then
-    local found = redis.call('XRANGE', news_key, '(' .. generation .. '-' .. whole(known), '+')
+    local found = redis.pcall('XRANGE', news_key, '(' .. generation .. '-' .. whole(known), '+')
     if #found ~= told - known then
         answer[7] = 1
     end

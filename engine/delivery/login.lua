@@ -2,7 +2,7 @@
 -- KEYS  1 marker, 2 log, 3 due set, 4 news, 5 sitting hash
 -- ARGV  1 sitting id, 2 takeover rule (free, silent, proctor), 3 ms of silence that rule `silent` asks for
 -- Returns { outcome, generation, position, committed, server ms, the sitting's fields and values … }
-local meta_key, log_key, due_key, news_key, sitting_key = unpack(KEYS)
+local meta_key, log_key, due_key, news_key, sitting_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local sitting_id = ARGV[1]
 local takeover = ARGV[2]
 local silent_ms = tonumber(ARGV[3])
@@ -39,7 +39,9 @@ if state ~= 'expected' and not is_closed then
     end
 end
 
-epoch = whole(tonumber(epoch) + 1)
+-- Above every epoch that was ever issued, also by a Redis that has lost its data or was put back since.
+local epoch_floor = tonumber(redis.call('HGET', meta_key, 'epoch_floor')) or 0
+epoch = whole(math.max(tonumber(epoch), epoch_floor) + 1)
 if state == 'expected' then
     state = 'checked_in'
     redis.call('HSET', sitting_key, 'state', state, 'epoch', epoch, 'entered_ms', whole(now), 'seen_ms', whole(now))

@@ -2,7 +2,7 @@
 -- KEYS  1 marker, 2 log, 3 news, 4 sitting hash
 -- ARGV  1 sitting id, 2 epoch, 3 state the step starts from, 4 state it leads to (both empty: only read)
 -- Returns { outcome, generation, position, committed, server ms, the sitting's fields and values … }
-local meta_key, log_key, news_key, sitting_key = unpack(KEYS)
+local meta_key, log_key, news_key, sitting_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local sitting_id, epoch = ARGV[1], ARGV[2]
 local from_state, to_state = ARGV[3], ARGV[4]
 local RANK = { expected = 0, checked_in = 1, confirmed = 2, pledged = 3 }

@@ -2,7 +2,7 @@
 -- KEYS  1 marker, 2 log, 3 due set, 4 news, 5 sitting hash
 -- ARGV  1 sitting id, 2 epoch, 3 highest seq the candidate has sent, 4 ms from which handing in is allowed
 -- Returns { outcome, generation, position, committed, server ms, the sitting's fields and values … }
-local meta_key, log_key, due_key, news_key, sitting_key = unpack(KEYS)
+local meta_key, log_key, due_key, news_key, sitting_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local sitting_id, epoch = ARGV[1], ARGV[2]
 local seq = tonumber(ARGV[3])
 local earliest_ms = tonumber(ARGV[4])

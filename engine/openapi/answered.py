@@ -203,7 +203,7 @@ _READINESS = answered(
         "warnings": {
             "type": "object",
             "additionalProperties": text(),
-            "description": "Limit and why it is too low for a large exam; traffic is taken all the same",
+            "description": "What is amiss, as a limit too low for a large exam; traffic is taken all the same",
         },
     }
 )

@@ -3,7 +3,7 @@
 -- KEYS  1 marker, 2 log, 3 due set, 4 news, 5.. sitting hashes
 -- ARGV  the sitting ids, in the same order
 -- Returns { outcome, number collected, number absent }
-local meta_key, log_key, due_key, news_key = unpack(KEYS, 1, 4)
+local meta_key, log_key, due_key, news_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local partition = open_partition(meta_key, log_key)
 if not partition then
     return { LOST }

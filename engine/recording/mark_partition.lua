@@ -1,15 +1,20 @@
--- Put the marker of a partition that has just been built from PostgreSQL: from here on it takes saves.
+-- Begin the generation of a partition that has just been built from PostgreSQL: from here on it takes saves.
+-- Only if the marker is still the one that was judged: another recorder may have done it, and recorded on, meanwhile.
 -- KEYS  1 marker, 2 log
--- ARGV  1 generation to begin with, above everything PostgreSQL has seen
+-- ARGV  1 generation of the judged marker (empty: there was none), 2 where PostgreSQL stands, `generation-n`,
+--       3 `fresh` for a partition that has never taken a login, else empty
 -- Returns { outcome }
 local meta_key, log_key = KEYS[1], KEYS[2]
-local generation = tonumber(ARGV[1])
-local stored = redis.call('HGET', meta_key, 'generation')
-if stored and tonumber(stored) >= generation then
+local judged, recorded, is_fresh = ARGV[1], ARGV[2], ARGV[3] == 'fresh'
+local stored = redis.call('HGET', meta_key, 'generation') or ''
+if stored ~= judged then
     return { OK }
 end
-local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-local partition = { meta_key = meta_key, log_key = log_key, generation = generation, n = 0 }
-redis.call('HSET', meta_key, 'run_id', run_id, 'generation', whole(generation), 'n', 0, 'committed', 0)
-append(partition, { 'at', whole(now_ms()), 'raised', 'rebuilt' })
+local recorded_generation = tonumber(string.match(recorded, '^%d+'))
+local partition = { meta_key = meta_key, log_key = log_key, generation = tonumber(stored) or 0 }
+redis.call('HSET', meta_key, 'run_id', run_id, 'reached', recorded, 'mended', recorded)
+raise_generation(partition, 'rebuilt', recorded_generation + 1)
+if is_fresh then
+    redis.call('HSET', meta_key, 'epoch_floor', 0)
+end
 return { OK }

@@ -11,7 +11,14 @@ class Position(NamedTuple):
     generation: int
     number: int
 
+    def __str__(self) -> str:
+        """As the log writes it."""
+        return f"{self.generation}-{self.number}"
+
     @classmethod
     def parse(cls, text: str) -> Position:
         generation, _, number = text.partition("-")
         return cls(int(generation), int(number))
+
+
+NOWHERE = Position(0, 0)  # before everything: nothing has ever been recorded

@@ -7,15 +7,23 @@ WHERE recording.partition = read.partition AND recording.leased_by = $6
   AND recording.generation = read.old_generation AND recording.position = read.old_position
 RETURNING recording.partition
 
--- upsert_responses(sitting_ids, items, seqs, texts, saved_ms) -> none
+-- standing(partitions, generations, positions, owner) -> one row per partition that stands so
+-- Whether this recorder still holds them, and nobody has moved them on.
+SELECT recording.partition
+FROM recording JOIN unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS known (partition, generation, position)
+    ON recording.partition = known.partition AND recording.generation = known.generation
+    AND recording.position = known.position
+WHERE recording.leased_by = $4
+
+-- upsert_responses(sitting_ids, items, seqs, texts, saved_ms, distinct_sitting_ids) -> none
 -- The newest value per item; an older seq never replaces a newer one.
 INSERT INTO response (sitting_id, item, seq, value, saved_ms)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[])
     AS newest (sitting_id, item, seq, value, saved_ms)
-WHERE NOT EXISTS ( -- what a rolled-back Redis took for a closed sitting stays in the history and out of its score
-    SELECT 1 FROM sitting
-    WHERE sitting.sitting_id = newest.sitting_id AND sitting.state IN ('submitted', 'collected', 'absent', 'void')
-)
+WHERE newest.sitting_id <> ALL (ARRAY( -- what a rolled-back Redis took for a closed sitting stays out of its score
+    SELECT sitting.sitting_id FROM sitting
+    WHERE sitting.sitting_id = ANY ($6::text[]) AND sitting.state IN ('submitted', 'collected', 'absent', 'void')
+))
 ON CONFLICT (sitting_id, item) DO UPDATE SET seq = excluded.seq, value = excluded.value, saved_ms = excluded.saved_ms
 WHERE response.seq < excluded.seq
 

@@ -85,6 +85,12 @@ HEAD_BYTES_MAX = 4 * 2**20  # request line and headers: a proxy's largest, many 
 SAVE_HEAD_BYTES_MAX = 4 * 2**10  # of a save call that may go the short way: browsers send about 700 bytes
 HEADS_KEPT = 16_384  # heads of save calls that one worker remembers: about 12 MB
 
+# --- connections to Redis --------------------------------------------------------------------------------------
+CALL_TIMEOUT_S = 2.0  # a fsync on a busy disk takes tens of ms; longer means the node is gone
+BULK_TIMEOUT_S = 20.0  # silence while a large answer is made, or a sealed paper of 64 MiB is taken in
+CONNECT_TIMEOUT_S = 2.0
+COMMANDS_WAITING_MAX = 8_192  # per line: 16 partitions have one chunk each under way; only a flood gets here
+
 # --- login -----------------------------------------------------------------------------------------------------
 TYPED_CHARACTERS_MAX = 200  # a code or an ID number before folding: far more than anybody types
 LOGIN_ATTEMPTS_PER_MINUTE = 120  # per code and ID number together, right or wrong: two devices in a quarrel
@@ -93,7 +99,10 @@ LOGIN_WINDOW_S = 60
 TAKEOVER_SILENT_S = 60  # rule `silent`: how long the old machine must have been quiet
 
 # --- recording -------------------------------------------------------------------------------------------------
-RECORD_ENTRIES_MAX = 512  # log entries in one transaction
+RECORD_BYTES_MAX = 2**20  # log content in one transaction: some 20,000 small changes, a third of a second of PostgreSQL
+RECORD_TIMEOUT_S = 20  # one statement of a recording transaction; longer means that PostgreSQL is gone
+CENSUS_SITTINGS_MAX = 10_000  # sitting ids asked for at once
+RESTORE_SITTINGS_MAX = 200  # sittings restored in one transaction: about 20,000 responses
 LEASE_S = 4  # a dead recorder's partitions are free after this; under the promised 5 s
 COLLECT_SITTINGS_MAX = 500  # sittings collected by one script call
 GRADE_SITTINGS_MAX = 200  # sittings graded in one transaction

@@ -13,4 +13,5 @@ UPDATE batch SET armed_ms = $2, witnesses = $3::text[] WHERE batch_id = $1 AND a
 
 -- live_recorders() -> one row
 -- Partitions some recorder holds, or held until a moment ago: a restart under way is no reason to refuse.
-SELECT count(*) FROM recording WHERE leased_until > clock_timestamp() - interval '30 seconds'
+SELECT count(*) FROM recording JOIN recorder ON recorder.owner = recording.leased_by
+WHERE recorder.alive_until > clock_timestamp() - interval '30 seconds'

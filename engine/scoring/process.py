@@ -8,7 +8,7 @@ import signal
 
 import uvloop
 
-from engine import log, metrics
+from engine import log, metrics, notify
 from engine.rules.errors import Corrupt, TryLater
 from engine.scoring.grader import Grader
 from engine.sealing import answer_key, secrets
@@ -44,6 +44,7 @@ async def _run(settings: Settings) -> None:
             if not is_registered:
                 await _register(database, grader_key, signer)
                 is_registered = True
+                notify.tell(notify.READY)
             if await grader.grade():
                 continue
         except TryLater as fault:

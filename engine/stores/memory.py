@@ -1,6 +1,8 @@
-"""The only importer of redis: connections, partition scripts, and the few plain keys beside the partitions.
+"""Redis as the engine uses it: partition scripts, and the few plain keys beside the partitions.
 
-The driver's own retries are off: a resend is decided by those who know that it is idempotent.
+Every method raises TryLater when the server that holds a key does not answer, or cannot serve now. It may have been
+done then, unless the message says otherwise: everything here is safe to send again. Nothing is sent twice by itself,
+but what a node refused to do because a script or a slot is elsewhere.
 """
 
 from __future__ import annotations
@@ -8,41 +10,49 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
-
-import redis.asyncio
-import redis.exceptions
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from typing import Any
 
 from engine.rules.errors import TryLater
+from engine.stores.nodes import SLOTS, Call, Node, Nodes, Purpose
+from engine.stores.pipe import ErrorReply, NotAnswered, Part
 
-CALL_TIMEOUT_S = 2.0  # a fsync on a busy disk takes tens of ms; longer means the node is gone
-CONNECTIONS_MAX = 64
+__all__ = ["Memory", "PartitionKeys", "Purpose", "Script", "beside", "fields_of", "partition_number"]
+
+_SCANNED_AT_ONCE = 1_000  # about half a millisecond of the server's time
 _HEAD = (Path(__file__).parent / "partition.lua").read_text("utf-8")
-_UNAVAILABLE = (
-    OSError,
-    TimeoutError,
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
-    redis.exceptions.BusyLoadingError,
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.OutOfMemoryError,
-)
-# Answers of a server that lives but cannot serve now; the driver has no classes of their own for most.
-_UNABLE = ("NOREPLICAS", "MISCONF", "BUSY ", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "UNKILLABLE")
+# Answers of a server that lives but cannot serve now.
+_UNABLE = (
+    "LOADING", "READONLY", "OOM ", "MISCONF", "NOREPLICAS", "BUSY ", "UNKILLABLE", "MASTERDOWN",
+    "CLUSTERDOWN", "TRYAGAIN", "MOVED ", "ASK ", "NOAUTH",
+)  # fmt: skip
+# What makes `saved` mean on disk.
+_DURABLE = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "no-appendfsync-on-rewrite": "no",
+    "maxmemory-policy": "noeviction",
+}
+# And on a cluster, that a dead node stalls only its own partitions.
+_DURABLE_ON_CLUSTER = {**_DURABLE, "cluster-require-full-coverage": "no"}
+
+Entry = tuple[int, int, list[tuple[bytes, bytes]]]
 
 
 class Script:
-    """One Lua script with the partition head in front of it."""
+    """One Lua script with the partition head in front of it.
+
+    The head takes the last argument for the run id of the server process that runs the script. No caller gives it: it
+    is put there when the call is sent, from the very connection it is sent on.
+    """
 
     def __init__(self, path: Path, head: str = _HEAD) -> None:
         self.name = path.stem
         self.text = head + path.read_text("utf-8")
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        self.wants_run_id = bool(head)
 
 
 def beside(module_file: str, name: str | None = None) -> Script:
@@ -61,6 +71,7 @@ class PartitionKeys:
         self.log = f"{tag}:log"
         self.due = f"{tag}:due"
         self.news = f"{tag}:news"
+        self.unknown = f"{tag}:unknown"
         self._sitting = f"{tag}:s:"
 
     def sitting(self, sitting_id: str) -> str:
@@ -68,152 +79,233 @@ class PartitionKeys:
 
 
 class Memory:
-    """Redis as the engine sees it. Every method raises TryLater when Redis does not answer."""
+    """`url`: one server, or nodes of a cluster separated by commas. Connections are made when first needed."""
 
     def __init__(self, url: str, partitions: int) -> None:
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS_MAX,
-            timeout=CALL_TIMEOUT_S,
-            socket_timeout=CALL_TIMEOUT_S,
-            socket_connect_timeout=CALL_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._redis = redis.asyncio.Redis.from_pool(pool)
-        # The driver would make a dict of an entry's fields; a stream may hold a name twice, and none may get lost.
-        self._redis.set_response_callback("XRANGE", _as_sent)
+        self._nodes = Nodes(url)
         self.partitions = [PartitionKeys(number) for number in range(partitions)]
-        self._calls: set[asyncio.Task[None]] = set()
 
     def partition_of(self, sitting_id: str) -> PartitionKeys:
         """A stable hash: the same in every process and version."""
         return self.partitions[partition_number(sitting_id, len(self.partitions))]
 
-    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> list[Any]:
-        """One script call. When it raises TryLater the call may or may not have happened: scripts are repeatable."""
-        with _answering():
-            try:
-                answer: list[Any] = await self._redis.evalsha(script.sha, len(keys), *keys, *arguments)
-            except redis.exceptions.NoScriptError:
-                answer = await self._redis.eval(script.text, len(keys), *keys, *arguments)
-            return answer
+    # --- scripts ---
 
     def call(
         self,
         script: Script,
         keys: Sequence[str],
-        arguments: Sequence[str | bytes | int],
-        done: Callable[[list[Any] | Exception], None],
+        arguments: Sequence[Part],
+        done: Callable[[Any], None],
+        purpose: Purpose = Purpose.SAVES,
     ) -> None:
-        """`run` for the save path: `done` is called once with the reply, or with what `run` would raise."""
+        """The hot path's form of `run`: no future, no task. `done` is called once, never before this returns.
 
-        async def running() -> None:
-            try:
-                reply: list[Any] | Exception = await self.run(script, keys, arguments)
-            except Exception as fault:
-                reply = fault
-            done(reply)
+        It gets the script's answer, or an exception: TryLater, or ErrorReply when the script itself is at fault. It
+        must not raise. Calls of one purpose to one node are answered in the order in which they were made, but for
+        those that had to be sent again because the script or the slot was elsewhere.
+        """
+        self._nodes.submit(self._script_call(script, keys, arguments, partial(_tell, done), purpose))
 
-        task = asyncio.get_running_loop().create_task(running())
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
+    async def run(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        arguments: Sequence[Part],
+        purpose: Purpose = Purpose.CALLS,
+    ) -> list[Any]:
+        """One script call. When it raises TryLater the call may or may not have happened: scripts are repeatable."""
+        [answer] = await self.run_many(script, [(keys, arguments)], purpose)
+        return answer
 
     async def run_many(
-        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[str | bytes | int]]]
+        self,
+        script: Script,
+        calls: Sequence[tuple[Sequence[str], Sequence[Part]]],
+        purpose: Purpose = Purpose.BULK,
     ) -> list[list[Any]]:
-        """Many calls of one script in one round trip, in order, each atomic by itself."""
-        with _answering():
-            pipeline = self._redis.pipeline(transaction=False)
-            pipeline.script_load(script.text)
-            for keys, arguments in calls:
-                pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
-            answers = await pipeline.execute()
-            return answers[1:]
+        """Many calls of one script in one round trip, each atomic by itself."""
+        return _whole(await self._scripts_answered(script, calls, purpose))
+
+    async def run_each(
+        self,
+        script: Script,
+        calls: Sequence[tuple[Sequence[str], Sequence[Part]]],
+        purpose: Purpose = Purpose.BULK,
+    ) -> list[list[Any] | TryLater]:
+        """The same, but where a call's node does not serve, TryLater stands in its place: the others go on."""
+        return _each(await self._scripts_answered(script, calls, purpose))
+
+    # --- plain keys ---
 
     async def read_hash(self, redis_key: str) -> dict[bytes, bytes]:
-        with _answering():
-            return cast(dict[bytes, bytes], await self._redis.hgetall(redis_key))
+        flat = await self._ask(Purpose.CALLS, redis_key, "HGETALL")
+        return dict(zip(flat[::2], flat[1::2], strict=True))
 
     async def read_hash_fields(self, redis_keys: Sequence[str], fields: Sequence[str]) -> list[list[bytes | None]]:
         """The same fields of many hashes in one round trip."""
-        with _answering():
-            pipeline = self._redis.pipeline(transaction=False)
-            for redis_key in redis_keys:
-                pipeline.hmget(redis_key, list(fields))
-            return await pipeline.execute()
+        return _whole(await self._answers(Purpose.CALLS, [(key, ("HMGET", key, *fields)) for key in redis_keys]))
+
+    async def read_each_hash_fields(
+        self, redis_keys: Sequence[str], fields: Sequence[str]
+    ) -> list[list[bytes | None] | TryLater]:
+        """The same, but where a hash's node does not serve, TryLater stands in its place."""
+        return _each(await self._answers(Purpose.CALLS, [(key, ("HMGET", key, *fields)) for key in redis_keys]))
+
+    async def read_hashes(self, redis_keys: Sequence[str]) -> list[dict[bytes, bytes]]:
+        """Many whole hashes in one round trip; an empty one where there is none."""
+        found = _whole(await self._answers(Purpose.BULK, [(key, ("HGETALL", key)) for key in redis_keys]))
+        return [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in found]
+
+    async def find_keys(self, pattern: str) -> AsyncIterator[list[str]]:
+        """All keys like `pattern`, some at a time; one that stands all along comes at least once."""
+        for node in (await self._primaries())[0]:
+            cursor = b"0"
+            while True:
+                try:
+                    cursor, names = await node.line(Purpose.BULK).ask(
+                        "SCAN", cursor, "MATCH", pattern, "COUNT", _SCANNED_AT_ONCE
+                    )
+                except (NotAnswered, ErrorReply) as fault:
+                    raise _meant(fault) from fault
+                yield [name.decode() for name in names]
+                if cursor == b"0":
+                    break
+
+    async def delete_fields(self, redis_key: str, fields: Sequence[str]) -> None:
+        await self._ask(Purpose.BULK, redis_key, "HDEL", *fields)
 
     async def write_hashes(self, hashes: Mapping[str, Mapping[str, str | bytes]]) -> None:
-        with _answering():
-            pipeline = self._redis.pipeline(transaction=False)
-            for redis_key, fields in hashes.items():
-                pipeline.hset(redis_key, mapping={name: content for name, content in fields.items()})
-            await pipeline.execute()
+        wanted = [
+            (redis_key, ("HSET", redis_key, *(part for pair in fields.items() for part in pair)))
+            for redis_key, fields in hashes.items()
+        ]
+        _whole(await self._answers(Purpose.BULK, wanted))
 
     async def read_bytes(self, redis_key: str) -> bytes | None:
-        with _answering():
-            return cast(bytes | None, await self._redis.get(redis_key))
+        found: bytes | None = await self._ask(Purpose.BULK, redis_key, "GET")
+        return found
 
     async def write_bytes(self, redis_key: str, content: bytes) -> None:
-        with _answering():
-            await self._redis.set(redis_key, content)
+        await self._ask(Purpose.BULK, redis_key, "SET", content)
 
     async def delete(self, *redis_keys: str) -> None:
-        with _answering():
-            await self._redis.delete(*redis_keys)
+        _whole(await self._answers(Purpose.BULK, [(key, ("DEL", key)) for key in redis_keys]))
 
     async def count_within(self, redis_key: str, window_s: int) -> int:
-        """Add one to a counter that forgets itself `window_s` after its first count; returns the new count."""
-        with _answering():
-            pipeline = self._redis.pipeline(transaction=True)
-            pipeline.incr(redis_key)
-            pipeline.expire(redis_key, window_s, nx=True)
-            return int((await pipeline.execute())[0])
+        """Add one to a counter that forgets itself `window_s` after its first count; returns the new count.
+
+        A connection that breaks between the two commands leaves a counter without an end, until the next count.
+        """
+        wanted = [(redis_key, ("INCR", redis_key)), (redis_key, ("EXPIRE", redis_key, window_s, "NX"))]
+        return int(_whole(await self._answers(Purpose.CALLS, wanted))[0])
+
+    # --- logs and due sets ---
 
     async def read_logs(
         self, positions: Sequence[tuple[PartitionKeys, int, int]], entries_max: int
-    ) -> list[list[tuple[int, int, list[tuple[bytes, bytes]]]]]:
-        """Per partition up to `entries_max` entries after (generation, position): [(generation, position, fields)]."""
-        with _answering():
-            pipeline = self._redis.pipeline(transaction=False)
-            for keys, generation, position in positions:
-                pipeline.execute_command("XRANGE", keys.log, f"({generation}-{position}", "+", "COUNT", entries_max)
-            answers = await pipeline.execute()
-        return [[_entry(raw) for raw in answer] for answer in answers]
+    ) -> list[list[Entry]]:
+        """Per partition up to `entries_max` entries after (generation, position): [(generation, position, fields)].
+
+        Fields are a list of pairs as the stream holds them: a name may stand twice, and none may get lost.
+        """
+        return [[_entry(raw) for raw in answer] for answer in _whole(await self._log_answers(positions, entries_max))]
+
+    async def read_each_log(
+        self, positions: Sequence[tuple[PartitionKeys, int, int]], entries_max: int
+    ) -> list[list[Entry] | TryLater]:
+        """The same, but where a partition's node does not serve, TryLater stands in its place: the others go on."""
+        answers = _each(await self._log_answers(positions, entries_max))
+        return [answer if isinstance(answer, TryLater) else [_entry(raw) for raw in answer] for answer in answers]
 
     async def due(self, due_keys: Sequence[str], until_ms: int, count_max: int) -> list[list[str]]:
-        """Per due set the sittings whose moment has come."""
-        with _answering():
-            pipeline = self._redis.pipeline(transaction=False)
-            for redis_key in due_keys:
-                pipeline.zrangebyscore(redis_key, "-inf", until_ms, start=0, num=count_max)
-            return [[member.decode() for member in answer] for answer in await pipeline.execute()]
+        """Per due set the sittings whose moment has come. A set whose node does not serve now counts as empty."""
+        answers = await self._answers(
+            Purpose.CALLS, [(key, ("ZRANGEBYSCORE", key, "-inf", until_ms, "LIMIT", 0, count_max)) for key in due_keys]
+        )
+        served = [() if isinstance(answer, TryLater) else answer for answer in _each(answers)]
+        if answers and all(isinstance(answer, Exception) for answer in answers):
+            _whole(answers)
+        return [[member.decode() for member in answer] for answer in served]
+
+    # --- the servers ---
 
     async def durability_faults(self) -> list[str]:
-        """What in the server's configuration breaks the promise that `saved` means on disk."""
-        wanted = {
-            "appendonly": "yes",
-            "appendfsync": "always",
-            "no-appendfsync-on-rewrite": "no",
-            "maxmemory-policy": "noeviction",
-        }
-        with _answering():
-            try:
-                found = await self._redis.config_get(*wanted)
-                persistence = await self._redis.info("persistence")
-            except redis.exceptions.ResponseError:
-                return []  # managed Redis without CONFIG: the operator vouches for it
-        faults = [
-            f"Redis has {name}={found[name]}, expected {value}"
-            for name, value in wanted.items()
-            if name in found and found[name] != value
-        ]
-        if persistence.get("aof_last_write_status", "ok") != "ok":
-            faults.append("Redis failed its last write to the AOF")
+        """What in the configuration of any primary server breaks the promise that `saved` means on disk."""
+        primaries, slots_unserved = await self._primaries()
+        found = await asyncio.gather(*[_durability_faults_of(node, self._nodes.is_cluster) for node in primaries])
+        faults = [fault for of_one in found for fault in of_one]
+        if slots_unserved:
+            faults.append(f"Redis Cluster serves {SLOTS - slots_unserved} of {SLOTS} slots")
         return faults
 
+    async def _primaries(self) -> tuple[list[Node], int]:
+        try:
+            return await self._nodes.primaries()
+        except (NotAnswered, ErrorReply) as fault:
+            raise _meant(fault) from fault
+
     async def close(self) -> None:
-        await self._redis.aclose()
-        await self._redis.connection_pool.aclose()
+        self._nodes.close()
+
+    # --- pieces ---
+
+    def _script_call(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        arguments: Sequence[Part],
+        done: Callable[[Any], None],
+        purpose: Purpose,
+    ) -> Call:
+        parts: list[Part] = ["EVALSHA", script.sha, len(keys), *keys, *arguments]
+        run_id_at = 0
+        if script.wants_run_id:
+            run_id_at = len(parts)
+            parts.append("")
+        return Call(self._nodes, purpose, keys[0], parts, done, run_id_at, script.text)
+
+    async def _scripts_answered(
+        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Part]]], purpose: Purpose
+    ) -> list[Any]:
+        answers = _Answers(len(calls))
+        for at, (keys, arguments) in enumerate(calls):
+            self._nodes.submit(self._script_call(script, keys, arguments, partial(answers.take, at), purpose))
+        return await answers.all
+
+    async def _answers(self, purpose: Purpose, wanted: Sequence[tuple[str, tuple[Part, ...]]]) -> list[Any]:
+        """Per (key, command) its answer or exception, all asked at once."""
+        answers = _Answers(len(wanted))
+        for at, (redis_key, parts) in enumerate(wanted):
+            self._nodes.submit(Call(self._nodes, purpose, redis_key, parts, partial(answers.take, at)))
+        return await answers.all
+
+    async def _ask(self, purpose: Purpose, redis_key: str, command: str, *arguments: Part) -> Any:
+        return _whole(await self._answers(purpose, [(redis_key, (command, redis_key, *arguments))]))[0]
+
+    async def _log_answers(self, positions: Sequence[tuple[PartitionKeys, int, int]], entries_max: int) -> list[Any]:
+        wanted = [
+            (keys.log, ("XRANGE", keys.log, f"({generation}-{position}", "+", "COUNT", entries_max))
+            for keys, generation, position in positions
+        ]
+        return await self._answers(Purpose.LOGS, wanted)
+
+
+class _Answers:
+    """Answers that come one by one, awaited together, in the order of asking; an error is an answer."""
+
+    def __init__(self, count: int) -> None:
+        self.all: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._taken: list[Any] = [None] * count
+        self._left = count
+        if not count:
+            self.all.set_result([])
+
+    def take(self, at: int, answer: Any) -> None:
+        self._taken[at] = answer
+        self._left -= 1
+        if not self._left and not self.all.done():
+            self.all.set_result(self._taken)
 
 
 def partition_number(sitting_id: str, partitions: int) -> int:
@@ -225,32 +317,62 @@ def fields_of(answer: Sequence[Any], first: int) -> dict[str, bytes]:
     return {answer[at].decode(): answer[at + 1] for at in range(first, len(answer), 2)}
 
 
-def _as_sent(response: Any, **_: Any) -> Any:
-    return response
-
-
-def _entry(raw: Any) -> tuple[int, int, list[tuple[bytes, bytes]]]:
+def _entry(raw: Any) -> Entry:
     entry_id, flat = raw
-    if not isinstance(flat, list):
-        raise TypeError(f"expected the flat fields of a log entry, got {type(flat).__name__}")
     generation, _, position = entry_id.decode().partition("-")
-    fields = list(zip(flat[::2], flat[1::2], strict=True))
-    return int(generation), int(position), fields
+    return int(generation), int(position), list(zip(flat[::2], flat[1::2], strict=True))
 
 
-@contextmanager
-def _answering() -> Iterator[None]:
-    """Turns what a server that is away, or cannot serve at this moment, causes into TryLater."""
+async def _durability_faults_of(node: Node, is_cluster: bool) -> list[str]:
+    wanted = _DURABLE_ON_CLUSTER if is_cluster else _DURABLE
+    line = node.line(Purpose.CALLS)
     try:
-        yield
-    except _UNAVAILABLE as fault:
-        raise _away(type(fault).__name__) from fault
-    except redis.exceptions.ResponseError as fault:
-        unable = next((word for word in _UNABLE if word in str(fault)), None)
-        if unable is None:
-            raise
-        raise _away(unable) from fault
+        flat, told = await asyncio.gather(line.ask("CONFIG", "GET", *wanted), line.ask("INFO", "persistence"))
+    except ErrorReply as fault:
+        if isinstance(meant := _meant(fault), TryLater):
+            raise meant from fault
+        return []  # managed Redis without CONFIG: the operator vouches for it
+    except NotAnswered as fault:
+        raise _meant(fault) from fault
+    found = {name.decode(): setting.decode() for name, setting in zip(flat[::2], flat[1::2], strict=True)}
+    server = f"Redis {node.address}" if is_cluster else "Redis"
+    faults = [
+        f"{server} has {name}={found[name]}, expected {setting}"
+        for name, setting in wanted.items()
+        if name in found and found[name] != setting
+    ]
+    if b"aof_last_write_status:ok" not in told and b"aof_last_write_status:" in told:
+        faults.append(f"{server} failed its last write to the AOF")
+    return faults
 
 
-def _away(why: str) -> TryLater:
-    return TryLater(f"Redis does not serve ({why}); it may have been done, sending the same again is safe")
+def _whole(answers: list[Any]) -> list[Any]:
+    """All answers, or the first error among them as what it means."""
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise _meant(answer) from answer
+    return answers
+
+
+def _each(answers: Iterable[Any]) -> list[Any]:
+    """Answers with TryLater in the place of those that a server did not give; raises only what is no server's state."""
+    meant = [_meant(answer) if isinstance(answer, Exception) else answer for answer in answers]
+    for answer in meant:
+        if isinstance(answer, Exception) and not isinstance(answer, TryLater):
+            raise answer
+    return meant
+
+
+def _tell(done: Callable[[Any], None], answer: Any) -> None:
+    done(_meant(answer) if isinstance(answer, Exception) else answer)
+
+
+def _meant(fault: Exception) -> Exception:
+    """TryLater for a server that is away or cannot serve at this moment; anything else as it is."""
+    if isinstance(fault, NotAnswered):
+        done = "it may have been done" if fault.may_have_happened else "nothing was done"
+        return TryLater(f"Redis does not serve ({fault}); {done}, sending the same again is safe")
+    unable = next((word for word in _UNABLE if word in str(fault)), None)
+    if unable is None:
+        return fault
+    return TryLater(f"Redis does not serve ({unable.strip()}); sending the same again is safe")

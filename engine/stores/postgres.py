@@ -31,6 +31,8 @@ UNAVAILABLE = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.PostgresSystemError,
 )
+# What no repetition mends: the server, or the driver before it, cannot take a value.
+UNFIT = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError, OverflowError)
 CONNECT_TIMEOUT_S = 3
 COMMAND_TIMEOUT_S = 60  # a roster of 100,000 rows takes seconds
 
@@ -38,9 +40,17 @@ COMMAND_TIMEOUT_S = 60  # a roster of 100,000 rows takes seconds
 class Postgres:
     """A pool that opens on first use, so that a process starts, and says what it misses, with PostgreSQL away."""
 
-    def __init__(self, dsn: str, connections_max: int) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        connections_max: int,
+        application_name: str = "liankao",
+        command_timeout_s: float = COMMAND_TIMEOUT_S,
+    ) -> None:
         self._dsn = dsn
         self._connections_max = connections_max
+        self._application_name = application_name
+        self._command_timeout_s = command_timeout_s
         self._pool: asyncpg.Pool | None = None
 
     @asynccontextmanager
@@ -53,9 +63,9 @@ class Postgres:
                     min_size=0,
                     max_size=self._connections_max,
                     timeout=CONNECT_TIMEOUT_S,
-                    command_timeout=COMMAND_TIMEOUT_S,
+                    command_timeout=self._command_timeout_s,
                     # Whatever the role or the server says: `committed` must mean on disk.
-                    server_settings={"synchronous_commit": "on"},
+                    server_settings={"synchronous_commit": "on", "application_name": self._application_name},
                 )
                 self._pool = pool
                 await pool

@@ -5,7 +5,7 @@
 --       6 number of fields, then field and value each (times, batch, card: always taken),
 --       then item, seq and canonical JSON value per response
 -- Returns { outcome }
-local meta_key, due_key, news_key, sitting_key = unpack(KEYS)
+local meta_key, due_key, news_key, sitting_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local sitting_id, state, epoch, entered_ms, closed_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local field_count = tonumber(ARGV[6])
 local RANK = { expected = 0, checked_in = 1, confirmed = 2, pledged = 3, collected = 4, absent = 4, submitted = 4, void = 5 }

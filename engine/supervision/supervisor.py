@@ -13,11 +13,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 RESTART_FIRST_S = 0.1
 RESTART_MAX_S = 5.0  # a server that cannot start is tried this often, for as long as it takes
@@ -52,6 +52,8 @@ class Kept(Struct):
     started_s: float
     deaths: int = 0
     keeper: asyncio.Task[None] | None = None
+    # Held while `process` is being exchanged: by the keeper after a death, or for a successor.
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 def restart_delay_s(deaths: int) -> float:
@@ -109,6 +111,41 @@ class Supervisor:
         """Every program that was started, in that order."""
         return list(self._kept)
 
+    def program(self, name: str) -> Program:
+        """What was started under this name."""
+        return self._kept[name].program
+
+    async def replace(
+        self, successor: Program, ready: Callable[[], Awaitable[None]], ready_within_s: float, stop_within_s: float
+    ) -> tuple[int, int]:
+        """Start `successor` beside the process of its name; once `ready()` returns, that one is asked to stop.
+
+        Returns the pids of both. Raises CannotStart when the successor ends or is not ready in time: it is ended then,
+        and the old process goes on. A death from now on starts the program as it was kept before, not the successor's.
+        """
+        kept = self._kept[successor.name]
+        process = await self._spawn(successor)
+        try:
+            await _until_told(process, ready, successor, ready_within_s)
+            async with kept.turn:
+                old, kept.process = kept.process, process
+                kept.started_s, kept.deaths = time.monotonic(), 0
+        except BaseException:
+            await _end(process)
+            self._died(process.pid)
+            raise
+        self.changed()
+        try:
+            _send(old, successor.stop)
+            _send(old, signal.SIGCONT)
+            await asyncio.wait_for(old.wait(), stop_within_s)
+        except TimeoutError:
+            self._say(f"{successor.name} ({old.pid}) did not stop within {stop_within_s:g} s: killed")
+        finally:
+            await _end(old)
+            self._died(old.pid)
+        return old.pid, process.pid
+
     async def stop(self, steps: Sequence[tuple[float, Iterable[str]]]) -> None:
         """Stop programs step by step: each step's names are asked together and have its seconds, then are killed.
 
@@ -157,30 +194,64 @@ class Supervisor:
     async def _keep(self, kept: Kept) -> None:
         name = kept.program.name
         while True:
-            code = await kept.process.wait()
-            if name in self._stopping:
-                return
-            self._died(kept.process.pid)
-            if not kept.program.is_kept:
-                self._say(f"{name} {ending(code) if code else 'is done'}")
-                return
-            calm = time.monotonic() - kept.started_s > CALM_AFTER_S
-            kept.deaths = 1 if calm else kept.deaths + 1
-            delay_s = restart_delay_s(kept.deaths)
-            self._say(f"{name} ({kept.process.pid}) {ending(code)}; starting it again in {delay_s:g} s")
-            await asyncio.sleep(delay_s)
-            if name in self._stopping:
-                return
-            try:
-                kept.process = await self._spawn(kept.program)
-            except OSError as fault:
-                self._say(f"{name} cannot be started: {fault}")
-                continue  # the process is still the ended one: the next round waits longer
-            if name in self._stopping:
-                return  # stopping began meanwhile: `stop` kills what it finds
-            kept.started_s = time.monotonic()
-            self.changed()
-            self._say(f"{name} runs again ({kept.process.pid})")
+            process = kept.process
+            code = await process.wait()
+            async with kept.turn:
+                if kept.process is not process:
+                    continue  # it was replaced and has ended as it was asked to
+                if name in self._stopping:
+                    return
+                self._died(process.pid)
+                if not kept.program.is_kept:
+                    self._say(f"{name} {ending(code) if code else 'is done'}")
+                    return
+                if not await self._start_again(kept, code):
+                    return
+
+    async def _start_again(self, kept: Kept, code: int) -> bool:
+        """After a pause; False when stopping began meanwhile."""
+        name = kept.program.name
+        calm = time.monotonic() - kept.started_s > CALM_AFTER_S
+        kept.deaths = 1 if calm else kept.deaths + 1
+        delay_s = restart_delay_s(kept.deaths)
+        self._say(f"{name} ({kept.process.pid}) {ending(code)}; starting it again in {delay_s:g} s")
+        await asyncio.sleep(delay_s)
+        if name in self._stopping:
+            return False
+        try:
+            kept.process = await self._spawn(kept.program)
+        except OSError as fault:
+            self._say(f"{name} cannot be started: {fault}")
+            return True  # the process is still the ended one: the next round waits longer
+        if name in self._stopping:
+            return False  # stopping began meanwhile: `stop` kills what it finds
+        kept.started_s = time.monotonic()
+        self.changed()
+        self._say(f"{name} runs again ({kept.process.pid})")
+        return True
+
+
+async def _until_told(
+    process: asyncio.subprocess.Process, ready: Callable[[], Awaitable[None]], program: Program, within_s: float
+) -> None:
+    """Returns when `ready()` does. Raises CannotStart when the process ends first, or takes too long."""
+    told, ended = asyncio.ensure_future(ready()), asyncio.ensure_future(process.wait())
+    try:
+        await asyncio.wait((told, ended), timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        if told.done():
+            await told
+        elif ended.done():
+            raise CannotStart(f"the new {program.name} {ending(ended.result())}{_last_words(program.log)}")
+        else:
+            raise CannotStart(f"the new {program.name} was not ready within {within_s:.0f} s{_last_words(program.log)}")
+    finally:
+        told.cancel()
+        ended.cancel()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    _send(process, signal.SIGKILL)
+    await process.wait()
 
 
 def ending(code: int) -> str:
@@ -193,7 +264,8 @@ def ending(code: int) -> str:
 def run_until_signal(work: Callable[[], Coroutine[None, None, int]]) -> int:
     """Run `work()`; SIGINT, SIGTERM or SIGHUP cancels it, so that its `finally` stops what it started.
 
-    Each further signal cancels again. Returns the work's own exit code, 0 when it was asked to stop.
+    Each further signal cancels again. Returns the work's own exit code, 0 when it was asked to stop. The work may give
+    SIGHUP another meaning (`rolling.py`).
     """
 
     async def main() -> int:

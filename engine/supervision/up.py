@@ -23,12 +23,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from engine import notify
 from engine import settings as engine_settings
 from engine.settings import Settings
 from engine.supervision import binaries, data_folder, embedded
 from engine.supervision.binaries import CannotEmbed
 from engine.supervision.data_folder import DataFault
 from engine.supervision.durable import write_atomically
+from engine.supervision.rolling import Roller, rolling_on_hangup
 from engine.supervision.supervisor import STOP_TOTAL_S, CannotStart, Program, Supervisor, rotate, run_until_signal
 
 SCOPES = ("schedule", "results", "proctor", "ops")
@@ -87,8 +89,9 @@ def chosen_settings(port: int | None, workers: int | None) -> Settings:
 
 
 async def _up(options: Options) -> int:
-    async with running(options) as engine:
+    async with running(options) as engine, rolling_on_hangup(Roller(engine.supervisor, say, engine.settings.drain_s)):
         say(f"ready: {engine.url}" + (f"  (logs in {engine.logs})" if engine.logs else ""))
+        notify.tell(notify.READY)
         await asyncio.Event().wait()
     return 0
 
@@ -115,6 +118,7 @@ async def running(options: Options) -> AsyncIterator[Running]:
                 options.ready_file.unlink(missing_ok=True)
             if supervisor.names():
                 say("stopping")
+                notify.tell(notify.STOPPING)
             await supervisor.stop(stop_steps(options.settings.drain_s, supervisor.names()))
 
 
@@ -256,7 +260,8 @@ async def _start_engine(supervisor: Supervisor, settings: Settings, logs: Path |
 
 def child_environ(settings: Settings) -> dict[str, str]:
     """Our environment with exactly these settings in it, and the engine found where we found it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(engine_settings.PREFIX)}
+    ours = (engine_settings.PREFIX, notify.VARIABLE)  # systemd wants to hear from the supervisor alone
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     root = str(Path(__file__).resolve().parents[2])
     return {
         **kept,

@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import redis.asyncio
 
 from engine.recording.leases import Leases
+from engine.recording.mending import Mender
 from engine.recording.position import Position
-from engine.recording.rebuild import find_lost, rebuild
 from engine.recording.recorder import Recorder
 from engine.rules.question_set import QuestionSet, read_question_set
 from engine.rules.terms import Batch, Rules
@@ -74,10 +75,12 @@ class Exam:
 
     def __init__(self, redis_url: str, postgres_dsn: str, exam_batch: Batch | None = None) -> None:
         self.memory = Memory(redis_url, PARTITIONS)
+        self.redis = redis.asyncio.Redis.from_url(redis_url)  # a way of its own, to do what the engine never does
         self.database = Postgres(postgres_dsn, 4)
         self.batch = exam_batch or batch()
         self.leases = Leases(self.database, "recorder-1", PARTITIONS)
         self.recorder = Recorder(self.memory, self.database, "recorder-1")
+        self.mender = Mender(self.memory, self.database, LOGIN_KEY, "recorder-1")
 
     @classmethod
     def beside(cls, exam: Exam, batch_id: str) -> Exam:
@@ -88,13 +91,12 @@ class Exam:
         return other
 
     async def hold(self) -> dict[int, Position]:
-        """Take the leases and build what is lost, as the recorder's process does."""
-        held = await self.leases.take()
-        lost = await find_lost(self.memory, held)
-        if lost:
-            await rebuild(self.memory, self.database, LOGIN_KEY, held, lost)
-        self.recorder.hold(held)
-        return held
+        """Take the leases and mend what is broken, as the recorder's process does."""
+        sound = await self.mender.look(await self.leases.take())
+        if await self.mender.mend():
+            sound = await self.mender.look(await self.leases.take())
+        self.recorder.hold(*sound)
+        return sound.held
 
     async def arm(self, *sitting_ids: str, extra_time_s: int = 0) -> None:
         """Write batch, seal and sittings to PostgreSQL and lay them ready in Redis."""
@@ -210,6 +212,7 @@ class Exam:
             return [tuple(row) for row in await connection.fetch(statement, *arguments)]
 
     async def close(self) -> None:
+        await self.redis.aclose()
         await self.memory.close()
         await self.database.close()
 

@@ -19,7 +19,7 @@ async def end(exam: Exam, *sitting_ids: str, ago_ms: int = 10_000) -> None:
         ended = now_ms() - ago_ms
         times = {"entry_ms": str(ended), "ends_ms": str(ended), "closes_ms": str(ended + 5000)}
         await exam.memory.write_hashes({keys.sitting(sitting_id): times})
-        await exam.memory._redis.zadd(keys.due, {sitting_id: ended})
+        await exam.redis.zadd(keys.due, {sitting_id: ended})
 
 
 async def states(exam: Exam, *sitting_ids: str) -> list[bytes]:
@@ -48,7 +48,7 @@ async def test_collecting_twice_writes_one_event(exam: Exam) -> None:
     await end(exam, "one")
 
     await collect_due(exam.memory, ALL)
-    await exam.memory._redis.zadd(exam.memory.partition_of("one").due, {"one": 0})
+    await exam.redis.zadd(exam.memory.partition_of("one").due, {"one": 0})
     await collect_due(exam.memory, ALL)
     while await exam.recorder.record():
         pass

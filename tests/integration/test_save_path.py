@@ -149,7 +149,7 @@ async def test_restarted_redis_raises_the_generation_before_the_first_save(exam:
 
     after = await exam.save("one", ("A1", 2, '"b"'))
 
-    assert after[1] == before[1] + 1
+    assert after[1] > before[1]
     assert after[2] == 2  # 1 is the raise itself
     [entries] = await exam.memory.read_logs([(keys, before[1], before[2])], 10)
     assert dict(entries[0][2])[b"raised"] == b"%d-%d" % (before[1], before[2])

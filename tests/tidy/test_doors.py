@@ -14,12 +14,14 @@ ENGINE = python_files("engine")
 # module: where it may be imported
 IMPORT_DOORS: dict[str, set[str]] = {
     "asyncpg": {"engine/stores/postgres.py"},
-    "redis": {"engine/stores/memory.py"},
+    "redis": {"engine/stores/address.py"},
+    "hiredis": {"engine/stores/pipe.py"},
     "time": {
         "engine/stores/clock.py",
         # The supervisor measures how long processes of its own live; no candidate's time is decided there.
         "engine/supervision/data_folder.py",
         "engine/supervision/demo.py",
+        "engine/supervision/rolling.py",
         "engine/supervision/supervisor.py",
         "engine/supervision/up.py",
     },

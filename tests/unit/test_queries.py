@@ -15,7 +15,7 @@ from tests.servers import ROOT
 FILES = sorted((ROOT / "engine").rglob("*.sql"))
 MODULES = sorted((ROOT / "engine").rglob("*.py"))
 CARDINALITY = re.compile(r"none|one row|at most one row|any number of rows|one row (each|per .+)|up to \w+ rows")
-STATEMENT = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH|TRUNCATE|COPY)\s", re.IGNORECASE)
+STATEMENT = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH|TRUNCATE|COPY|CREATE TABLE)\s", re.IGNORECASE)
 # Bookkeeping of the schema itself: it must work before any table of ours exists.
 SQL_IN_PYTHON = {"engine/stores/migrations.py"}
 

@@ -1,0 +1,34 @@
+"""What do seals and signatures cost: a paper at arming and at the start, a receipt at each hand-in?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.sealing import paper
+from engine.sealing.signature import Signer
+from loadtest import samples
+
+CONTENT = {"title": "t", "sections": samples.load("ldgx3").paper["sections"], "media": {}}
+PAPER_KEY, NONCE = b"k" * 32, b"n" * 12
+
+
+def test_seal_one_paper(benchmark: Any) -> None:
+    assert benchmark(paper.seal_paper, "bench", CONTENT, PAPER_KEY, NONCE).startswith(paper.MAGIC)
+
+
+def test_open_one_paper(benchmark: Any) -> None:
+    sealed = paper.seal_paper("bench", CONTENT, PAPER_KEY, NONCE)
+
+    assert benchmark(paper.open_paper, "bench", sealed, PAPER_KEY)["sections"] == CONTENT["sections"]
+
+
+def test_seed_of_one_sitting(benchmark: Any) -> None:
+    assert len(benchmark(paper.sitting_seed, PAPER_KEY, "a" * 24)) == 32
+
+
+def test_sign_one_receipt(benchmark: Any) -> None:
+    signer = Signer(b"s" * 32)
+    receipt = {"sitting_id": "a" * 24, "batch_id": "bench", "state": "submitted", "submitted_ms": 1763773200000}
+    receipt |= {"answered": 100, "items": 100, "digest": "d" * 64, "key_id": signer.key_id}
+
+    assert benchmark(signer.signed, receipt)["signature"]
