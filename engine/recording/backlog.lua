@@ -2,11 +2,11 @@
 -- XRANGE counts entries, but one entry may be a hundred bytes or two million: only here is its size known beforehand.
 -- KEYS  1 log
 -- ARGV  1 generation and 2 position that are recorded, 3 bytes to stay below
--- Returns { 1 when the log goes on, else 0; then per entry { id, { field, value, ... } } }
+-- Returns { outcome, 1 when the log goes on, else 0; then per entry { id, { field, value, ... } } }
 local log_key = KEYS[1]
 local after = ARGV[1] .. '-' .. ARGV[2]
 local bytes_left = tonumber(ARGV[3])
-local reply = { 0 }
+local reply = { OK, 0 }
 local count = 2 -- grows: what turns out not to fit has been read in vain
 while true do
     local entries = redis.call('XRANGE', log_key, '(' .. after, '+', 'COUNT', count)
@@ -15,8 +15,8 @@ while true do
         for _, part in ipairs(entry[2]) do
             entry_bytes = entry_bytes + #part
         end
-        if entry_bytes > bytes_left and #reply > 1 then
-            reply[1] = 1
+        if entry_bytes > bytes_left and #reply > 2 then
+            reply[2] = 1
             return reply
         end
         bytes_left = bytes_left - entry_bytes
