@@ -8,7 +8,8 @@ local after = ARGV[1] .. '-' .. ARGV[2]
 local bytes_left = tonumber(ARGV[3])
 local reply = { OK, 0 }
 local count = 2 -- grows: what turns out not to fit has been read in vain
-while true do
+local goes_on = true
+while goes_on do
     local entries = redis.call('XRANGE', log_key, '(' .. after, '+', 'COUNT', count)
     for _, entry in ipairs(entries) do
         local entry_bytes = 0
@@ -17,14 +18,14 @@ while true do
         end
         if entry_bytes > bytes_left and #reply > 2 then
             reply[2] = 1
-            return reply
+            goes_on = false
+            break
         end
         bytes_left = bytes_left - entry_bytes
         reply[#reply + 1] = entry
         after = entry[1]
     end
-    if #entries < count then
-        return reply
-    end
+    goes_on = goes_on and #entries == count
     count = math.min(count * 2, 16)
 end
+return reply
