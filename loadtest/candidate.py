@@ -53,6 +53,7 @@ class Candidate:
     """
 
     journal_kind = Journal
+    channel_kind = Channel
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class Candidate:
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._saver: asyncio.Task[None] | None = None
-        self._channel = Channel(wire, self._told) if has_channel else None
+        self._channel = self.channel_kind(wire, self._told) if has_channel else None
         self._key: asyncio.Future[dict[str, Any]] | None = None
 
     # --- time belongs to the server -------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ class Account:
     person: str = ""
     logins: list[Login] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    heard: list[tuple[int, int]] = field(default_factory=list)  # generation, committed, as channels told them
 
     def answered(self, *paths: str) -> Iterator[Call]:
         """The answered calls of these paths."""
@@ -72,6 +73,7 @@ class Pushed:
     paper: dict[str, Any]
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
     persons: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)  # batch -> person -> roster row
+    untrue: list[tuple[str, str, int]] = field(default_factory=list)  # told as committed before they were
 
 
 def read_ledgers(folder: Path) -> Ledgers:
@@ -93,6 +95,8 @@ def read_book(path: Path) -> Pushed:
             pushed.batches[line["batch_id"]] = batch
             rows = {f"{batch['admission_code']}/{row['id_number']}": row for row in line["roster"]}
             pushed.persons[line["batch_id"]] = rows
+        elif line["k"] == "untrue":
+            pushed.untrue.append((line["sitting_id"], line["item"], line["seq"]))
     return pushed
 
 
@@ -104,6 +108,8 @@ def _read_ledger(path: Path, found: Ledgers) -> None:
         kind = line["k"]
         if kind == "stuck":
             found.stuck.append((line["person"], line["why"]))
+        elif kind == "heard":
+            found.accounts[sitting_of[line["token"]]].heard.append((line["generation"], line["committed"]))
         elif kind == "call" and line["path"] == "login":
             found.attempted.add(line["person"])
             logins[line["call"]] = (line["person"], line["ns"])

@@ -29,6 +29,7 @@ import uvloop
 from loadtest.client import MachineClient, Problem, Unreachable
 from loadtest.own_engine import ROOT
 from loadtest.torture import evidence
+from loadtest.torture.auditor import Auditor
 from loadtest.torture.faults import Fault, Planned, strike_all
 from loadtest.torture.field import Field, Ground, NotBack, standing
 from loadtest.torture.report import Outcome
@@ -119,11 +120,14 @@ class Campaign:
         over = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(season.go_on(over))
-            telling = group.create_task(self._tell(season))
+            auditor = Auditor(self.accounts, self.field.postgres_dsn, self.book, self.dice)
+            beside = [group.create_task(self._tell(season)), group.create_task(auditor.watch())]
             await season.until_writing()
             await strike_all(self.field, self.options.planned, self._note_strike)
             over.set()
-            telling.cancel()
+            for task in beside:
+                task.cancel()
+        self.outcome.looked_for = auditor.looked_for
 
     async def _finish(self, season: Season) -> None:
         """The last exams end, are graded and told of; then what the engine holds is collected."""

@@ -94,6 +94,9 @@ def check(folder: Path) -> Verdict:
     verdict = Verdict()
     for person, why in ledgers.stuck:
         verdict.fault("stuck", person, f"{person}: {why}")
+    for sitting_id, item, seq in pushed.untrue:
+        text = f"{sitting_id}: item {item} seq {seq} was told as committed before it was in PostgreSQL"
+        verdict.fault("false_committed", (sitting_id, (item, seq)), text)
     results = _results(evidence, verdict)
     for sitting_id in sorted(evidence["sittings"].keys() | ledgers.accounts.keys()):
         verdict.sittings += 1
@@ -386,9 +389,9 @@ def _superseded(logins: list[Login]) -> dict[str, int]:
 def _claims(account: Account) -> dict[int, int]:
     """Per generation the highest position that the clients of the sitting were told to be committed."""
     claims: dict[int, int] = {}
-    for call in account.answered("responses", "sitting"):
-        reply = call.reply or {}
-        generation, committed = reply["generation"], reply["committed"]
+    replies = [call.reply or {} for call in account.answered("responses", "sitting")]
+    told = [(reply["generation"], reply["committed"]) for reply in replies]
+    for generation, committed in [*told, *account.heard]:
         claims[generation] = max(committed, claims.get(generation, 0))
     return claims
 

@@ -8,6 +8,7 @@ machine's monotonic clock, which orders the lines of all processes of one machin
 | call | `call` (unique in the file), `path` (its last part), `token` (a tag), `person` (a login's); what was sent |
 | answer | `call`, `reply` as received; of a login: `token`, `sitting_id`, `batch_id`, `state` |
 | refused | `call`, `status`, `code` |
+| heard | `token`, `generation`, `committed` as a channel told them unasked |
 | stuck | `person`, `why`: an answer no client can go on from |
 
 A call without answer and refusal is one whose connection was lost: it may have happened or not.

@@ -17,12 +17,13 @@ from loadtest.answers import keyed
 from loadtest.behaviour import Work
 from loadtest.candidate import Candidate, Library, TakenOver
 from loadtest.journal import Change, Journal, encode_call
-from loadtest.torture.witness import RESPONSES, Witness
+from loadtest.torture.witness import RESPONSES, Witness, WitnessedChannel
 from loadtest.wire import Problem, Unreachable
 
 PACE_S = (0.1, 0.6)  # between two acts: a hundred times faster than a person
 FORGETTING_SHARE = 0.5
 SUBMITTING_SHARE = 0.6
+CHANNEL_SHARE = 0.6
 MISCHIEF_SHARE = 0.15  # of all acts
 PAST_THE_END_S = 0.15  # between the changes of those who type on after the end
 PAST_THE_END_MAX_MS = 20_000  # an engine that takes answers for so long will not stop taking them
@@ -42,6 +43,13 @@ class ForgettingCandidate(Candidate):
     """A client whose machine burns after each acknowledgement."""
 
     journal_kind = Forgetting
+    channel_kind = WitnessedChannel
+
+
+class KeepingCandidate(Candidate):
+    """A client as the contract asks for it."""
+
+    channel_kind = WitnessedChannel
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,8 @@ class Person:
         self.exam = exam
         self.row = row
         self.dice = dice
-        self.kind = ForgettingCandidate if dice.random() < FORGETTING_SHARE else Candidate
+        self.kind = ForgettingCandidate if dice.random() < FORGETTING_SHARE else KeepingCandidate
+        self.has_channel = dice.random() < CHANNEL_SHARE
         self.hands_in = dice.random() < SUBMITTING_SHARE
         self.answer = keyed(exam.paper, dice.uniform(0.35, 0.95))
         self.candidate = self._at_a_machine()
@@ -136,6 +145,7 @@ class Person:
             self.row["id_number"],
             library=self.library,
             dice=random.Random(self.dice.getrandbits(64)),
+            has_channel=self.has_channel,
         )
 
     # --- as it may happen ----------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ class Outcome:
     by_kind: Counter[str] = field(default_factory=Counter)
     batches: int = 0
     given_up: int = 0
+    looked_for: int = 0  # changes that the auditor looked for in PostgreSQL as they were told to be committed
     seconds: float = 0.0
     ended_early: list[str] = field(default_factory=list)
     verdict: dict[str, Any] | None = None
@@ -49,6 +50,7 @@ class Outcome:
             "struck": dict(sorted(self.struck.items())),
             "batches": self.batches,
             "given_up": self.given_up,
+            "looked_for": self.looked_for,
             **verdict,
             "ended_early": self.ended_early,
             "holds": self.exit_code == 0,
@@ -61,6 +63,7 @@ class Outcome:
         lines = [f"seed {self.seed}, {self.seconds:.0f} s"]
         lines += [f"  {count:>7}  {name}" for name, count in sorted(self.struck.items())]
         lines += [f"  {self.batches:>7}  exams held, {self.given_up} could not be pushed in time"]
+        lines.append(f"  {self.looked_for:>7}  looked for when told as committed")
         lines += [f"  {verdict[name]:>7}  {name}" for name in FIGURES if name in verdict]
         lines += [f"  {count:>7}  {kind}{'  <--' if count else ''}" for kind, count in self.violations.items()]
         lines += [f"  {text}" for text in [*self.ended_early, *verdict.get("faults", [])][:FAULTS_SHOWN]]

@@ -118,12 +118,31 @@ SABOTAGES = (
         RECORDER_DIES,
     ),
     Sabotage(
+        "changes told as committed a second too early",
+        (
+            Replaced(
+                "engine/recording/recorder.py",
+                "            entries = await self._record(portions) if portions else 0\n",
+                """            early = []
+            for number, portion in portions.items():
+                keys = self._memory.partitions[number]
+                early.append(([keys.marker, keys.log + ":none"], list(portion.reached)))
+            if early:
+                await self._memory.run_many(_COMMITTED, early)
+                await asyncio.sleep(1)
+            entries = await self._record(portions) if portions else 0
+""",
+            ),
+        ),
+        ("false_committed",),
+    ),
+    Sabotage(
         "rows of the history dropped",
         (
             Replaced(
                 "engine/recording/recorder.py",
-                'copy_records_to_table("response_history", records=chunk.history)',
-                'copy_records_to_table("response_history", records=chunk.history[1:])',
+                'copy_records_to_table("response_history", records=history)',
+                'copy_records_to_table("response_history", records=history[1:])',
             ),
         ),
         ("unrecorded",),

@@ -1,4 +1,4 @@
-"""The wire with a witness on it: every call of a candidate and every answer goes into the ledger, whoever made it.
+"""Wire and channel with a witness on them: each call of a candidate and each answer goes into the ledger.
 
 Promise: a call is in the ledger before it is sent, an answer is fsynced before the client sees it. So whatever a client
 does with an answer (forget a change, tell a person), the ledger knows better than the client.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict, deque
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
+from loadtest.channel import Channel
 from loadtest.torture.ledger import Ledger
 from loadtest.wire import CALL_TIMEOUT_S, Problem, Reply, Wire
 
@@ -53,7 +55,7 @@ class Witness(Wire):
         part = WITNESSED.get(path)
         if part is None:
             return await super().send(method, path, token=token, body=body, accept=accept, timeout_s=timeout_s)
-        call = self._begin(part, token, body)
+        call = self.begin(part, token, body)
         try:
             reply = await super().send(method, path, token=token, body=body, accept=accept, timeout_s=timeout_s)
         except Problem as problem:
@@ -62,7 +64,8 @@ class Witness(Wire):
         await self.ledger.keep("answer", call=call, reply=self._told(part, reply.json()))
         return reply
 
-    def _begin(self, part: str, token: str, body: bytes | None) -> str:
+    def begin(self, part: str, token: str, body: bytes | None) -> str:
+        """Take down a call that is about to be sent; returns its number."""
         self._calls += 1
         call = f"{self._process}-{self._calls}"
         sent = orjson.loads(body) if body else {}
@@ -81,6 +84,33 @@ class Witness(Wire):
         self.tokens[reply["sitting_id"]].append(reply["token"])
         kept = {name: reply[name] for name in ("sitting_id", "batch_id", "state")}
         return {"token": tag(reply["token"]), **kept}
+
+
+class WitnessedChannel(Channel):
+    """A channel over a Witness: its saves are calls like any other, and what it hears as committed is a promise."""
+
+    def __init__(self, wire: Wire, told: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__(wire, self._take_down)
+        assert isinstance(wire, Witness), "only a witness has a ledger"
+        self._witness = wire
+        self._tells = told
+
+    async def save(self, body: bytes) -> dict[str, Any]:
+        ledger, call = self._witness.ledger, self._witness.begin("responses", self.token, body)
+        try:
+            saved = await super().save(body)
+        except Problem as problem:
+            ledger.note("refused", call=call, status=problem.status, code=problem.code)
+            raise
+        reply = {name: saved[name] for name in ("saved", "generation", "position", "committed")}
+        await ledger.keep("answer", call=call, reply=reply)
+        return saved
+
+    def _take_down(self, message: dict[str, Any]) -> None:
+        if message["type"] == "committed":
+            told = {name: message[name] for name in ("generation", "committed")}
+            self._witness.ledger.note("heard", token=tag(self.token), **told)
+        self._tells(message)
 
 
 def tag(token: str) -> str:
