@@ -28,6 +28,9 @@ if not is_repeated then
     if outcome ~= OK then
         return { outcome, partition.generation, partition.n, partition.committed, now, 'high', high or '0' }
     end
+    if redis.call('HGET', meta_key, 'doubtful') then
+        return { LOST } -- the receipt is signed, and what was put back to an older state may lack responses
+    end
     redis.call('HSET', sitting_key, 'state', 'submitted', 'closed_ms', whole(now))
     redis.call('ZREM', due_key, sitting_id)
     local entry = { 'at', whole(now) }

@@ -4,7 +4,7 @@
 -- Returns { outcome }; LOST when this Redis has not come that far: it is not what it was, and nothing is told
 local meta_key, log_key = KEYS[1], KEYS[2]
 local generation, position = tonumber(ARGV[1]), tonumber(ARGV[2])
-local marker = redis.call('HMGET', meta_key, 'generation', 'n', 'committed', 'reached')
+local marker = redis.call('HMGET', meta_key, 'generation', 'n', 'committed', 'reached', 'doubtful')
 if not marker[1] then
     return { LOST }
 end
@@ -14,6 +14,9 @@ if own_generation < generation or (own_generation == generation and n < position
 end
 if own_generation == generation and committed < position then
     redis.call('HSET', meta_key, 'committed', whole(position))
+end
+if own_generation == generation and marker[5] then
+    redis.call('HDEL', meta_key, 'doubtful') -- the log was read on across the raise: it has lost nothing
 end
 local reached_generation, reached_position = string.match(marker[4] or '0-0', '^(%d+)-(%d+)$')
 reached_generation, reached_position = tonumber(reached_generation), tonumber(reached_position)

@@ -13,6 +13,7 @@ end
 local recorded_generation = tonumber(string.match(recorded, '^%d+'))
 local partition = { meta_key = meta_key, log_key = log_key, generation = tonumber(stored) or 0 }
 redis.call('HSET', meta_key, 'run_id', run_id, 'reached', recorded, 'mended', recorded)
+redis.call('HDEL', meta_key, 'doubtful')
 raise_generation(partition, 'rebuilt', recorded_generation + 1)
 if is_fresh then
     redis.call('HSET', meta_key, 'epoch_floor', 0)

@@ -6,4 +6,4 @@ RETURNING partition
 
 -- leap_publication(now_ms) -> none
 -- Numbers in the feed count from this moment on: above any that was given by the state that was lost.
-SELECT setval('publication', greatest(nextval('publication'), $1::bigint))
+UPDATE feed SET last_publication = greatest(last_publication, $1)

@@ -8,6 +8,7 @@
 --                   told       number of the newest news (see `tell`)
 --                   reached    `generation-n` up to which PostgreSQL ever said that it holds the log, in any generation
 --                   epoch_floor  epochs of new logins lie above it: below, some may have been issued and lost
+--                   doubtful   since the run id changed nobody has compared this Redis with PostgreSQL
 --                   mended     where PostgreSQL stood when this partition was last rebuilt
 --                   restoring  where PostgreSQL stood when restoring it from this partition began
 
@@ -64,7 +65,7 @@ local function open_partition(meta_key, log_key)
         committed = tonumber(marker[4]),
     }
     if marker[1] ~= run_id then
-        redis.call('HSET', meta_key, 'run_id', run_id)
+        redis.call('HSET', meta_key, 'run_id', run_id, 'doubtful', 1)
         raise_generation(partition, whole(partition.generation) .. '-' .. whole(partition.n))
     end
     return partition

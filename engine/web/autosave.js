@@ -4,6 +4,8 @@
 import { call, pause, retryDelay } from './api.js';
 
 const NOT_AS_IT_STANDS = new Set([400, 413, 422]); // one bad change refuses its whole call: find it, let the others pass
+// `sitting.order`: the engine has lost the pledge, and takes nothing before it is made again.
+const OVER = new Set(['autosave.closed', 'sitting.superseded', 'sitting.order']);
 
 /** Starts sending. `onRefused(problem)` is told when saving is over for this token (409 or 401). */
 export function startAutosave(journal, token, onRefused) {
@@ -45,7 +47,7 @@ export function startAutosave(journal, token, onRefused) {
       else for (const entry of chunk) alone.add(entry.seq);
       return;
     }
-    const over = fault.status === 401 || ['autosave.closed', 'sitting.superseded'].includes(fault.code);
+    const over = fault.status === 401 || OVER.has(fault.code);
     if (over) {
       stopping.abort();
       if (!stopped) onRefused(fault);

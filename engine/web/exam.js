@@ -87,7 +87,7 @@ export async function examScreen(app, paper, claim) {
   function onRefused(problem) {
     if (problem.code === 'autosave.closed') end();
     else if (problem.code === 'sitting.superseded') setReason('superseded');
-    else if (problem.status === 401) setReason('login');
+    else if (problem.status === 401 || problem.code === 'sitting.order') setReason('login');
   }
 
   async function onView(view) {

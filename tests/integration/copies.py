@@ -6,7 +6,18 @@ from typing import Any
 
 from tests.integration.exam import Exam
 
-_TABLES = ("recording", "response", "response_history", "sitting_event", "result", "sitting", "seal", "batch", "paper")
+_TABLES = (
+    "feed",
+    "recording",
+    "response",
+    "response_history",
+    "sitting_event",
+    "result",
+    "sitting",
+    "seal",
+    "batch",
+    "paper",
+)
 
 
 class RedisCopy:

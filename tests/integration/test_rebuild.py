@@ -339,3 +339,37 @@ async def test_redis_put_back_is_not_told_that_later_positions_are_committed(exa
 
     assert reply == [Outcome.LOST]
     assert (await exam.memory.read_hash(keys.marker))[b"committed"] == b"0"
+
+
+async def test_hand_in_waits_until_a_restarted_redis_has_been_compared(exam: Exam) -> None:
+    """A receipt is signed: never over what may lack responses that PostgreSQL has. Saves do not wait."""
+    await exam.enter("one", "two")
+    await exam.submit("two")
+    old = await RedisCopy.of(exam)
+    await exam.save("one", ("A1", 1, '"a"'))
+    await settle(exam)
+    await old.put_back(exam)
+
+    saved = await exam.save("one", ("A2", 2, '"b"'))
+    doubtful = await exam.submit("one", seq=2)
+    repeated = await exam.submit("two")
+    await settle(exam)
+    handed_in = await exam.submit("one", seq=2)
+
+    assert saved[4] == Outcome.OK
+    assert doubtful == [Outcome.LOST]
+    assert repeated[0] == Outcome.OK
+    assert handed_in[0] == Outcome.OK
+    assert b"r:A1" in handed_in and b"r:A2" in handed_in
+
+
+async def test_restarted_redis_with_all_its_data_takes_hand_ins_after_one_round(exam: Exam) -> None:
+    """The ordinary restart: the log goes on, and the doubt ends with what is recorded across the raise."""
+    await exam.enter("one")
+    await exam.set_field(exam.memory.partition_of("one").marker, "run_id", "f" * 40)
+    await exam.save("one", ("A1", 1, '"a"'))
+
+    assert await exam.submit("one", seq=1) == [Outcome.LOST]
+    await settle(exam)
+
+    assert (await exam.submit("one", seq=1))[0] == Outcome.OK
