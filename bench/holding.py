@@ -18,16 +18,18 @@ HELD = 50_000
 HELD_SAVES_PER_S = 2_500
 FILES_BESIDE = 2_000  # of a process, for everything that is no channel; balancing by the kernel is uneven, too
 SETTLED_S = 2.0
-FIRST = 20
 
 
 def idle_channel(field: Field, plan: Plan) -> list[Row]:
-    """Resident memory of a worker that has just started; what the kernel holds for a socket is not in it."""
+    """Resident memory of a worker that has just started; what the kernel holds for a socket is not in it.
+
+    An upper bound: what a worker needs for the rush of all of them opening at once is counted as theirs, too.
+    """
     exam = field.exam("idle", plan.sittings)
     field.restart_workers()  # letting everybody in has left free memory that channels would use again
     options = {"channel": 1, "path": CHANNEL_PATH}
-    with field.saving(exam, connections=FIRST, **options) as driver:
-        _all_open(driver, FIRST)  # what a worker makes once, it has made
+    with field.saving(exam, connections=1, **options) as driver:
+        _all_open(driver, 1)  # what a worker reads once, it has read
     time.sleep(SETTLED_S)
     before_kib = engine_kib(field)
     with field.saving(exam, connections=plan.sittings, **options) as driver:

@@ -91,7 +91,14 @@ class Readiness:
         return "; ".join(await self._memory.durability_faults())
 
     async def _partitions(self) -> str:
-        markers = await self._memory.read_hash_fields([keys.marker for keys in self._memory.partitions], ["generation"])
+        all_markers = [keys.marker for keys in self._memory.partitions]
+        told = await self._memory.read_each_hash_fields(all_markers, ["generation"])
+        # Where a node of a cluster is away, the others' candidates go on: it is no reason to send nobody here.
+        markers = [marker for marker in told if not isinstance(marker, TryLater)]
+        self.warnings.pop("redis", None)
+        if len(markers) < len(told):
+            away = len(told) - len(markers)
+            self.warnings["redis"] = f"{away} of {len(told)} partitions lie on a Redis node that does not answer"
         missing = sum(generation is None for (generation,) in markers)
         return f"{missing} of {len(markers)} partitions are not built; is a recorder running?" if missing else ""
 

@@ -97,7 +97,9 @@ CREATE TABLE sitting (
 );
 CREATE INDEX sitting_by_person ON sitting (id_number);
 CREATE INDEX sitting_by_partition ON sitting (partition);
-CREATE INDEX sitting_to_grade ON sitting (batch_id) WHERE NOT is_graded AND state IN ('submitted', 'collected', 'absent', 'void');
+-- In the order in which graders take them, so that the next chunk is found without sorting what is left.
+CREATE INDEX sitting_to_grade ON sitting (batch_id, sitting_id)
+    WHERE NOT is_graded AND state IN ('submitted', 'collected', 'absent', 'void');
 
 -- The newest response per item. No foreign key: evidence is written whatever else is amiss.
 CREATE TABLE response (
@@ -161,4 +163,11 @@ CREATE TABLE result (
     PRIMARY KEY (sitting_id, revision)
 );
 CREATE INDEX result_by_batch ON result (batch_id, publication);
-CREATE SEQUENCE publication;
+
+-- The last number given out in the feed of results. A row and not a sequence: a transaction that fails gives its
+-- numbers back, so the feed has no gaps; the row's lock makes numbers visible in their order.
+CREATE TABLE feed (
+    is_only boolean PRIMARY KEY DEFAULT true CONSTRAINT feed_is_one CHECK (is_only),
+    last_publication bigint NOT NULL
+);
+INSERT INTO feed (last_publication) VALUES (0);

@@ -34,11 +34,13 @@ from engine.sealing.encoding import to_base64url
 from engine.sealing.paper import sitting_seeds
 from engine.sealing.token import Token
 from engine.stores.clock import monotonic_s
+from engine.stores.memory import Purpose
 
 _POLL_SOONEST_S = 0.005  # when something is due at once
 _FLUSH_EVERY_S = 1.0
 _MOVING = "this server is being replaced; connect again, nothing is lost"
-_SPREAD = 0.6  # of a drain's time: the rest is for close frames on their way
+_SPREAD = 0.6  # of a drain's time, in which all are told to move
+_WAIT = 0.9  # of it, in which they may answer the close frame
 _DRAIN_STEPS = 100
 
 
@@ -156,8 +158,6 @@ class Channels:
             try:
                 self._tick()
                 await self._poll()
-            except TryLater:
-                pass  # Redis is away: everything waits, and is made good when it answers
             except Exception:  # a loop that dies silently would leave everybody without a key
                 log.logger().exception("channel.watch_failed")
 
@@ -173,9 +173,15 @@ class Channels:
         asked = [news for news in self._news if news.channels]
         if not asked:
             return
-        replies = await self.delivery.memory.run_many(NEWS, [news.question() for news in asked])
-        told_ms = [await news.hear(reply) for news, reply in zip(asked, replies, strict=True)]
-        known_ms = [moment_ms for moment_ms in told_ms if moment_ms is not None]
+        questions = [news.question() for news in asked]
+        # Purpose logs: a line that nobody else uses in a worker.
+        replies = await self.delivery.memory.run_each(NEWS, questions, Purpose.LOGS)
+        known_ms = []
+        for news, reply in zip(asked, replies, strict=True):
+            # While Redis is away its channels wait; everything is made good when it answers.
+            moment_ms = None if isinstance(reply, TryLater) else await news.hear(reply)
+            if moment_ms is not None:
+                known_ms.append(moment_ms)
         if known_ms:
             # The earliest of them: by then every partition's news are heard, pledges before the start included.
             self._ahead_ms = min(known_ms) - monotonic_s() * 1000
@@ -238,7 +244,7 @@ class Channels:
         self._is_draining = True
         leaving = [channel for turn in self._turns for channel in turn]
         at_once = 1 + len(leaving) // _DRAIN_STEPS
-        until_s = monotonic_s() + within_s
+        until_s = monotonic_s() + within_s * _WAIT
         for at, channel in enumerate(leaving):
             if at and at % at_once == 0:
                 await asyncio.sleep(within_s * _SPREAD * at_once / len(leaving))

@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from engine import metrics
 from engine.recording.chunk import Chunk
 from engine.recording.position import Position
 from engine.recording.stand import Stand, follows
 from engine.rules.errors import Corrupt, TryLater
 from engine.rules.limits import RECORD_BYTES_MAX
-from engine.stores.memory import Memory, beside
+from engine.stores.memory import Memory, Purpose, beside
 
 _BACKLOG = beside(__file__)
 
@@ -55,19 +56,25 @@ class Backlog:
         self._bytes_max = max(1, self._bytes_max // 2)
 
     async def read(self, positions: Mapping[int, Position], rollbacks_accepted: Collection[int]) -> Reading:
-        """Raises TryLater; repeatable."""
+        """Raises TryLater when no node answers; repeatable."""
         each_bytes = max(1, self._bytes_max // max(1, len(positions)))
         calls: list[tuple[list[str], list[str | bytes | int]]] = [
             ([self._memory.partitions[number].log], [*position, each_bytes]) for number, position in positions.items()
         ]
-        try:
-            replies = await self._memory.run_many(_BACKLOG, calls)
-        except TryLater:
+        replies = await self._memory.run_each(_BACKLOG, calls, Purpose.LOGS)
+        unanswered = [reply for reply in replies if isinstance(reply, TryLater)]
+        if unanswered:
             self.shrink()
-            raise
-        self._bytes_max = min(RECORD_BYTES_MAX, self._bytes_max * 2)
+            metrics.recorder_failures.labels("unread").inc(len(unanswered))
+        else:
+            self._bytes_max = min(RECORD_BYTES_MAX, self._bytes_max * 2)
+        if len(unanswered) == len(replies):
+            raise unanswered[0]
         reading = Reading({}, {})
-        for (number, position), (more, *entries) in zip(positions.items(), replies, strict=True):
+        for (number, position), reply in zip(positions.items(), replies, strict=True):
+            if isinstance(reply, TryLater):
+                continue  # its node is away; the others are recorded
+            more, *entries = reply
             if not entries:
                 continue
             chunk = Chunk()

@@ -89,14 +89,13 @@ class Recorder:
         return entries
 
     async def measure_lag(self) -> None:
-        """Set the metric from the oldest entry that PostgreSQL does not have, also while no round succeeds."""
-        oldest = [
-            int(dict(entries[0][2])[b"at"])
-            for entries in await self._memory.read_logs(
-                [(self._memory.partitions[number], *position) for number, position in self._known.items()], 1
-            )
-            if entries
-        ]
+        """Set the metric from the oldest entry that PostgreSQL does not have, also while no round succeeds.
+
+        What lies on a node that does not answer cannot be measured and is left out.
+        """
+        wanted = [(self._memory.partitions[number], *position) for number, position in self._known.items()]
+        logs = await self._memory.read_each_log(wanted, 1)
+        oldest = [int(dict(found[0][2])[b"at"]) for found in logs if found and not isinstance(found, TryLater)]
         metrics.recorder_lag_seconds.set(max(0, now_ms() - min(oldest)) / 1000 if oldest else 0)
 
     # --- reading ---
@@ -206,8 +205,10 @@ class Recorder:
         for number in numbers:
             keys = self._memory.partitions[number]
             calls.append(([keys.marker, keys.log], list(self.held[number])))
-        await self._memory.run_many(_COMMITTED, calls)
-        self._unpublished.clear()
+        replies = await self._memory.run_each(_COMMITTED, calls)
+        self._unpublished -= {
+            number for number, reply in zip(numbers, replies, strict=True) if not isinstance(reply, TryLater)
+        }
 
 
 def _position_columns(positions: Mapping[int, Position]) -> tuple[list[int], list[int], list[int]]:

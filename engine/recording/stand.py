@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from engine.recording.position import NOWHERE, Position
+from engine.rules.errors import TryLater
 from engine.stores.memory import Memory
 
 REBUILT = "rebuilt"  # what a raise says in place of where the last generation ended, when nobody can know
@@ -73,14 +74,21 @@ def follows(recorded: Position, entry: Position, raised: str) -> Stand:
 
 
 async def read_facts(memory: Memory, recorded: Mapping[int, Position]) -> dict[int, Facts]:
-    """The facts of each partition in `recorded`, which nobody may move meanwhile. Raises TryLater."""
+    """The facts of each partition in `recorded`, which nobody may move meanwhile; of those whose nodes answer.
+
+    Raises TryLater when none does.
+    """
     keys = [memory.partitions[number] for number in recorded]
     # The marker first: the log may grow between the two readings, and must not seem to end before its marker.
     fields = ["generation", "n", "reached", "mended"]
-    markers = await memory.read_hash_fields([found.marker for found in keys], fields)
-    logs = await memory.read_logs([(found, *at) for found, at in zip(keys, recorded.values(), strict=True)], 1)
+    markers = await memory.read_each_hash_fields([found.marker for found in keys], fields)
+    logs = await memory.read_each_log([(found, *at) for found, at in zip(keys, recorded.values(), strict=True)], 1)
     facts = {}
+    unanswered: list[TryLater] = []
     for (number, at), marker, entries in zip(recorded.items(), markers, logs, strict=True):
+        if isinstance(marker, TryLater) or isinstance(entries, TryLater):
+            unanswered += [answer for answer in (marker, entries) if isinstance(answer, TryLater)]
+            continue
         generation, n, reached, mended = (None if field is None else field.decode() for field in marker)
         next_entry = Position(*entries[0][:2]) if entries else None
         facts[number] = Facts(
@@ -91,4 +99,6 @@ async def read_facts(memory: Memory, recorded: Mapping[int, Position]) -> dict[i
             next_entry=next_entry,
             raised=dict(entries[0][2]).get(b"raised", b"").decode() if entries else "",
         )
+    if unanswered and not facts:
+        raise unanswered[0]
     return facts

@@ -104,8 +104,10 @@ RECORD_TIMEOUT_S = 20  # one statement of a recording transaction; longer means 
 CENSUS_SITTINGS_MAX = 10_000  # sitting ids asked for at once
 RESTORE_SITTINGS_MAX = 200  # sittings restored in one transaction: about 20,000 responses
 LEASE_S = 4  # a dead recorder's partitions are free after this; under the promised 5 s
-COLLECT_SITTINGS_MAX = 500  # sittings collected by one script call
+COLLECT_SITTINGS_MAX = 200  # sittings collected by one script call: 2 ms of Redis's time
 GRADE_SITTINGS_MAX = 200  # sittings graded in one transaction
+MARKS_KEPT = 50_000  # marks of responses that a grader remembers per answer key: at most 60 MB
+MARKS_KEPT_CHARACTERS_MAX = 200  # longer responses are hardly ever given twice
 
 assert CHANGES_PER_CALL_MAX * 3 < 8_000, "Lua cannot unpack more arguments than this"
 assert RESULTS_PAGE_DEFAULT <= RESULTS_PAGE_MAX

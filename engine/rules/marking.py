@@ -151,8 +151,13 @@ def mark_sitting(answer_key: AnswerKey, responses: Mapping[str, Any]) -> Sitting
     earned = sum((section.earned for section in sections), _NOTHING)
     full = sum((section.full for section in sections), _NOTHING)
     waits = any(section.waits for section in sections)
-    score = None if waits else _half_up(earned / full * 100, decimals=2)
+    score = None if waits else score_of(earned, full)
     return SittingMark(items, sections, earned, full, waits, score)
+
+
+def score_of(earned: Fraction, full: Fraction) -> Decimal:
+    """The published score: 0-100, rounded once, half up, to two decimals."""
+    return _half_up(earned / full * 100, decimals=2)
 
 
 def passed(score: Decimal, pass_mark: Decimal | int) -> bool:

@@ -1,12 +1,12 @@
 """The grader: closed, recorded sittings -> signed results. The only process that opens an answer key.
 
 A score is a pure function of the committed responses and the key pinned at arming. Results and their publication are
-one transaction, and the primary key of `result` makes a second grading impossible, whoever dies when.
+one transaction, and the primary key of `result` makes a second grading impossible, whoever dies when. Several chunks
+may be under way at once, in one process or in many: each locks its sittings and passes over those of others.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -18,8 +18,9 @@ from engine import metrics
 from engine.rules import exact_json
 from engine.rules.errors import Corrupt
 from engine.rules.limits import GRADE_SITTINGS_MAX
-from engine.rules.marking import AnswerKey, SittingMark, four_decimals, json_number, mark_sitting, passed
-from engine.scoring.publication import publish
+from engine.rules.marking import AnswerKey, json_number, passed
+from engine.scoring.markbook import MarkBook, Marked
+from engine.scoring.publication import take_publications
 from engine.sealing.answer_key import open_answer_key
 from engine.sealing.paper import SealBroken
 from engine.sealing.signature import Signer
@@ -36,7 +37,7 @@ _PARKED_S = 60.0
 class GradedBatch(Struct, frozen=True):
     """What grading needs to know of a batch."""
 
-    answer_key: AnswerKey
+    marks: MarkBook
     pass_mark: Decimal
     is_public: bool
     paper_digest: str
@@ -44,13 +45,13 @@ class GradedBatch(Struct, frozen=True):
 
 
 class Grader:
-    """Holds the private keys of grading and the answer keys opened so far."""
+    """Holds the private keys of grading and a mark book for each answer key opened so far."""
 
     def __init__(self, database: Postgres, grader_key: bytes, signer: Signer) -> None:
         self._database = database
         self._grader_key = grader_key
         self._signer = signer
-        self._answer_keys: dict[str, AnswerKey] = {}
+        self._mark_books: dict[str, MarkBook] = {}
         self._parked_until_s: dict[str, float] = {}
 
     async def grade(self) -> int:
@@ -62,20 +63,23 @@ class Grader:
             sittings = await connection.fetch(_queries.take_closed, GRADE_SITTINGS_MAX, self._parked_now())
             if not sittings:
                 return 0
+            await connection.execute(_queries.give_up_when_idle)
             batches = await self._batches(connection, sorted({row["batch_id"] for row in sittings}))
             responses = await _responses(connection, [row["sitting_id"] for row in sittings])
             graded_ms = now_ms()
-            rows = []
+            results = []
             for sitting in sittings:
                 batch = batches[sitting["batch_id"]]
-                rows.append(self._result(sitting, batch, responses[sitting["sitting_id"]], graded_ms))
-            await connection.execute(_queries.insert_results, *map(list, zip(*rows, strict=True)), graded_ms)
-            sitting_ids = [row["sitting_id"] for row in sittings]
-            await connection.execute(_queries.mark_graded, sitting_ids)
-            await publish(connection, [row["sitting_id"] for row in sittings if batches[row["batch_id"]].is_public])
-        for _, _, state, _, _ in rows:
+                results.append(self._result(sitting, batch, responses.get(sitting["sitting_id"], {}), graded_ms))
+            # From here on others wait for their numbers until this chunk is committed.
+            are_public = [batches[sitting["batch_id"]].is_public for sitting in sittings]
+            numbers = await take_publications(connection, sum(are_public))
+            publications = [next(numbers) if is_public else None for is_public in are_public]
+            columns = map(list, zip(*results, strict=True))
+            await connection.execute(_queries.insert_results, *columns, publications, graded_ms)
+        for _, _, state, _, _ in results:
             metrics.grader_sittings.labels(state).inc()
-        return len(rows)
+        return len(results)
 
     async def _batches(self, connection: Connection, batch_ids: Sequence[str]) -> dict[str, GradedBatch]:
         rows = await connection.fetch(_queries.batches_with_seals, list(batch_ids))
@@ -94,18 +98,18 @@ class Grader:
 
     def _graded_batch(self, row: Record) -> GradedBatch:
         digest = row["answer_key_digest"]
-        if digest not in self._answer_keys:
+        if digest not in self._mark_books:
             try:
                 opened = open_answer_key(row["answer_key_envelope"], row["paper_digest"], self._grader_key)
             except SealBroken as fault:
                 raise self._parked(row["batch_id"], str(fault)) from None
             if exact_json.digest(opened) != digest:
                 raise self._parked(row["batch_id"], "the answer key is not the one pinned at arming")
-            if len(self._answer_keys) >= _KEYS_KEPT:
-                self._answer_keys.clear()
-            self._answer_keys[digest] = AnswerKey.load(opened)
+            if len(self._mark_books) >= _KEYS_KEPT:
+                self._mark_books.clear()
+            self._mark_books[digest] = MarkBook(AnswerKey.load(opened))
         return GradedBatch(
-            answer_key=self._answer_keys[digest],
+            marks=self._mark_books[digest],
             pass_mark=Decimal(row["pass_mark"]),
             is_public=row["release"] == "graded" or row["released_ms"] is not None,
             paper_digest=row["paper_digest"],
@@ -113,12 +117,12 @@ class Grader:
         )
 
     def _result(
-        self, sitting: Record, batch: GradedBatch, responses: Mapping[str, Any], graded_ms: int
+        self, sitting: Record, batch: GradedBatch, responses: Mapping[str, str], graded_ms: int
     ) -> tuple[str, str, str, str, str]:
         """(sitting_id, batch_id, state, signed document, marks) of one sitting."""
         state = _GRADED_STATES.get(sitting["state"], "graded")
-        mark = mark_sitting(batch.answer_key, responses) if state == "graded" else None
-        if mark is not None and mark.score is None:
+        marked = batch.marks.mark(responses) if state == "graded" else None
+        if marked is not None and marked.score is None:
             state = "pending_assessor"
         document = self._signer.signed(
             {
@@ -126,48 +130,31 @@ class Grader:
                 "candidate_id": sitting["candidate_id"],
                 "admission_ticket": sitting["admission_ticket"],
                 "state": state,
-                **_scores(mark, batch.pass_mark),
+                **_scores(marked, batch.pass_mark),
                 "graded_ms": graded_ms,
                 "revision": 1,
                 "paper_digest": batch.paper_digest,
                 "answer_key_digest": batch.answer_key_digest,
             }
         )
-        marks = orjson.dumps(_marks(mark)).decode()
+        marks = marked.marks if marked is not None else "{}"
         return sitting["sitting_id"], sitting["batch_id"], state, orjson.dumps(document).decode(), marks
 
 
-async def _responses(connection: Connection, sitting_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = defaultdict(dict)
-    for row in await connection.fetch(_queries.responses_of, list(sitting_ids)):
-        found[row["sitting_id"]][row["item"]] = exact_json.decode(row["value"].encode())
-    return found
+async def _responses(connection: Connection, sitting_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """sitting_id -> item -> canonical JSON value, as recorded."""
+    rows = await connection.fetch(_queries.responses_of, list(sitting_ids))
+    return {row["sitting_id"]: dict(zip(row["items"], row["texts"], strict=True)) for row in rows}
 
 
-def _scores(mark: SittingMark | None, pass_mark: Decimal) -> dict[str, Any]:
+def _scores(marked: Marked | None, pass_mark: Decimal) -> dict[str, Any]:
     """What a result says of the score: nothing for who was absent, null while an assessor is awaited."""
-    if mark is None:
+    if marked is None:
         return {"score": None, "passed": False, "sections": []}
-    sections = [
-        {
-            "id": section.id,
-            "score": None if section.waits else json_number(section.score),
-            "points": json_number(section.points),
-        }
-        for section in mark.sections
-    ]
-    if mark.score is None:
-        return {"score": None, "passed": None, "sections": sections}
-    return {"score": json_number(mark.score), "passed": passed(mark.score, pass_mark), "sections": sections}
-
-
-def _marks(mark: SittingMark | None) -> dict[str, Any]:
-    """{item: {mark, points}}; mark is null where an assessor is awaited."""
-    items = mark.items if mark is not None else {}
+    if marked.score is None:
+        return {"score": None, "passed": None, "sections": marked.sections}
     return {
-        item: {
-            "mark": None if item_mark.waits else json_number(four_decimals(item_mark.points)),
-            "points": json_number(four_decimals(item_mark.full)),
-        }
-        for item, item_mark in items.items()
+        "score": json_number(marked.score),
+        "passed": passed(marked.score, pass_mark),
+        "sections": marked.sections,
     }

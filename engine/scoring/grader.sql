@@ -1,3 +1,7 @@
+-- give_up_when_idle() -> one row
+-- A grader whose machine has died holds its sittings and the feed no longer than this.
+SELECT set_config('idle_in_transaction_session_timeout', '10s', true)
+
 -- take_closed(sittings_max, parked) -> up to sittings_max rows
 -- Closed and recorded sittings without a result, but for parked batches; locked, so that two graders share the work.
 SELECT sitting_id, batch_id, candidate_id, admission_ticket, state
@@ -8,22 +12,26 @@ LIMIT $1
 FOR UPDATE SKIP LOCKED
 
 -- batches_with_seals(batch_ids) -> one row each
--- Rules and the pinned answer key.
+-- Rules and the pinned answer key; nobody may release or change the batch until this chunk is committed.
 SELECT batch.batch_id, batch.rules ->> 'pass_mark' AS pass_mark, batch.rules ->> 'release' AS release, batch.released_ms,
     seal.paper_digest, seal.answer_key_digest, seal.answer_key_envelope
 FROM batch JOIN seal USING (batch_id)
 WHERE batch_id = ANY ($1::text[])
+ORDER BY batch_id
+FOR KEY SHARE OF batch
 
 -- responses_of(sitting_ids) -> any number of rows
 -- The committed responses, which alone make the score.
-SELECT sitting_id, item, value FROM response WHERE sitting_id = ANY ($1::text[])
+SELECT sitting_id, array_agg(item) AS items, array_agg(value) AS texts
+FROM response WHERE sitting_id = ANY ($1::text[])
+GROUP BY sitting_id
 
 -- insert_results(columns …) -> none
--- A second result for a sitting would break the primary key: it is graded once.
-INSERT INTO result (sitting_id, revision, batch_id, state, document, marks, graded_ms)
-SELECT sitting_id, 1, batch_id, state, document, marks, $6
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS graded (sitting_id, batch_id, state, document, marks)
-
--- mark_graded(sitting_ids) -> none
--- So that no grader looks at them again.
+-- A second result for a sitting would break the primary key: it is graded once. And no grader looks at it again.
+WITH graded AS (
+    INSERT INTO result (sitting_id, revision, batch_id, state, document, marks, publication, graded_ms)
+    SELECT sitting_id, 1, batch_id, state, document, marks, publication, $7
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+        AS graded (sitting_id, batch_id, state, document, marks, publication)
+)
 UPDATE sitting SET is_graded = true WHERE sitting_id = ANY ($1::text[])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections.abc import Awaitable, Callable
 
 import uvloop
 
@@ -17,6 +18,7 @@ from engine.settings import Settings
 from engine.stores import public_keys
 from engine.stores.postgres import Postgres
 
+_CHUNKS_AT_ONCE = 2  # one is marked while PostgreSQL writes the other
 _IDLE_S = 0.5
 _FAILED_RETRY_S = 5.0
 
@@ -37,15 +39,30 @@ async def _run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     log.logger().info("grader.started", key_id=signer.key_id)
-    is_registered = False
+
+    async def register() -> bool:
+        await _register(database, grader_key, signer)
+        notify.tell(notify.READY)
+        return True
+
+    async def grade_chunk() -> bool:
+        return await grader.grade() > 0
+
+    await _repeat(register, stopping, until_done=True)
+    lanes = min(_CHUNKS_AT_ONCE, settings.postgres_connections)
+    await asyncio.gather(*(_repeat(grade_chunk, stopping) for _ in range(lanes)))
+    await database.close()
+    log.logger().info("grader.stopped")
+
+
+async def _repeat(turn: Callable[[], Awaitable[bool]], stopping: asyncio.Event, until_done: bool = False) -> None:
+    """Call `turn` until the stop, at once again while it did something; with `until_done` only until it did."""
     while not stopping.is_set():
         pause_s = _IDLE_S
         try:
-            if not is_registered:
-                await _register(database, grader_key, signer)
-                is_registered = True
-                notify.tell(notify.READY)
-            if await grader.grade():
+            if await turn():
+                if until_done:
+                    return
                 continue
         except TryLater as fault:
             _failed("try_later", fault)
@@ -56,8 +73,6 @@ async def _run(settings: Settings) -> None:
             pause_s = _FAILED_RETRY_S
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), pause_s)
-    await database.close()
-    log.logger().info("grader.stopped")
 
 
 async def _register(database: Postgres, grader_key: bytes, signer: Signer) -> None:

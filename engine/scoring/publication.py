@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from engine.rules.errors import Refused
 from engine.stores.clock import now_ms
@@ -12,10 +12,12 @@ from engine.stores.sql import Queries
 _queries = Queries(__file__)
 
 
-async def publish(connection: Connection, sitting_ids: Sequence[str]) -> None:
-    """Call inside the transaction that makes the results visible."""
-    await connection.execute(_queries.lock_publication)
-    await connection.execute(_queries.publish, list(sitting_ids))
+async def take_publications(connection: Connection, count: int) -> Iterator[int]:
+    """The next `count` numbers; call inside the transaction that makes the results visible, near its end."""
+    if not count:
+        return iter(())
+    last: int = await connection.fetchval(_queries.take_publications, count)
+    return iter(range(last - count + 1, last + 1))
 
 
 async def release_batch(connection: Connection, batch_id: str, approved_by: Sequence[str]) -> bool:
@@ -31,5 +33,7 @@ async def release_batch(connection: Connection, batch_id: str, approved_by: Sequ
     if ungraded:
         raise Refused("batch.not_ready", f"batch {batch_id!r} has {ungraded} sittings without a final result")
     await connection.execute(_queries.release, batch_id, now_ms(), list(approved_by))
-    await publish(connection, [found["sitting_id"] for found in await connection.fetch(_queries.unpublished, batch_id)])
+    unpublished = [found["sitting_id"] for found in await connection.fetch(_queries.unpublished, batch_id)]
+    numbers = list(await take_publications(connection, len(unpublished)))
+    await connection.execute(_queries.publish, unpublished, numbers)
     return True

@@ -1,19 +1,12 @@
--- lock_publication() -> none
--- Numbers are given in commit order: without this, a reader could pass a number that is not yet visible.
-SELECT pg_advisory_xact_lock(745001)
+-- take_publications(count) -> one row
+-- The last of the next `count` numbers; the feed is held until the commit, and whoever fails gives the numbers back.
+UPDATE feed SET last_publication = last_publication + $1 RETURNING last_publication
 
--- publish(sitting_ids) -> none
--- Put results into the feed, in a fixed order within one act.
+-- publish(sitting_ids, publications) -> none
+-- Put results into the feed under the numbers taken for them.
 UPDATE result SET publication = numbered.publication
-FROM (
-    SELECT sitting_id, revision, nextval('publication') AS publication
-    FROM (
-        SELECT sitting_id, revision FROM result
-        WHERE sitting_id = ANY ($1::text[]) AND publication IS NULL
-        ORDER BY sitting_id, revision
-    ) AS ordered
-) AS numbered
-WHERE result.sitting_id = numbered.sitting_id AND result.revision = numbered.revision
+FROM unnest($1::text[], $2::bigint[]) AS numbered (sitting_id, publication)
+WHERE result.sitting_id = numbered.sitting_id AND result.publication IS NULL
 
 -- lock_batch(batch_id) -> at most one row
 -- The batch whose results are to be released.
@@ -21,7 +14,7 @@ SELECT * FROM batch WHERE batch_id = $1 FOR UPDATE
 
 -- unpublished(batch_id) -> any number of rows
 -- What a release puts into the feed.
-SELECT sitting_id FROM result WHERE batch_id = $1 AND publication IS NULL
+SELECT sitting_id FROM result WHERE batch_id = $1 AND publication IS NULL ORDER BY sitting_id
 
 -- count_ungraded(batch_id) -> one row
 -- Sittings that have no result yet, or wait for an assessor.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,10 @@ class Memory:
         calls: Sequence[tuple[Sequence[str], Sequence[Part]]],
         purpose: Purpose = Purpose.BULK,
     ) -> list[list[Any] | TryLater]:
-        """The same, but where a call's node does not serve, TryLater stands in its place: the others go on."""
+        """The same, but where a call's node does not serve, TryLater stands in its place: the others go on.
+
+        When none of them is served it is raised; so do all that speak of `each`.
+        """
         return _each(await self._scripts_answered(script, calls, purpose))
 
     # --- plain keys ---
@@ -223,18 +226,19 @@ class Memory:
         answers = await self._answers(
             Purpose.CALLS, [(key, ("ZRANGEBYSCORE", key, "-inf", until_ms, "LIMIT", 0, count_max)) for key in due_keys]
         )
-        served = [() if isinstance(answer, TryLater) else answer for answer in _each(answers)]
-        if answers and all(isinstance(answer, Exception) for answer in answers):
-            _whole(answers)
-        return [[member.decode() for member in answer] for answer in served]
+        return [[] if isinstance(each, TryLater) else [member.decode() for member in each] for each in _each(answers)]
 
     # --- the servers ---
 
     async def durability_faults(self) -> list[str]:
-        """What in the configuration of any primary server breaks the promise that `saved` means on disk."""
+        """What in the configuration of any primary server breaks the promise that `saved` means on disk.
+
+        Of a node that does not answer nothing is said, unless none does: it acknowledges nothing either.
+        """
         primaries, slots_unserved = await self._primaries()
-        found = await asyncio.gather(*[_durability_faults_of(node, self._nodes.is_cluster) for node in primaries])
-        faults = [fault for of_one in found for fault in of_one]
+        asked = [_durability_faults_of(node, self._nodes.is_cluster) for node in primaries]
+        found = _each(await asyncio.gather(*asked, return_exceptions=True))
+        faults = [fault for of_one in found if not isinstance(of_one, TryLater) for fault in of_one]
         if slots_unserved:
             faults.append(f"Redis Cluster serves {SLOTS - slots_unserved} of {SLOTS} slots")
         return faults
@@ -329,11 +333,9 @@ async def _durability_faults_of(node: Node, is_cluster: bool) -> list[str]:
     try:
         flat, told = await asyncio.gather(line.ask("CONFIG", "GET", *wanted), line.ask("INFO", "persistence"))
     except ErrorReply as fault:
-        if isinstance(meant := _meant(fault), TryLater):
-            raise meant from fault
+        if isinstance(_meant(fault), TryLater):
+            raise
         return []  # managed Redis without CONFIG: the operator vouches for it
-    except NotAnswered as fault:
-        raise _meant(fault) from fault
     found = {name.decode(): setting.decode() for name, setting in zip(flat[::2], flat[1::2], strict=True)}
     server = f"Redis {node.address}" if is_cluster else "Redis"
     faults = [
@@ -354,12 +356,13 @@ def _whole(answers: list[Any]) -> list[Any]:
     return answers
 
 
-def _each(answers: Iterable[Any]) -> list[Any]:
-    """Answers with TryLater in the place of those that a server did not give; raises only what is no server's state."""
+def _each(answers: list[Any]) -> list[Any]:
+    """Answers with TryLater in the place of those that a server did not give, unless none has answered."""
     meant = [_meant(answer) if isinstance(answer, Exception) else answer for answer in answers]
-    for answer in meant:
-        if isinstance(answer, Exception) and not isinstance(answer, TryLater):
-            raise answer
+    faults = [answer for answer in meant if isinstance(answer, Exception)]
+    for fault in faults:
+        if len(faults) == len(meant) or not isinstance(fault, TryLater):
+            raise fault
     return meant
 
 

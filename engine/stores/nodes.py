@@ -110,7 +110,8 @@ class Nodes:
 
     async def primaries(self) -> tuple[list[Node], int]:
         """Every node that slots lie on, and how many slots lie on none. Raises NotAnswered or ErrorReply."""
-        await self._home.line(Purpose.CALLS).ask("PING")
+        if self._slots is None:
+            await self._home.line(Purpose.CALLS).ask("PING")
         if not self.is_cluster:
             return [self._home], 0
         await asyncio.shield(self.refresh())

@@ -31,6 +31,7 @@ def test_candidates_save_through_a_rolling_restart() -> None:
     assert (figures["faults"], code) == ([], 0)
     assert (figures["lost"], figures["wrong_scores"], figures["wrong_states"]) == (0, 0, 0)
     assert figures["acknowledged"] > CANDIDATES
+    assert figures["channels"] > CANDIDATES, "nobody's channel has moved"
     assert (figures["try_later"], figures["server_errors"]) == (0, 0), "somebody was told of it"
 
 

@@ -17,11 +17,11 @@ class RedisCopy:
 
     @classmethod
     async def of(cls, exam: Exam) -> RedisCopy:
-        redis: Any = exam.memory._redis
+        redis: Any = exam.redis
         return cls({name: await redis.dump(name) for name in await redis.keys("*")})
 
     async def put_back(self, exam: Exam, run_id: str = "f" * 40) -> None:
-        redis: Any = exam.memory._redis
+        redis: Any = exam.redis
         await redis.flushall()
         for name, content in self._keys.items():
             await redis.restore(name, 0, content)
@@ -31,7 +31,7 @@ class RedisCopy:
 
 async def lose_redis(exam: Exam) -> None:
     """The data folder was deleted."""
-    redis: Any = exam.memory._redis
+    redis: Any = exam.redis
     await redis.flushall()
 
 

@@ -48,6 +48,13 @@ class Hall:
             server.close()
             await server.wait_closed()
 
+    async def asked(self, *sitting_ids: str) -> None:
+        """Until the partitions of these sittings have been asked for news for the first time."""
+        watched = [self.channels._news[self.exam.memory.partition_of(sitting_id).number] for sitting_id in sitting_ids]
+        async with asyncio.timeout(PATIENCE_S):
+            while any(news._told < 0 for news in watched):  # noqa: ASYNC110 - a state, not an event
+                await asyncio.sleep(0.01)
+
     async def connect(self) -> Line:
         return Line(*await asyncio.open_connection("127.0.0.1", self.port))
 
@@ -130,7 +137,7 @@ async def test_a_new_generation_is_told_to_every_channel(hall: Hall) -> None:
     lines = [await hall.greet(sitting_id) for sitting_id in ("one", "two")]
     lines[0].save(1)
     old = await lines[0].hear("saved")
-    await asyncio.sleep(2 * channel_watch.CHANNEL_POLL_S)  # each partition has been asked at least once
+    await hall.asked("one", "two")
     for keys in hall.exam.memory.partitions:
         await execute(hall.exam, "HSET", keys.marker, "run_id", "another")
 
@@ -145,7 +152,7 @@ async def test_a_new_generation_is_told_to_every_channel(hall: Hall) -> None:
 async def test_news_no_longer_kept_are_made_good(hall: Hall) -> None:
     """A takeover and a hand-in whose lines are gone before anybody read them: the sittings are looked at."""
     lines = {sitting_id: await hall.greet(sitting_id) for sitting_id in ("one", "two")}
-    await asyncio.sleep(2 * channel_watch.CHANNEL_POLL_S)
+    await hall.asked("one", "two")
     keys = {sitting_id: hall.exam.memory.partition_of(sitting_id) for sitting_id in lines}
     for each in keys.values():  # as if the server refused to keep them: their number stands, they do not
         await execute(hall.exam, "DEL", each.news)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.recording import closer
 from engine.recording.closer import collect_due
 from engine.stores.clock import now_ms
 from tests.integration.exam import PARTITIONS, Exam
@@ -54,6 +55,25 @@ async def test_collecting_twice_writes_one_event(exam: Exam) -> None:
         pass
 
     assert await exam.query("SELECT count(*) FROM sitting_event WHERE kind = 'collected'") == [(1,)]
+
+
+async def test_more_than_one_round_can_hold_are_all_collected(exam: Exam, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each round is bounded, so that saves get their turn; the next takes what is left."""
+    monkeypatch.setattr(closer, "COLLECT_SITTINGS_MAX", 3)
+    sitting_ids = [f"s{number:02d}" for number in range(30)]
+    other = Exam.beside(exam, "large")
+    await other.arm(*sitting_ids)
+    await end(other, *sitting_ids)
+
+    rounds = 0
+    while await collect_due(exam.memory, ALL):
+        rounds += 1
+    while await exam.recorder.record():
+        pass
+
+    assert rounds >= 30 / (3 * PARTITIONS)
+    assert await exam.query("SELECT count(*) FROM sitting_event WHERE kind = 'absent'") == [(30,)]
+    assert await exam.query("SELECT count(*) FROM sitting WHERE state = 'absent'") == [(30,)]
 
 
 async def test_handed_in_sitting_is_not_collected(exam: Exam) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import orjson
 import pytest
 
 from engine.recording.closer import collect_due
-from engine.rules.errors import Corrupt
+from engine.rules.errors import Corrupt, TryLater
+from engine.scoring import grader as grader_module
 from engine.scoring.grader import Grader
 from engine.sealing.signature import Signer, is_valid, shown_key
+from engine.stores.postgres import Connection
 from tests.integration.exam import GRADER_KEY, PARTITIONS, Exam
 from tests.integration.test_closer import end
 
@@ -55,6 +59,72 @@ async def test_two_graders_grade_each_sitting_once(exam: Exam) -> None:
     assert sum(graded) == 2
     assert more == [0, 0]
     assert await exam.query("SELECT count(*), count(DISTINCT sitting_id) FROM result") == [(2, 2)]
+
+
+async def test_a_commit_whose_answer_is_lost_grades_once(exam: Exam, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The grader believes that nothing was written, looks again, and finds nothing to do."""
+    await finish(exam)
+    grader = Grader(exam.database, GRADER_KEY, SIGNER)
+    whole = exam.database.transaction
+
+    @asynccontextmanager
+    async def answer_lost() -> AsyncIterator[Connection]:
+        async with whole() as connection:
+            yield connection
+        raise TryLater("the connection broke after the commit")
+
+    monkeypatch.setattr(exam.database, "transaction", answer_lost)
+    with pytest.raises(TryLater):
+        await grader.grade()
+    monkeypatch.undo()
+
+    assert await grader.grade() == 0
+    assert await exam.query("SELECT count(*), count(DISTINCT sitting_id), max(publication) FROM result") == [(2, 2, 2)]
+
+
+async def test_a_failed_chunk_leaves_no_gap_in_the_feed(exam: Exam, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its numbers are given back: who counts results by the feed's cursor misses none."""
+    await finish(exam)
+    grader = Grader(exam.database, GRADER_KEY, SIGNER)
+    whole = exam.database.transaction
+
+    @asynccontextmanager
+    async def dying() -> AsyncIterator[Connection]:
+        async with whole() as connection:
+            yield connection
+            raise TryLater("the grader died before the commit")
+
+    monkeypatch.setattr(exam.database, "transaction", dying)
+    with pytest.raises(TryLater):
+        await grader.grade()
+    monkeypatch.undo()
+
+    assert await exam.query("SELECT count(*) FROM result") == [(0,)]
+    assert await grader.grade() == 2
+    assert await exam.query("SELECT publication FROM result ORDER BY 1") == [(1,), (2,)]
+    assert await exam.query("SELECT last_publication FROM feed") == [(2,)]
+
+
+async def test_many_sittings_are_shared_by_chunks_at_once(exam: Exam, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks under way together pass over each other's sittings; their numbers do not mix with one another's order."""
+    monkeypatch.setattr(grader_module, "GRADE_SITTINGS_MAX", 7)
+    other = Exam.beside(exam, "large")
+    await other.arm(*(f"s{number:02d}" for number in range(60)))
+    await exam.query("UPDATE sitting SET state = 'absent' WHERE batch_id = 'large' RETURNING 1")
+    graders = [Grader(exam.database, GRADER_KEY, SIGNER) for _ in range(3)]
+
+    async def grade_all(grader: Grader) -> int:
+        total = 0
+        while graded := await grader.grade():
+            total += graded
+        return total
+
+    totals = await asyncio.gather(*(grade_all(grader) for grader in graders))
+    totals.append(await grade_all(graders[0]))  # what was locked while the others looked
+
+    assert sum(totals) == 60
+    counted = "SELECT count(*), count(DISTINCT sitting_id), min(publication), max(publication) FROM result"
+    assert await exam.query(counted) == [(60, 60, 1, 60)]
 
 
 async def test_open_sitting_is_not_graded(exam: Exam) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from engine.delivery import autosave
-from engine.recording import rebuild
 from engine.rules.errors import TryLater
 from engine.rules.outcome import Outcome
 from engine.stores.memory import Memory, PartitionKeys, Purpose
@@ -38,19 +37,29 @@ def three() -> Iterator[list[Server]]:
 
 @contextlib.asynccontextmanager
 async def memory_of(*nodes: Server) -> Any:
-    """A client of these nodes, with all partitions marked."""
+    """A client of these nodes, with a fresh marker in every partition."""
     memory = Memory(",".join(one.url for one in nodes), PARTITIONS)
-    calls = [([keys.marker, keys.log], [1000]) for keys in memory.partitions]
-    await eventually(lambda: memory.run_many(rebuild._MARK, calls), TryLater)
+    marker = {"run_id": "", "generation": "1", "n": "0", "committed": "0"}
+
+    async def marked() -> bool:
+        await memory.delete(*[key for keys in memory.partitions for key in (keys.marker, keys.log)])
+        await memory.write_hashes({keys.marker: marker for keys in memory.partitions})
+        return True
+
+    await eventually(marked, TryLater)
     yield memory
     await memory.close()
 
 
 async def generation(memory: Memory, keys: PartitionKeys) -> int:
-    """What a save call without sittings is told."""
+    """What a save call without sittings is told; the first since the marker, or a restart, begins a new one."""
     outcome, number, *_ = await memory.run(autosave._AUTOSAVE, [keys.marker, keys.log], [])
     assert outcome == Outcome.OK
     return int(number)
+
+
+async def generations(memory: Memory) -> list[int]:
+    return [await generation(memory, keys) for keys in memory.partitions]
 
 
 def on(one: Server, memory: Memory) -> list[PartitionKeys]:
@@ -66,14 +75,15 @@ def on(one: Server, memory: Memory) -> list[PartitionKeys]:
 async def test_forgotten_scripts_are_sent_again(redis_here: Server) -> None:
     """NOSCRIPT means surely not done: one call or many, the caller never hears of it."""
     async with memory_of(redis_here) as memory:
+        before = await generations(memory)
         redis_here.do("SCRIPT", "FLUSH")
-        assert await generation(memory, memory.partitions[0]) == 1000
+        assert await generation(memory, memory.partitions[0]) == before[0]
         redis_here.do("SCRIPT", "FLUSH")
         calls = [([keys.marker, keys.log], []) for keys in memory.partitions]
 
         answers = await memory.run_many(autosave._AUTOSAVE, calls)
 
-        assert [answer[:2] for answer in answers] == [[Outcome.OK, 1000]] * PARTITIONS
+        assert [answer[:2] for answer in answers] == [[Outcome.OK, number] for number in before]
 
 
 async def test_restarted_server_raises_the_generation_before_anything_else() -> None:
@@ -81,12 +91,14 @@ async def test_restarted_server_raises_the_generation_before_anything_else() -> 
     with server() as one:
         async with memory_of(one) as memory:
             keys = memory.partitions[0]
-            assert await generation(memory, keys) == 1000
+            before = await generation(memory, keys)
+            assert await generation(memory, keys) == before
 
             one.restart()
 
-            assert await eventually(lambda: generation(memory, keys), TryLater) == 1001
-            assert await generation(memory, keys) == 1001
+            after = await eventually(lambda: generation(memory, keys), TryLater)
+            assert after > before
+            assert await generation(memory, keys) == after
 
 
 async def test_call_is_told_once_and_after_it_was_made(redis_here: Server) -> None:
@@ -179,8 +191,9 @@ async def test_keys_of_all_nodes_are_served_through_any_of_them(three: list[Serv
         assert await memory.read_hash_fields(list(hashes), ["number"]) == [[b"%d" % at] for at in range(PARTITIONS)]
         assert await memory.read_hash(memory.partitions[5].sitting("s")) == {b"number": b"5"}
 
-        logs = await memory.read_logs([(keys, 1000, 0) for keys in memory.partitions], 5)
-        assert [[entry[:2] for entry in entries] for entries in logs] == [[(1000, 1)]] * PARTITIONS
+        begun = await generations(memory)
+        logs = await memory.read_logs([(keys, 1, 0) for keys in memory.partitions], 5)
+        assert [[entry[:2] for entry in entries] for entries in logs] == [[(number, 1)] for number in begun]
         assert await memory.due([keys.due for keys in memory.partitions], 0, 5) == [[]] * PARTITIONS
         assert await memory.count_within("attempts:y", 60) == 1
 
@@ -213,26 +226,28 @@ async def test_node_that_stands_still_stalls_only_its_partitions(three: list[Ser
         stalled = on(three[0], memory)
         others = [keys for keys in memory.partitions if keys not in stalled]
         told: list[Any] = []
+        begun = await generations(memory)
         calls = [([keys.marker, keys.log], []) for keys in memory.partitions]
         await memory.run_many(autosave._AUTOSAVE, calls, Purpose.SAVES)
         with three[0].stopped():
             for keys in stalled:
                 memory.call(autosave._AUTOSAVE, [keys.marker, keys.log], [], told.append)
             while len(told) < len(stalled):
-                assert [await generation(memory, keys) for keys in others] == [1000] * len(others)
+                assert [await generation(memory, keys) for keys in others] == [begun[keys.number] for keys in others]
             each = await memory.run_each(autosave._AUTOSAVE, [([keys.marker, keys.log], []) for keys in others])
 
         assert all(isinstance(answer, TryLater) and "may have been done" in answer.detail for answer in told)
         assert [answer[0] for answer in each] == [Outcome.OK] * len(others)
         for keys in stalled:
-            assert await eventually(lambda keys=keys: generation(memory, keys), TryLater) == 1000
+            assert await eventually(lambda keys=keys: generation(memory, keys), TryLater) == begun[keys.number]
 
 
 async def test_dead_node_is_left_out_where_each_part_stands_for_itself(three: list[Server]) -> None:
     """A recorder reads on what can be read; its place is held by TryLater. When it is back its generations are new."""
     async with memory_of(*three) as memory:
         dead = on(three[1], memory)
-        positions = [(keys, 1000, 0) for keys in memory.partitions]
+        begun = await generations(memory)
+        positions = [(keys, 1, 0) for keys in memory.partitions]
         three[1].kill()
 
         logs = await memory.read_each_log(positions, 1)
@@ -245,9 +260,8 @@ async def test_dead_node_is_left_out_where_each_part_stands_for_itself(three: li
         assert [at for at, entries in enumerate(logs) if isinstance(entries, TryLater)] == missing
         assert [at for at, found in enumerate(fields) if isinstance(found, TryLater)] == missing
         for keys in memory.partitions:
-            expected = 1001 if keys in dead else 1000
-            assert await eventually(lambda keys=keys: generation(memory, keys), TryLater) == expected
-        await memory.delete(*[keys.marker for keys in memory.partitions], *[keys.log for keys in memory.partitions])
+            found = await eventually(lambda keys=keys: generation(memory, keys), TryLater)
+            assert (found > begun[keys.number]) == (keys in dead)
 
 
 async def test_slot_that_moves_is_followed_while_it_moves_and_after(three: list[Server]) -> None:
@@ -256,7 +270,7 @@ async def test_slot_that_moves_is_followed_while_it_moves_and_after(three: list[
         keys = on(three[0], memory)[0]
         slot = slot_of(keys.marker)
         ids = [one.do("CLUSTER MYID") for one in three]
-        await memory.run_many(autosave._AUTOSAVE, [([keys.marker, keys.log], [])])
+        before = await generation(memory, keys)
         three[2].do("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[0])
         three[0].do("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[2])
         three[0].do("MIGRATE", "127.0.0.1", three[2].port, "", 0, 5000, "KEYS", keys.marker, keys.log)
@@ -267,7 +281,7 @@ async def test_slot_that_moves_is_followed_while_it_moves_and_after(three: list[
         after = await generation(memory, keys)
 
         # The new owner is another server: it has another run id, so it begins a generation of its own, once.
-        assert (moved, after) == ((1001, 1001), 1001)
+        assert before < moved[0] == moved[1] == after
         assert keys in on(three[2], memory)
 
 
@@ -295,10 +309,10 @@ async def test_promoted_replica_is_found_and_begins_new_generations(tmp_path: Pa
                 EVENTUALLY_S,
                 "the replica has everything",
             )
-            assert await generation(memory, keys) == 1000
+            before = await generation(memory, keys)
 
             nodes[0].kill()
             replica.do("CLUSTER", "FAILOVER", "TAKEOVER")
 
-            assert await eventually(lambda: generation(memory, keys), TryLater) == 1001
+            assert await eventually(lambda: generation(memory, keys), TryLater) > before
             assert await memory.durability_faults() == []

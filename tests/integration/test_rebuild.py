@@ -183,7 +183,7 @@ async def test_rebuild_whose_recorder_dies_is_finished_by_the_next(exam: Exam) -
         await asyncio.sleep(0.2)
         dying.cancel()
         await asyncio.gather(dying, return_exceptions=True)
-    await exam.query("UPDATE recording SET leased_until = '-infinity' RETURNING 1")
+    await exam.query("UPDATE recorder SET alive_until = '-infinity' RETURNING 1")
 
     other = Mender(exam.memory, exam.database, LOGIN_KEY, "recorder-2")
     leases = Leases(exam.database, "recorder-2", PARTITIONS)

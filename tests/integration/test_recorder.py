@@ -149,6 +149,94 @@ async def test_two_recorders_never_write_one_partition(exam: Exam) -> None:
     assert await exam.query("SELECT count(*) FROM response_history") == [(1,)]
 
 
+async def test_a_recorder_that_was_taken_over_does_not_cry_corruption(exam: Exam) -> None:
+    """Its successor has recorded and trimmed on: what looks like a gap is only that somebody else holds it."""
+    await exam.enter("one")
+    await exam.save("one", ("A1", 1, '"a"'))
+    await exam.query("UPDATE recorder SET alive_until = '-infinity' RETURNING 1")
+    other = Recorder(exam.memory, exam.database, "recorder-2")
+    other.hold(await Leases(exam.database, "recorder-2", 4).take())
+    await drain(other)
+    await exam.save("one", ("A1", 2, '"b"'))
+    before = metrics.recorder_failures.labels("corrupt")._value.get()
+
+    await drain(exam.recorder)
+
+    assert exam.memory.partition_of("one").number not in exam.recorder.held
+    assert metrics.recorder_failures.labels("corrupt")._value.get() == before
+    assert await exam.query("SELECT seq FROM response_history") == [(1,)]
+
+
+async def test_value_that_postgresql_never_takes_stops_no_other_partition(exam: Exam) -> None:
+    """The round is halved until the partition is found; it calls a person, and nothing of it is half recorded."""
+    await exam.enter("one", "two")
+    await drain(exam.recorder)
+    _, generation, position, *_ = await exam.save("one", ("A1", 1, '"a"'))
+    await exam.save("two", ("A1", 1, '"a"'))
+    keys = exam.memory.partition_of("one")
+    next_id = f"{generation}-{position + 1}"
+    await exam.redis.execute_command("XADD", keys.log, next_id, "at", "1", "s:one", '[["A2",9223372036854775808,1]]')
+    before = metrics.recorder_failures.labels("corrupt")._value.get()
+
+    await drain(exam.recorder)
+
+    assert await exam.query("SELECT sitting_id FROM response_history") == [("two",)]
+    assert metrics.recorder_failures.labels("corrupt")._value.get() == before + 1
+
+
+async def test_backlog_larger_than_a_round_is_read_ahead_and_recorded_once(
+    exam: Exam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rounds of at most some bytes, one entry at least, the next read while the last is written."""
+    monkeypatch.setattr("engine.recording.backlog.RECORD_BYTES_MAX", 1000)
+    recorder = Recorder(exam.memory, exam.database, "recorder-1")
+    recorder.hold(await exam.hold())
+    await exam.enter("one", "two")
+    await drain(recorder)
+    long = '"' + "x" * 5000 + '"'
+    for seq in range(1, 31):
+        await exam.save("one", (f"A{seq % 4 + 1}", seq, long if seq == 7 else '"a"'))
+        await exam.save("two", ("A1", seq, '"b"'))
+
+    rounds, behind = 0, 0
+    while await recorder.record():
+        rounds += 1
+        behind += recorder.is_behind
+
+    assert rounds > 5
+    assert behind >= rounds - 2
+    assert await exam.query("SELECT count(*), count(DISTINCT (sitting_id, seq)) FROM response_history") == [(60, 60)]
+    assert await exam.query("SELECT length(value) FROM response_history WHERE seq = 7 AND sitting_id = 'one'") == [
+        (5002,)
+    ]
+
+
+async def test_what_was_read_ahead_of_a_failed_round_is_dropped(exam: Exam, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins where PostgreSQL never came to: recording it would leave a gap."""
+    monkeypatch.setattr("engine.recording.backlog.RECORD_BYTES_MAX", 200)
+    recorder = Recorder(exam.memory, exam.database, "recorder-1")
+    recorder.hold(await exam.hold())
+    await exam.enter("one")
+    for seq in range(1, 11):
+        await exam.save("one", ("A1", seq, '"a"'))
+    original = Recorder._write
+
+    async def failing(*_: Any) -> None:
+        raise TryLater("PostgreSQL is away")
+
+    monkeypatch.setattr(Recorder, "_write", failing)
+    with pytest.raises(TryLater):
+        await recorder.record()
+    was_behind = recorder.is_behind
+    monkeypatch.setattr(Recorder, "_write", original)
+    recorder.hold(await exam.leases.take())
+    recorded = await recorder.record()
+    await drain(recorder)
+
+    assert was_behind and recorded == 0
+    assert await exam.query("SELECT seq FROM response_history ORDER BY position") == [(seq,) for seq in range(1, 11)]
+
+
 async def test_live_lease_is_not_taken_over(exam: Exam) -> None:
     """While the holder lives, another recorder gets nothing."""
     assert await Leases(exam.database, "recorder-2", 4).take() == {}

@@ -140,7 +140,7 @@ async def test_restoring_whose_recorder_dies_before_the_position_is_repeated_by_
     exam.recorder.forget()
     await backup.put_back(exam)
     await exam.mender.look(await exam.leases.take())
-    await exam.query("UPDATE recording SET leased_until = '-infinity' RETURNING 1")
+    await exam.query("UPDATE recorder SET alive_until = '-infinity' RETURNING 1")
     leases = Leases(exam.database, "recorder-2", PARTITIONS)
     other = Mender(exam.memory, exam.database, LOGIN_KEY, "recorder-2")
     await other.look(await leases.take())

@@ -197,6 +197,23 @@ async def test_change_survives_every_trouble_of_a_save(candidate: Candidate, sta
     assert candidate.tally.acknowledged == 3
 
 
+async def test_without_a_channel_everything_goes_over_http(stand_in: StandIn) -> None:
+    """A proxy that lets no WebSocket through: key and saves come and go by calls, and none is refused for it."""
+    async with TestServer(stand_in.app()) as server, Wire(str(server.make_url(""))) as wire:
+        person = Candidate(wire, "CODE", "110101", dice=random.Random(1), has_channel=True)
+        await person.log_in()
+        await person.enter()
+        await person.fetch_sealed()
+        assert await person.open_paper() == PAPER
+        person.start_saving()
+        person.change("A1", "a")
+        await person.flush()
+        await person.stop()
+
+    assert stand_in.stored == {"A1": (1, "a")}
+    assert (person.tally.channels, person.tally.over_http, person.tally.acknowledged) == (0, 1, 1)
+
+
 async def test_rolled_back_engine_gets_everything_not_committed_again(candidate: Candidate, stand_in: StandIn) -> None:
     """A raised generation replays the journal: what was only saved is not lost."""
     stand_in.commits_at_once = False

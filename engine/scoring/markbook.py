@@ -1,0 +1,108 @@
+"""A mark book: one answer key, and what each response met so far has earned.
+
+Most responses of an exam are the same few hundred values, so a sitting is marked by looking them up. What `marking.py`
+says is said here, to the last digit: points are counted as whole units of one common denominator, so sums stay exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import orjson
+from msgspec import Struct
+
+from engine.rules import exact_json
+from engine.rules.errors import Corrupt
+from engine.rules.limits import MARKS_KEPT, MARKS_KEPT_CHARACTERS_MAX
+from engine.rules.marking import (
+    AnswerKey,
+    FillKey,
+    ItemKey,
+    MultipleKey,
+    four_decimals,
+    json_number,
+    mark_item,
+    score_of,
+)
+
+_UNANSWERED = "null"
+
+
+class Marked(Struct, frozen=True):
+    """A sitting's marks: `score` is None while an assessor is awaited; `marks` is `{item: {mark, points}}` as JSON."""
+
+    score: Decimal | None
+    sections: list[dict[str, Any]]
+    marks: str
+
+
+class _Entry(Struct, frozen=True):
+    """One response's mark, in units, and as it stands in `marks`."""
+
+    units: int
+    waits: bool
+    shown: str
+
+
+class MarkBook:
+    """Marks sittings by one answer key."""
+
+    def __init__(self, answer_key: AnswerKey) -> None:
+        self._sections = answer_key.sections
+        items = [item for section in self._sections for item in section.items]
+        # Whatever an item can earn is a whole number of these.
+        self._units = math.lcm(*(item.points.denominator * _parts(item) for item in items))
+        self._full = answer_key.full
+        self._points = [sum((item.points for item in section.items), Fraction()) for section in self._sections]
+        self._known: dict[tuple[str, str], _Entry] = {}
+
+    def mark(self, responses: Mapping[str, str]) -> Marked:
+        """`responses`: item -> its value as JSON text; items that the key does not have count for nothing."""
+        shown: list[str] = []
+        sections: list[dict[str, Any]] = []
+        earned, waits = 0, False
+        for section, points in zip(self._sections, self._points, strict=True):
+            entries = [self._entry(item, responses.get(item.id, _UNANSWERED)) for item in section.items]
+            shown += [entry.shown for entry in entries]
+            units = sum([entry.units for entry in entries])
+            section_waits = any([entry.waits for entry in entries])
+            section_score = None if section_waits else self._shown_points(Fraction(units, self._units))
+            sections.append({"id": section.id, "score": section_score, "points": self._shown_points(points)})
+            earned += units
+            waits = waits or section_waits
+        score = None if waits else score_of(Fraction(earned, self._units), self._full)
+        return Marked(score, sections, "{" + ",".join(shown) + "}")
+
+    def _entry(self, item: ItemKey, text: str) -> _Entry:
+        found = self._known.get((item.id, text))
+        return self._marked(item, text) if found is None else found
+
+    def _marked(self, item: ItemKey, text: str) -> _Entry:
+        mark = mark_item(item, exact_json.decode(text.encode()))
+        units = mark.points * self._units
+        if units.denominator != 1:
+            raise Corrupt(f"item {item.id!r} earned {mark.points}, which is no whole number of 1/{self._units}")
+        shown_mark = None if mark.waits else self._shown_points(mark.points)
+        member = {"mark": shown_mark, "points": self._shown_points(mark.full)}
+        entry = _Entry(int(units), mark.waits, f"{orjson.dumps(item.id).decode()}:{orjson.dumps(member).decode()}")
+        if len(text) <= MARKS_KEPT_CHARACTERS_MAX:
+            if len(self._known) >= MARKS_KEPT:
+                self._known.clear()  # the usual ones come back within a sitting
+            self._known[item.id, text] = entry
+        return entry
+
+    def _shown_points(self, points: Fraction) -> int | float:
+        return json_number(four_decimals(points))
+
+
+def _parts(item: ItemKey) -> int:
+    """Into how many equal parts an item's points may be divided."""
+    if isinstance(item, FillKey):
+        return len(item.answer)
+    if isinstance(item, MultipleKey) and item.marking == "per_option":
+        return len(item.answer)
+    return 2  # half, of `subset_half`
