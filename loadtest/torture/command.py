@@ -36,10 +36,12 @@ def main(args: argparse.Namespace) -> int:
 
 def _campaign(args: argparse.Namespace, seed: int, says: Callable[[str], None]) -> int:
     dice = random.Random(seed)
-    more = instruments(args.power_losses, args.full_volumes, dice)
+    more = instruments(args.power_losses, args.full_volumes, args.cuts, dice)
     planned = plan(args.kills, args.stops, dice, more.faults)
     says(f"seed {seed}: {len(planned)} faults, {args.candidates} candidates at a time")
-    outcome = run(Options(args.candidates, seed, planned, grounds=more.grounds, keep=args.keep, says=says))
+    outcome = run(
+        Options(args.candidates, seed, planned, grounds=more.grounds, wire=more.wire, keep=args.keep, says=says)
+    )
     print(json.dumps(outcome.as_json(), ensure_ascii=False) if args.json else outcome.as_table())
     return outcome.exit_code
 

@@ -10,6 +10,7 @@ from loadtest.torture.faults import Fault, While
 from loadtest.torture.field import Ground
 from loadtest.torture.powerloss import ForgetfulGround, NoFuse, PowerLoss
 from loadtest.torture.volumes import FullVolume, NoVolumes, SmallVolumes
+from loadtest.torture.wiring import CONDITIONS, CandidatesWire, WireFault
 
 
 @dataclass
@@ -18,6 +19,7 @@ class Instruments:
 
     faults: list[Fault] = field(default_factory=list)
     grounds: list[Ground] = field(default_factory=list)
+    wire: CandidatesWire | None = None
 
 
 class NotTogether(Exception):
@@ -27,11 +29,14 @@ class NotTogether(Exception):
 CANNOT = (EngineMissing, NoFuse, NoVolumes, NotTogether)  # keeps a campaign from being held: said, never passed over
 
 
-def instruments(power_losses: int, full_volumes: int, dice: random.Random) -> Instruments:
+def instruments(power_losses: int, full_volumes: int, cuts: int, dice: random.Random) -> Instruments:
     """Raises NotTogether; what the machine cannot do shows when the grounds are laid."""
     if power_losses and full_volumes:
         raise NotTogether("--power-losses and --full-volumes lay different disks under the data: one campaign each")
     found = Instruments()
+    if cuts:
+        found.wire = CandidatesWire()
+        found.faults += [WireFault(found.wire, dice.choice(sorted(CONDITIONS))) for _ in range(cuts)]
     if full_volumes:
         found.grounds.append(SmallVolumes())
         found.faults += [FullVolume(target) for target in ("redis", "postgres") for _ in range(full_volumes)]
