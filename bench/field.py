@@ -184,7 +184,8 @@ class Field:
         with self.redis.pipeline(transaction=False) as pipeline:
             for number in range(self.partitions):
                 pipeline.hmget(f"{{p{number:02d}}}:meta", "generation", "n", "committed")
-            return [tuple(int(mark or 0) for mark in marks) for marks in pipeline.execute()]
+            found = pipeline.execute()
+        return [(int(generation or 0), int(n or 0), int(committed or 0)) for generation, n, committed in found]
 
     def drained(self, within_s: float = DRAINED_WITHIN_S) -> float:
         """Wait until PostgreSQL holds everything; seconds it took. Raises BenchFault."""

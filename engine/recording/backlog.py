@@ -74,7 +74,7 @@ class Backlog:
         for (number, position), reply in zip(positions.items(), replies, strict=True):
             if isinstance(reply, TryLater):
                 continue  # its node is away; the others are recorded
-            more, *entries = reply
+            _, more, *entries = reply
             if not entries:
                 continue
             chunk = Chunk()
