@@ -83,7 +83,7 @@ CHANNEL_LOOK_SITTINGS_MAX = 256  # sittings looked at by one script call: below 
 # --- HTTP heads ------------------------------------------------------------------------------------------------
 HEAD_BYTES_MAX = 4 * 2**20  # request line and headers: a proxy's largest, many times over
 SAVE_HEAD_BYTES_MAX = 4 * 2**10  # of a save call that may go the short way: browsers send about 700 bytes
-HEADS_KEPT = 16_384  # heads of save calls that one worker remembers: about 12 MB
+HEADS_KEPT = 65_536  # of save calls that one worker remembers, one per candidate: about 50 MB when all are there
 
 # --- connections to Redis --------------------------------------------------------------------------------------
 CALL_TIMEOUT_S = 2.0  # a fsync on a busy disk takes tens of ms; longer means the node is gone
