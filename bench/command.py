@@ -16,13 +16,13 @@ from functools import partial
 
 from msgspec import Struct
 
-from bench import alone, entering, holding, recording, saving, starting, submitting
+from bench import alone, closing, draining, entering, holding, recording, saving, starting, submitting
 from bench.driver import DriverFault
 from bench.field import BenchFault, Field, field
 from bench.rows import Row, as_json, as_line, exit_code, verdict, void
 from bench.saving import Plan
 
-FAULTS = (BenchFault, DriverFault, AssertionError, OSError, RuntimeError, ImportError)
+FAULTS = (BenchFault, DriverFault, AssertionError, OSError, RuntimeError)
 DRAINED_CHANGES = 500_000
 
 
@@ -37,18 +37,11 @@ class Measure(Struct, frozen=True, kw_only=True):
     full: bool = False  # only with --full, and also on an engine of its own: it takes minutes and all of the machine
 
 
-def _recorder_drain(plan: Plan) -> list[Row]:
-    from bench import draining
-
+def _recorder_drain(_: Plan) -> list[Row]:
+    """On servers of its own; as many changes whatever the plan says, or starting up would show."""
     found = draining.measure(DRAINED_CHANGES)
     costs = [Row(f"recorder_drain_{name}", cost, "us") for name, cost in found.items() if name.endswith("_cpu_us")]
     return [Row("recorder_drain", float(found["changes_per_s"]), "changes/s"), *costs]
-
-
-def _closing(ground: Field, plan: Plan) -> list[Row]:
-    from bench import closing
-
-    return closing.closing(ground, plan)
 
 
 MEASURES = (
@@ -73,7 +66,7 @@ MEASURES = (
     Measure(name="submit", rows=("submit_p99_ms",), on_field=submitting.submit),
     Measure(name="save_growth", rows=("save_cpu_growth",), on_field=saving.save_growth),
     Measure(name="idle_channel", rows=("idle_channel_kib",), on_field=holding.idle_channel, fresh=True),
-    Measure(name="closing", rows=("closing_collected_s", "closing_graded_s"), on_field=_closing, fresh=True),
+    Measure(name="closing", rows=("closing_collected_s", "closing_graded_s"), on_field=closing.closing, fresh=True),
     Measure(name="channels", rows=("channels_50000_errors",), on_field=holding.channels, full=True),
 )
 

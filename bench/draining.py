@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import random
 import signal
 import subprocess
@@ -24,6 +23,7 @@ from typing import Any
 
 import redis
 
+from bench import usage
 from engine.delivery import autosave
 from engine.recording.leases import Leases
 from engine.recording.mending import Mender
@@ -40,7 +40,6 @@ PARTITIONS = 16
 CALLS_PER_CHUNK = 32  # what shares a script call at some 20,000 saves/s over 16 partitions
 DRAINED_WITHIN_S = 600
 _LOOK_EVERY_S = 0.02
-_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _INSERT_SITTINGS = """
     INSERT INTO sitting (sitting_id, batch_id, partition, candidate_id, name, id_number, admission_ticket, site, room,
                          seat, extra_time_s, state, epoch)
@@ -143,7 +142,7 @@ async def _watch(dsn: str, pids: dict[str, int], changes: int, last: int) -> dic
             await asyncio.sleep(_LOOK_EVERY_S)
 
     def used_s() -> dict[str, float]:
-        return {name: _cpu_s(pid) for name, pid in pids.items()}
+        return {name: usage.cpu_s(pid) for name, pid in pids.items()}
 
     try:
         await reach(PARTITIONS + 1)
@@ -159,16 +158,6 @@ async def _watch(dsn: str, pids: dict[str, int], changes: int, last: int) -> dic
     assert counted > changes / 2, "too few changes: most were recorded before the clock ran"
     costs = {f"{name}_cpu_us": round((after[name] - before[name]) / counted * 1e6, 2) for name in pids}
     return {"changes": counted, "seconds": round(took_s, 3), "changes_per_s": round(counted / took_s), **costs}
-
-
-def _cpu_s(pid: int) -> float:
-    """Seconds of CPU of a process, its children, and the children it has buried."""
-    total = 0
-    for child in [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]:
-        with contextlib.suppress(OSError):  # gone while we looked
-            fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-            total += sum(map(int, fields[11:15] if child == pid else fields[11:13]))
-    return total * _TICK_S
 
 
 def main() -> None:

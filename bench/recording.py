@@ -19,6 +19,7 @@ SCRIPT_COMMANDS = ("evalsha", "eval", "fcall")
 def recorder_lag(field: Field, plan: Plan) -> list[Row]:
     """Open loop at 5,000 saves/s; how long each position seen in Redis took to be published as committed."""
     exam = field.exam("saves", plan.sittings)
+    field.warm(exam)
     options = {"connections": plan.connections, "rate": LAG_RATE, "warm": WARM_S}
     watch = LagWatch(field)
     with field.saving(exam, seconds=max(LAG_S_MIN, plan.seconds), **options) as driver:
@@ -41,6 +42,7 @@ def recorder_lag(field: Field, plan: Plan) -> list[Row]:
 def script_chunk(field: Field, plan: Plan) -> list[Row]:
     """By Redis's own count, under full load over HTTP: its time per script call, and how many saves share one."""
     exam = field.exam("saves", plan.sittings)
+    field.warm(exam)
     options = {"connections": plan.connections, "outstanding": plan.connections, "seconds": plan.seconds}
     with field.saving(exam, warm=WARM_S, **options) as driver:
         field.redis.config_resetstat()

@@ -17,6 +17,7 @@ from bench.field import BenchFault, Exam, Field
 from bench.rows import Row, median
 
 SITTINGS = 5_000
+FEW, MANY = 200, 50_000
 ROUNDS = 3
 WARM_S = 0.5
 HALF_LOAD_S_MIN = 5.0
@@ -47,6 +48,7 @@ class Round(Struct, frozen=True):
 
 def http_save(field: Field, plan: Plan) -> list[Row]:
     exam = field.exam("saves", plan.sittings)
+    field.warm(exam)
     options = {"connections": plan.connections, "outstanding": plan.connections}
     return _compare("http_save", field, exam, plan, options, options, ("asgi",))
 
@@ -63,7 +65,9 @@ def channel_save(field: Field, plan: Plan) -> list[Row]:
 
 def save_growth(field: Field, plan: Plan) -> list[Row]:
     """The engine's own CPU per save, few sittings against many, taking turns."""
-    few, many = field.exam("few", 200), field.exam("many", 50_000)
+    few, many = field.exam("few", FEW), field.exam("many", MANY)
+    for exam in (few, many):
+        field.warm(exam)
     options = {"connections": plan.connections, "outstanding": plan.connections, "seconds": plan.seconds}
     costs: dict[str, list[float]] = {"few": [], "many": []}
     for _ in range(plan.rounds):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import orjson
 import structlog
@@ -22,7 +23,7 @@ def configure(process: str, level: str) -> None:
             structlog.processors.JSONRenderer(serializer=_dumps),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=structlog.BytesLoggerFactory(cast(BinaryIO, _Words())),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
@@ -31,6 +32,18 @@ def configure(process: str, level: str) -> None:
 
 def logger() -> Any:
     return structlog.get_logger()
+
+
+class _Words:
+    """Stderr, where what cannot be written is dropped: an exam does not end because a volume of logs is full."""
+
+    def write(self, line: bytes) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.buffer.write(line)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.buffer.flush()
 
 
 def _dumps(event: dict[str, Any], **_: Any) -> bytes:

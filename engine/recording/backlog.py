@@ -56,25 +56,25 @@ class Backlog:
         self._bytes_max = max(1, self._bytes_max // 2)
 
     async def read(self, positions: Mapping[int, Position], rollbacks_accepted: Collection[int]) -> Reading:
-        """Raises TryLater when no node answers; repeatable."""
+        """What can be read now; raises TryLater when nothing can. Repeatable."""
         each_bytes = max(1, self._bytes_max // max(1, len(positions)))
         calls: list[tuple[list[str], list[str | bytes | int]]] = [
             ([self._memory.partitions[number].log], [*position, each_bytes]) for number, position in positions.items()
         ]
-        replies = await self._memory.run_each(_BACKLOG, calls, Purpose.LOGS)
-        unanswered = [reply for reply in replies if isinstance(reply, TryLater)]
-        if unanswered:
+        try:
+            replies = await self._memory.run_each(_BACKLOG, calls, Purpose.LOGS)
+        except TryLater:
             self.shrink()
-            metrics.recorder_failures.labels("unread").inc(len(unanswered))
-        else:
-            self._bytes_max = min(RECORD_BYTES_MAX, self._bytes_max * 2)
-        if len(unanswered) == len(replies):
-            raise unanswered[0]
+            raise
+        self._bytes_max = min(RECORD_BYTES_MAX, self._bytes_max * 2)
+        unread = sum(isinstance(reply, TryLater) for reply in replies)
+        if unread:
+            metrics.recorder_failures.labels("unread").inc(unread)
         reading = Reading({}, {})
         for (number, position), reply in zip(positions.items(), replies, strict=True):
             if isinstance(reply, TryLater):
                 continue  # its node is away; the others are recorded
-            more, *entries = reply
+            _, more, *entries = reply
             if not entries:
                 continue
             chunk = Chunk()

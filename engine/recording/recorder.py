@@ -17,7 +17,7 @@ from engine.recording.backlog import Backlog, Portion, Reading, RolledBack
 from engine.recording.position import Position
 from engine.rules.errors import TryLater
 from engine.stores.clock import monotonic_s, now_ms
-from engine.stores.memory import Memory, beside
+from engine.stores.memory import Memory, Purpose, beside
 from engine.stores.postgres import UNFIT, Connection, Postgres
 from engine.stores.sql import Queries
 
@@ -205,7 +205,10 @@ class Recorder:
         for number in numbers:
             keys = self._memory.partitions[number]
             calls.append(([keys.marker, keys.log], list(self.held[number])))
-        replies = await self._memory.run_each(_COMMITTED, calls)
+        try:
+            replies = await self._memory.run_each(_COMMITTED, calls, Purpose.LOGS)
+        except TryLater:
+            return
         self._unpublished -= {
             number for number, reply in zip(numbers, replies, strict=True) if not isinstance(reply, TryLater)
         }

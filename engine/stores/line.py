@@ -2,7 +2,8 @@
 
 A command is sent at most once. What waits for a connection that does not come fails as "surely not sent"; what was
 under way when a pipe broke fails as "may have happened". Deciding to send again is the business of those who know that
-it is harmless.
+it is harmless. After a failed attempt nothing is held any more: whatever comes is refused at once, and makes the next
+attempt begin. So whoever asks many nodes together waits for a dead one only the first time.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Line:
         self._held: deque[Command] = deque()
         self._connecting: asyncio.Task[None] | None = None
         self._failures = 0
+        self._refused = ""  # why the last attempt to connect failed
         self._is_closed = False
 
     @property
@@ -55,13 +57,14 @@ class Line:
             pipe.submit(command)
             return
         loop = asyncio.get_running_loop()
-        if self._is_closed or len(self._held) + (pipe.in_flight if pipe else 0) >= COMMANDS_WAITING_MAX:
-            why = "the line is closed" if self._is_closed else f"{COMMANDS_WAITING_MAX} commands are waiting already"
-            loop.call_soon(command.answered, NotAnswered(why, may_have_happened=False))
-            return
-        self._held.append(command)
-        if pipe is None and self._connecting is None:
+        if pipe is None and self._connecting is None and not self._is_closed:
             self._connecting = loop.create_task(self._connect())
+        waiting = len(self._held) + (pipe.in_flight if pipe is not None else 0)
+        why = f"{waiting} commands are waiting already" if waiting >= COMMANDS_WAITING_MAX else self._refused
+        if why:
+            loop.call_soon(command.answered, NotAnswered(why, may_have_happened=False))
+        else:
+            self._held.append(command)
 
     def ask(self, *parts: Part) -> asyncio.Future[Any]:
         """The same with a future; an error comes as its exception."""
@@ -77,6 +80,7 @@ class Line:
     def close(self) -> None:
         """For good: what waits fails."""
         self._is_closed = True
+        self._refused = "the line is closed"
         if self._connecting is not None:
             self._connecting.cancel()
         self.cut("the line is closed")
@@ -98,6 +102,7 @@ class Line:
             if self._greeted is not None:
                 self._greeted(pipe)
             self._failures = 0
+            self._refused = ""
             self._pipe = pipe
         except (OSError, NotAnswered, ErrorReply) as fault:  # TimeoutError is an OSError
             why = str(fault) or f"no connection within {CONNECT_TIMEOUT_S:g} s"
@@ -105,6 +110,7 @@ class Line:
             self._connecting = None
             if self._pipe is None:
                 self._failures += 1
+                self._refused = self._refused if self._is_closed else why
                 if pipe is not None:
                     pipe.cut(why)
                 self._refuse_held(why)

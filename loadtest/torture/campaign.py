@@ -8,6 +8,7 @@ a campaign early, nothing of it is left running and no folder of it is left, but
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -34,6 +35,7 @@ from loadtest.torture.faults import Fault, Planned, strike_all
 from loadtest.torture.field import Field, Ground, NotBack, standing
 from loadtest.torture.report import Outcome
 from loadtest.torture.season import Book, Season
+from loadtest.torture.wiring import CandidatesWire
 
 CANDIDATES_PER_CROWD = 60  # one process of candidates for so many at a time
 CROWD_STOP_S = 120.0  # after the last end: receipts are waited for
@@ -43,13 +45,14 @@ SAYS_EVERY_S = 5.0
 
 @dataclass(frozen=True)
 class Options:
-    """One campaign. `root` is the tree whose engine is tried; `grounds` lie under its data."""
+    """One campaign. `root` is the tree whose engine is tried; `grounds` lie under its data, `wire` before it."""
 
     candidates: int
     seed: int
     planned: Sequence[Planned]
     root: Path = ROOT
     grounds: Sequence[Ground] = ()
+    wire: CandidatesWire | None = None
     keep: Path | None = None
     says: Callable[[str], None] = with_default(default=lambda text: None)
 
@@ -100,12 +103,11 @@ class Campaign:
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, task.cancel if task else lambda: None)
         try:
-            await self._open_crowds(log)
-            async with MachineClient(self.field.url, self.field.keys["schedule"]) as machine:
-                season = Season(machine, self.book, self._hand_out, self.options.candidates, self.dice)
-                await season.begin()
-                await self._strike_during(season)
-                await self._finish(season)
+            async with contextlib.AsyncExitStack() as laid:
+                wire = self.options.wire
+                url = self.field.url if wire is None else await laid.enter_async_context(wire.laid(self.field.url))
+                await self._open_crowds(log, url)
+                await self._hold_exams()
         except* NotBack as faults:
             self.outcome.ended_early += [str(fault) for fault in faults.exceptions]
         except* (Problem, Unreachable) as faults:
@@ -115,6 +117,13 @@ class Campaign:
                 if crowd.returncode is None:
                     crowd.kill()
                 await crowd.wait()
+
+    async def _hold_exams(self) -> None:
+        async with MachineClient(self.field.url, self.field.keys["schedule"]) as machine:
+            season = Season(machine, self.book, self._hand_out, self.options.candidates, self.dice)
+            await season.begin()
+            await self._strike_during(season)
+            await self._finish(season)
 
     async def _strike_during(self, season: Season) -> None:
         over = asyncio.Event()
@@ -171,11 +180,11 @@ class Campaign:
 
     # --- candidates ----------------------------------------------------------------------------------------------
 
-    async def _open_crowds(self, log: BinaryIO) -> None:
+    async def _open_crowds(self, log: BinaryIO, url: str) -> None:
         dies_with_us = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         for index in range(max(1, self.options.candidates // CANDIDATES_PER_CROWD)):
             ledger = self.accounts / f"ledger-{index}.jsonl"
-            command = [sys.executable, "-m", "loadtest.torture.crowd", "--url", self.field.url]
+            command = [sys.executable, "-m", "loadtest.torture.crowd", "--url", url]
             command += ["--ledger", str(ledger), "--seed", str(self.dice.getrandbits(32))]
             crowd = await asyncio.create_subprocess_exec(
                 *dies_with_us,

@@ -12,12 +12,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
-from loadtest.own_engine import EngineMissing
 from loadtest.torture import prove
 from loadtest.torture.campaign import Options, run
 from loadtest.torture.faults import plan
-from loadtest.torture.instruments import instruments
-from loadtest.torture.powerloss import NoFuse
+from loadtest.torture.instruments import CANNOT, instruments
 from loadtest.torture.sabotage import SABOTAGES
 
 
@@ -28,7 +26,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         with interruptible():
             return _prove(args, seed, says) if args.prove else _campaign(args, seed, says)
-    except (EngineMissing, NoFuse) as fault:
+    except CANNOT as fault:
         print(f"torture: {fault}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -38,10 +36,12 @@ def main(args: argparse.Namespace) -> int:
 
 def _campaign(args: argparse.Namespace, seed: int, says: Callable[[str], None]) -> int:
     dice = random.Random(seed)
-    more = instruments(args.power_losses, dice)
+    more = instruments(args.power_losses, args.full_volumes, args.cuts, dice)
     planned = plan(args.kills, args.stops, dice, more.faults)
     says(f"seed {seed}: {len(planned)} faults, {args.candidates} candidates at a time")
-    outcome = run(Options(args.candidates, seed, planned, grounds=more.grounds, keep=args.keep, says=says))
+    outcome = run(
+        Options(args.candidates, seed, planned, grounds=more.grounds, wire=more.wire, keep=args.keep, says=says)
+    )
     print(json.dumps(outcome.as_json(), ensure_ascii=False) if args.json else outcome.as_table())
     return outcome.exit_code
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from loadtest.own_engine import EngineMissing
 from loadtest.torture.faults import Fault, While
 from loadtest.torture.field import Ground
-from loadtest.torture.powerloss import ForgetfulGround, PowerLoss
+from loadtest.torture.powerloss import ForgetfulGround, NoFuse, PowerLoss
+from loadtest.torture.volumes import FullVolume, NoVolumes, SmallVolumes
+from loadtest.torture.wiring import CONDITIONS, CandidatesWire, WireFault
 
 
 @dataclass
@@ -16,11 +19,27 @@ class Instruments:
 
     faults: list[Fault] = field(default_factory=list)
     grounds: list[Ground] = field(default_factory=list)
+    wire: CandidatesWire | None = None
 
 
-def instruments(power_losses: int, dice: random.Random) -> Instruments:
-    """Raises nothing yet: what the machine cannot do shows when the grounds are laid."""
+class NotTogether(Exception):
+    """Two kinds of faults need different grounds under the same folder."""
+
+
+CANNOT = (EngineMissing, NoFuse, NoVolumes, NotTogether)  # keeps a campaign from being held: said, never passed over
+
+
+def instruments(power_losses: int, full_volumes: int, cuts: int, dice: random.Random) -> Instruments:
+    """Raises NotTogether; what the machine cannot do shows when the grounds are laid."""
+    if power_losses and full_volumes:
+        raise NotTogether("--power-losses and --full-volumes lay different disks under the data: one campaign each")
     found = Instruments()
+    if cuts:
+        found.wire = CandidatesWire()
+        found.faults += [WireFault(found.wire, dice.choice(sorted(CONDITIONS))) for _ in range(cuts)]
+    if full_volumes:
+        found.grounds.append(SmallVolumes())
+        found.faults += [FullVolume(target) for target in ("redis", "postgres") for _ in range(full_volumes)]
     if power_losses:
         disk = ForgetfulGround()
         found.grounds.append(disk)

@@ -66,7 +66,7 @@ async def attend(witness: Witness, library: Library, exam: Exam, row: dict[str, 
     try:
         await person.sit()
     except (Problem, Unreachable) as fault:
-        if not isinstance(fault, Problem) or fault.code not in KEPT_OUT:
+        if not person.was_kept_out(fault):
             witness.ledger.note("stuck", person=person.name, why=f"{type(fault).__name__} {fault}"[:500])
     except Exception as fault:  # the ledger must say it, or the checker would think that nothing was sent
         witness.ledger.note("stuck", person=person.name, why=f"{type(fault).__name__} {fault}"[:500])
@@ -95,6 +95,13 @@ class Person:
     @property
     def name(self) -> str:
         return f"{self.exam.batch['admission_code']}/{self.row['id_number']}"
+
+    def was_kept_out(self, fault: Exception) -> bool:
+        """Whether the engine was merely away for too long: the exam went by before this person could get in."""
+        if not isinstance(fault, Problem):
+            return False
+        has_ended = bool(self.candidate.ends_ms) and self.candidate.server_ms() >= self.candidate.ends_ms
+        return fault.code in KEPT_OUT or (fault.code == "sitting.order" and has_ended)
 
     async def sit(self) -> None:
         await asyncio.sleep(self.dice.uniform(0, 2))

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtest.own_engine import EngineMissing
 from loadtest.torture.campaign import Options, run
-from loadtest.torture.powerloss import NoFuse
+from loadtest.torture.instruments import CANNOT
 from loadtest.torture.sabotage import CannotSabotage, Sabotage, broken_tree
 
 
@@ -47,7 +46,7 @@ def _try(sabotage: Sabotage, candidates: int, seed: int, says: Callable[[str], N
             planned, grounds = sabotage.ground()
             options = Options(candidates, seed, planned, root=root, grounds=grounds, keep=keep, says=says)
             outcome = run(options)
-        except (CannotSabotage, EngineMissing, NoFuse) as fault:
+        except (CannotSabotage, *CANNOT) as fault:
             return Shown(sabotage, {}, str(fault))
     found = {kind: count for kind, count in outcome.violations.items() if count}
     return Shown(sabotage, found, "; ".join(outcome.ended_early))

@@ -3,8 +3,7 @@
 | volume | mounted on | what is on it |
 |---|---|---|
 | `redis` | `data`/redis | the AOF |
-| `postgres` | `data` | PostgreSQL, keys, counters |
-| `logs` | `data`/logs | logs, which must not fill what they tell of; never filled here |
+| `postgres` | `data` | PostgreSQL, keys, and everybody's logs and counters |
 
 What a server does then is its own affair: Valkey with `always` ends at the first write that does not fit, and again at
 each start; PostgreSQL refuses, or restarts itself when it was writing its log. What is asked for is that nobody is
@@ -27,7 +26,7 @@ from pathlib import Path
 
 from loadtest.torture.field import RESTART_PATIENCE_S, Field, NotBack
 
-SIZES_MB = {"redis": 128, "postgres": 640, "logs": 128}  # PostgreSQL keeps up to 512 MB of its log
+SIZES_MB = {"redis": 128, "postgres": 640}  # PostgreSQL keeps up to 512 MB of its log
 FULL_S = 6.0  # longer than the supervisor's longest pause between two starts
 TOP_UP_S = 0.02
 BLOCK_BYTES = 4096
@@ -95,7 +94,7 @@ class SmallVolumes:
     @contextlib.contextmanager
     def laid(self, data: Path) -> Iterator[None]:
         with contextlib.ExitStack() as mounted:
-            for name in ("postgres", "redis", "logs"):  # the outermost first
+            for name in ("postgres", "redis"):  # the outermost first
                 mounted.enter_context(small_volume(folder_of(data, name), self._sizes_mb[name]))
             yield
 

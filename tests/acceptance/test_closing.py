@@ -21,7 +21,7 @@ from tests.servers import Engine, engine_up
 
 SITTINGS = 300
 ENTER = 40  # of them; the others never come
-DURATION_S = 12
+DURATION_S = 9
 BATCH = "closing"
 CODE = "CLOSING"
 WITHIN_S = 90

@@ -10,7 +10,7 @@ from tests.acceptance.rehearsal import rehearsing
 from tests.servers import Engine, engine_up, wait_until
 
 CANDIDATES = 30
-MINUTES = 0.4
+MINUTES = 0.3
 ROLL_S = 90  # four seconds on an idle machine
 OURS = ("worker-0", "worker-1", "recorder-0", "grader-0")
 

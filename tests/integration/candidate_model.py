@@ -53,6 +53,7 @@ class CandidateModel:
     recorded_events: int = 0
     journal: list[Acknowledged] = field(default_factory=list)
     is_restarted: bool = False  # Redis was, and no script has noticed yet
+    is_raised: bool = False  # the generation is now a higher one, not seen yet
 
     # --- the partition -----------------------------------------------------------------------------------------
 
@@ -60,9 +61,14 @@ class CandidateModel:
         """Any script's look at the partition: after a restart it raises the generation first, as an entry."""
         if self.is_restarted:
             self.is_restarted = False
-            self.generation += 1
+            self.is_raised = True
             self.position = 1
             self.committed = 0
+
+    def answered_in(self, generation: int) -> None:
+        """A higher generation after a raise, else the same."""
+        assert generation > self.generation if self.is_raised else generation == self.generation
+        self.generation, self.is_raised = generation, False
 
     def recorded(self) -> None:
         self.recorded_changes = len(self.history)
@@ -82,11 +88,15 @@ class CandidateModel:
         refuses = takeover == "proctor" or (takeover == "silent" and not is_silent_enough)
         if self.state != "expected" and is_open and refuses:
             return Outcome.ELSEWHERE
-        self.epoch += 1
         if self.state == "expected":
             self.state = "checked_in"
         self._event("login")
         return Outcome.OK
+
+    def admitted(self, epoch: int) -> None:
+        """A login's token is newer than every one before it."""
+        assert epoch > self.epoch
+        self.epoch = epoch
 
     def step(self, epoch: int, before: str, after: str) -> Outcome:
         self.touched()

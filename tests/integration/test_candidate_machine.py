@@ -29,6 +29,7 @@ from engine.recording.closer import collect_due
 from engine.rules.errors import TryLater
 from engine.rules.outcome import Outcome
 from engine.stores.clock import now_ms
+from engine.stores.memory import fields_of
 from engine.supervision import embedded
 from tests.integration.candidate_model import CLOSED_STATES, CandidateModel, Change, Phase
 from tests.integration.exam import PARTITIONS, Exam
@@ -36,7 +37,7 @@ from tests.integration.forgetful import valkey_on
 from tests.servers import temporary_folder
 
 T = TypeVar("T")
-EXAMPLES = 100
+EXAMPLES = 80
 STEPS = 40
 RESTARTS_MAX = 12  # a real server, killed and started again
 HOUR_MS = 3_600_000
@@ -137,6 +138,8 @@ class Candidate(RuleBasedStateMachine):
         reply = self.world.run(self.exam.login(self.sitting, takeover, silent_ms))
 
         self._agree("login", reply[0], self.model.login(takeover, is_silent_enough))
+        if reply[0] == Outcome.OK:
+            self.model.admitted(int(fields_of(reply, 5)["epoch"]))
 
     @rule(token=which_token, step=st.sampled_from([("checked_in", "confirmed"), ("confirmed", "pledged")]))
     def take_step(self, token: int, step: tuple[str, str]) -> None:
@@ -244,7 +247,8 @@ class Candidate(RuleBasedStateMachine):
         self._agree("save", outcome, self.model.save(epoch, changes))
         if outcome == Outcome.CLOSED and self.model.state == "pledged":
             self.world.met["save too late"] += 1
-        assert tuple(where) == (self.model.generation, self.model.position, self.model.committed)
+        self.model.answered_in(where[0])
+        assert tuple(where[1:]) == (self.model.position, self.model.committed)
         if outcome == Outcome.OK:
             for forgotten in self.model.acknowledged(changes, *where):
                 assert self.model.is_recorded(forgotten), f"{forgotten} would be forgotten before it was recorded"

@@ -135,6 +135,23 @@ async def test_command_that_found_no_server_has_surely_not_happened(tmp_path: Pa
         line.close()
 
 
+async def test_after_a_failed_attempt_commands_are_refused_at_once_until_the_server_is_back(redis_here: Server) -> None:
+    """Whoever asks several nodes waits for a dead one only once; the attempts go on beside."""
+    with redis_here.stopped():
+        line = line_to(redis_here, timeout_s=LONG_S)
+        with pytest.raises(NotAnswered, match="no connection within"):
+            await line.ask("PING")
+        refused = [line.ask("PING") for _ in range(3)]
+        await asyncio.wait(refused, timeout=LONG_S)
+        attempt = line._connecting
+
+        assert [str(future.exception()) for future in refused] == ["no connection within 2 s"] * 3
+        assert attempt is not None and not attempt.done(), "they waited for the next attempt"
+
+    assert await eventually(lambda: line.ask("PING"), NotAnswered) == b"PONG"
+    line.close()
+
+
 async def test_what_a_full_socket_does_not_take_waits_and_goes_on(redis_here: Server) -> None:
     """Back-pressure: commands are held until the server reads again, in order, none lost."""
     line = line_to(redis_here)

@@ -50,6 +50,7 @@ class Account:
     sitting: dict[str, Any] = field(default_factory=dict)
     results: list[dict[str, Any]] = field(default_factory=list)
     at_ms: int = STARTS_MS
+    untrue: list[tuple[str, str, int]] = field(default_factory=list)
 
     def note(self, kind: str, **members: Any) -> None:
         self.at_ms += 10
@@ -100,6 +101,7 @@ class Account:
         sittings = {"s1": {"stored": stored, **self.sitting}, "s2": absent}
         results = [*self.results, signed({"sitting_id": "s2", "state": "absent", "score": None})]
         book = [{"k": "paper", "paper": PAPER}, {"k": "batch", "batch_id": "b1", "batch": BATCH, "roster": roster}]
+        book += [{"k": "untrue", "sitting_id": name, "item": item, "seq": seq} for name, item, seq in self.untrue]
         evidence = {"keys": KEYS, "batches": {"b1": {}}, "results": {"b1": results}, "sittings": sittings}
         (folder / "ledger-0.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in self.lines))
         (folder / "book.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in book))
@@ -262,6 +264,16 @@ def history_served_otherwise(account: Account) -> None:
     account.sitting["history"].reverse()
 
 
+def told_before_it_was_there(account: Account) -> None:
+    account.untrue.append(("s1", "E1", 2))
+
+
+def heard_of_what_is_not_there(account: Account) -> None:
+    unrecorded(account)
+    account.lines = [line for line in account.lines if line.get("call") != "c4"]
+    account.note("heard", token="t1", generation=1, committed=2)
+
+
 def stuck(account: Account) -> None:
     account.note("stuck", person="T1/p1", why="Problem 418")
 
@@ -280,6 +292,8 @@ BROKEN: list[tuple[str, Callable[[Account], None]]] = [
     ("unrecorded", unrecorded),
     ("false_committed", committed_without_rows),
     ("false_committed", committed_before_its_position),
+    ("false_committed", told_before_it_was_there),
+    ("false_committed", heard_of_what_is_not_there),
     ("accepted_late", accepted_after_the_end),
     ("accepted_late", recorded_after_the_end),
     ("accepted_late", accepted_after_the_hand_in),

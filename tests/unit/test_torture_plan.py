@@ -12,6 +12,7 @@ import pytest
 from loadtest.torture.checker import KINDS
 from loadtest.torture.faults import Kill, plan
 from loadtest.torture.field import CLASSES
+from loadtest.torture.instruments import NotTogether, instruments
 from loadtest.torture.sabotage import SABOTAGES, CannotSabotage, Replaced, Sabotage, broken_tree
 from tests.servers import ROOT
 
@@ -64,3 +65,18 @@ def test_the_checker_shares_no_code_with_who_is_checked() -> None:
                 imported.add(node.module)
 
     assert imported <= CHECKERS_OWN
+
+
+def test_two_kinds_of_disks_under_one_folder_are_refused() -> None:
+    """Rather than losing power on a disk that keeps everything."""
+    with pytest.raises(NotTogether, match="one campaign each"):
+        instruments(1, 1, 0, random.Random(1))
+
+
+def test_instruments_bring_what_their_faults_need() -> None:
+    """A wire for its cuts, a disk for each kind of disk fault, and as many faults as were asked for."""
+    cuts, losses, volumes = (instruments(*asked, random.Random(1)) for asked in ((0, 0, 3), (2, 0, 0), (0, 2, 0)))
+
+    assert (len(cuts.faults), cuts.wire is not None, cuts.grounds) == (3, True, [])
+    assert ([fault.kind for fault in losses.faults], len(losses.grounds)) == (["power_losses"] * 2, 1)
+    assert ([fault.kind for fault in volumes.faults], len(volumes.grounds)) == (["full_volumes"] * 4, 1)
