@@ -16,7 +16,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from bench import alone, closing, draining, entering, holding, recording, saving, starting, submitting
+from bench import alone, closing, draining, entering, holding, recording, saving, second_driver, starting, submitting
 from bench.driver import DriverFault
 from bench.field import BenchFault, Field, field
 from bench.rows import Row, as_json, as_line, exit_code, verdict, void
@@ -53,6 +53,7 @@ MEASURES = (
         rows=("http_save_ratio", "http_save_cpu_us", "ack_p99_half_load_ms"),
         on_field=saving.http_save,
     ),
+    Measure(name="http_wrk", rows=("http_wrk_ratio",), on_field=second_driver.http_wrk),
     Measure(
         name="channel_save",
         rows=("channel_save_ratio", "channel_save_cpu_us", "channel_ack_p99_half_load_ms"),
