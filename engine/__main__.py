@@ -141,7 +141,7 @@ def _torture_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--cuts", type=natural, default=0, metavar="N", help="on the candidates' wire: cut, slow, silent")
     made.add_argument("--candidates", type=count, default=36, metavar="N", help="at a time; default 36")
     made.add_argument("--seed", type=int, metavar="S", help="same seed, same faults; default: another each time")
-    made.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
+    made.add_argument("--json", action="store_true", help="one JSON object on stdout; progress stays on stderr")
     made.add_argument("--keep", type=Path, metavar="DIR", help="ledgers and logs go there when something was found")
     made.add_argument("--prove", action="store_true", help="break the engine on purpose: the checker must see it")
 

@@ -9,7 +9,7 @@ import random
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NoReturn
 
 from loadtest.torture import prove
@@ -21,11 +21,10 @@ from loadtest.torture.sabotage import SABOTAGES
 
 def main(args: argparse.Namespace) -> int:
     """0 when nothing is wrong, 1 when something is, 2 when there was no engine to try, 130 when interrupted."""
-    says = _silent if args.json else _say
     seed = secrets.randbits(32) if args.seed is None else args.seed
     try:
         with interruptible():
-            return _prove(args, seed, says) if args.prove else _campaign(args, seed, says)
+            return _prove(args, seed) if args.prove else _campaign(args, seed)
     except CANNOT as fault:
         print(f"torture: {fault}", file=sys.stderr)
         return 2
@@ -34,20 +33,20 @@ def main(args: argparse.Namespace) -> int:
         return 130
 
 
-def _campaign(args: argparse.Namespace, seed: int, says: Callable[[str], None]) -> int:
+def _campaign(args: argparse.Namespace, seed: int) -> int:
     dice = random.Random(seed)
     more = instruments(args.power_losses, args.full_volumes, args.cuts, dice)
     planned = plan(args.kills, args.stops, dice, more.faults)
-    says(f"seed {seed}: {len(planned)} faults, {args.candidates} candidates at a time")
+    _say(f"seed {seed}: {len(planned)} faults, {args.candidates} candidates at a time")
     outcome = run(
-        Options(args.candidates, seed, planned, grounds=more.grounds, wire=more.wire, keep=args.keep, says=says)
+        Options(args.candidates, seed, planned, grounds=more.grounds, wire=more.wire, keep=args.keep, says=_say)
     )
     print(json.dumps(outcome.as_json(), ensure_ascii=False) if args.json else outcome.as_table())
     return outcome.exit_code
 
 
-def _prove(args: argparse.Namespace, seed: int, says: Callable[[str], None]) -> int:
-    shown = prove.prove(SABOTAGES, args.candidates, seed, says, args.keep)
+def _prove(args: argparse.Namespace, seed: int) -> int:
+    shown = prove.prove(SABOTAGES, args.candidates, seed, _say, args.keep)
     print(json.dumps(prove.as_json(shown), ensure_ascii=False) if args.json else prove.as_table(shown))
     return int(not all(one.is_caught for one in shown))
 
@@ -68,8 +67,5 @@ def interruptible() -> Iterator[None]:
 
 
 def _say(text: str) -> None:
+    """Progress, also beside `--json`: a campaign may take an hour."""
     print(f"torture: {text}", file=sys.stderr, flush=True)
-
-
-def _silent(text: str) -> None:
-    pass
