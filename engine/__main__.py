@@ -139,6 +139,7 @@ def _torture_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--power-losses", type=natural, default=0, metavar="N", help="of the whole box; needs FUSE")
     made.add_argument("--full-volumes", type=natural, default=0, metavar="N", help="per server; needs root")
     made.add_argument("--cuts", type=natural, default=0, metavar="N", help="on the candidates' wire: cut, slow, silent")
+    made.add_argument("--clock-steps", type=natural, default=0, metavar="N", help="of PostgreSQL; needs libfaketime")
     made.add_argument("--candidates", type=count, default=36, metavar="N", help="at a time; default 36")
     made.add_argument("--seed", type=int, metavar="S", help="same seed, same faults; default: another each time")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout; progress stays on stderr")

@@ -1,6 +1,7 @@
 """The closer writes down what time has decided: ended sittings are collected, those who never came are absent.
 
-Nothing depends on its being on time: after end + grace the scripts refuse everything, written down or not.
+Nothing depends on its being on time: after end + grace the scripts refuse everything, written down or not. It looks by
+its own clock, and the script decides by Redis's: nobody's exam is finalised because one clock alone is wrong.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
 _LOOK_EVERY_S = 1.0
+# Nobody's life was ever promised for longer; twice, so that a clock that is slewed makes nobody look dead.
+_LONGEST_S = 2.0 * LEASE_S
 _LOOK_AGAIN_S = 0.1  # while a dead recorder's sessions are ending
 
 
@@ -44,7 +46,7 @@ class Leases:
         await self.renew()
         async with self._database.connection() as connection:
             rows = await self._view(connection)
-            living = await connection.fetchrow(_queries.living, self._owner)
+            living = await connection.fetchrow(_queries.living, self._owner, _LONGEST_S)
             share = -(-self._partitions // max(1, living["recorders"]))
             mine = [row for row in rows if row["leased_by"] == self._owner]
             held = {row["partition"]: Position(row["generation"], row["position"]) for row in mine[:share]}
@@ -62,10 +64,10 @@ class Leases:
             await connection.execute(_queries.leave, self._owner)
 
     async def _view(self, connection: Connection) -> list[Record]:
-        rows: list[Record] = await connection.fetch(_queries.view)
+        rows: list[Record] = await connection.fetch(_queries.view, _LONGEST_S)
         if not rows:
             await connection.execute(_queries.add_partitions, self._partitions)
-            rows = await connection.fetch(_queries.view)
+            rows = await connection.fetch(_queries.view, _LONGEST_S)
         if len(rows) != self._partitions:
             raise Corrupt(
                 f"LIANKAO_PARTITIONS is {self._partitions}, but this database was made with {len(rows)} partitions"

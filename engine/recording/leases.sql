@@ -7,18 +7,19 @@ INSERT INTO recording (partition) SELECT generate_series(0, $1 - 1) ON CONFLICT 
 INSERT INTO recorder (owner, alive_until) VALUES ($1, clock_timestamp() + make_interval(secs => $2))
 ON CONFLICT (owner) DO UPDATE SET alive_until = excluded.alive_until
 
--- view() -> one row per partition
--- Who holds what, and whether that recorder lives; PostgreSQL's clock decides.
+-- view(longest_s) -> one row per partition
+-- Who holds what, and whether that recorder lives; PostgreSQL's clock decides. A life that would last longer than any
+-- can was promised before that clock was set back: its recorder has renewed it since, or is dead.
 SELECT partition, generation, position, leased_by,
-    coalesce(recorder.alive_until >= clock_timestamp(), false) AS is_held
+    coalesce(alive_until BETWEEN clock_timestamp() AND clock_timestamp() + make_interval(secs => $1), false) AS is_held
 FROM recording LEFT JOIN recorder ON recorder.owner = recording.leased_by
 ORDER BY partition
 
--- living(owner) -> one row
+-- living(owner, longest_s) -> one row
 -- How many recorders live, and in how many seconds the first of the others is dead unless it renews.
 SELECT count(*) AS recorders,
     (extract(epoch FROM min(alive_until) FILTER (WHERE owner <> $1) - clock_timestamp()))::float8 AS first_ends_s
-FROM recorder WHERE alive_until >= clock_timestamp()
+FROM recorder WHERE alive_until BETWEEN clock_timestamp() AND clock_timestamp() + make_interval(secs => $2)
 
 -- claim(owner, partitions, left_by) -> one row per partition claimed
 -- Only as seen: whoever came first has it. A row that a transaction of the dead holder still locks is left out.

@@ -35,7 +35,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _campaign(args: argparse.Namespace, seed: int) -> int:
     dice = random.Random(seed)
-    more = instruments(args.power_losses, args.full_volumes, args.cuts, dice)
+    more = instruments(args.power_losses, args.full_volumes, args.cuts, dice, args.clock_steps)
     planned = plan(args.kills, args.stops, dice, more.faults)
     _say(f"seed {seed}: {len(planned)} faults, {args.candidates} candidates at a time")
     outcome = run(

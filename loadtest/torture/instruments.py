@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field
 
 from loadtest.own_engine import EngineMissing
+from loadtest.torture.clocks import HOUR_S, ClockStep, NoSteppedClock, SteppedClocks
 from loadtest.torture.faults import Fault, While
 from loadtest.torture.field import Ground
 from loadtest.torture.powerloss import ForgetfulGround, NoFuse, PowerLoss
@@ -26,10 +27,13 @@ class NotTogether(Exception):
     """Two kinds of faults need different grounds under the same folder."""
 
 
-CANNOT = (EngineMissing, NoFuse, NoVolumes, NotTogether)  # keeps a campaign from being held: said, never passed over
+# Keeps a campaign from being held: said, never passed over.
+CANNOT = (EngineMissing, NoFuse, NoVolumes, NoSteppedClock, NotTogether)
 
 
-def instruments(power_losses: int, full_volumes: int, cuts: int, dice: random.Random) -> Instruments:
+def instruments(
+    power_losses: int, full_volumes: int, cuts: int, dice: random.Random, clock_steps: int = 0
+) -> Instruments:
     """Raises NotTogether; what the machine cannot do shows when the grounds are laid."""
     if power_losses and full_volumes:
         raise NotTogether("--power-losses and --full-volumes lay different disks under the data: one campaign each")
@@ -40,6 +44,11 @@ def instruments(power_losses: int, full_volumes: int, cuts: int, dice: random.Ra
     if full_volumes:
         found.grounds.append(SmallVolumes())
         found.faults += [FullVolume(target) for target in ("redis", "postgres") for _ in range(full_volumes)]
+    if clock_steps:
+        # Not Redis's: candidates are told that it is over while it lasts, and simulated ones take that for the end.
+        clocks = SteppedClocks()
+        found.grounds.append(clocks)
+        found.faults += [ClockStep(clocks, "postgres", dice.choice((-HOUR_S, HOUR_S))) for _ in range(clock_steps)]
     if power_losses:
         disk = ForgetfulGround()
         found.grounds.append(disk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,24 +31,28 @@ def forgetful_disk() -> Iterator[ForgetfulDisk]:
 
 
 @contextmanager
-def valkey_on(folder: Path, sockets: Path, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+def valkey_on(
+    folder: Path, sockets: Path, environ: Mapping[str, str] | None = None, **settings: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """A server with its data in `folder`; killed afterwards, never asked to stop: that would write its file."""
     command = embedded.redis_command(binaries.find_redis(), folder, sockets)
     command += [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", value)]
-    with _running(command, sockets / "redis.log") as child:
+    with _running(command, sockets / "redis.log", environ) as child:
         wait_until(lambda: child.poll() is not None or embedded.redis_is_ready(sockets), SERVER_READY_S, "Redis ready")
         assert child.poll() is None, (sockets / "redis.log").read_text()
         yield child
 
 
 @contextmanager
-def postgres_on(folder: Path, sockets: Path) -> Iterator[subprocess.Popen[bytes]]:
+def postgres_on(
+    folder: Path, sockets: Path, environ: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A durable server with its data in `folder`, which must have been initialised."""
     command = embedded.postgres_command(
         binaries.find_postgres(), folder, embedded.prepare_sockets_for_postgres(sockets)
     )
     (folder / "postmaster.pid").unlink(missing_ok=True)  # of a server that is gone, and its number may be another's
-    with _running(command, sockets / "postgres.log") as child:
+    with _running(command, sockets / "postgres.log", environ) as child:
         ready = lambda: child.poll() is not None or embedded.postgres_is_ready(folder)  # noqa: E731
         wait_until(ready, SERVER_READY_S, "PostgreSQL ready")
         assert child.poll() is None, (sockets / "postgres.log").read_text()
@@ -56,9 +60,14 @@ def postgres_on(folder: Path, sockets: Path) -> Iterator[subprocess.Popen[bytes]
 
 
 @contextmanager
-def _running(command: list[str], log_file: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _running(
+    command: list[str], log_file: Path, environ: Mapping[str, str] | None
+) -> Iterator[subprocess.Popen[bytes]]:
+    env = {**os.environ, **(environ or {})}
     with open(log_file, "ab") as log:
-        child = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        child = subprocess.Popen(
+            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env, start_new_session=True
+        )
     try:
         yield child
     finally:

@@ -52,6 +52,7 @@ async def test_a_recorder_looks_again_as_soon_as_another_could_be_dead(
 ) -> None:
     """Else the time until the next look would come on top of the length of the lease."""
     monkeypatch.setattr("engine.recording.leases._LOOK_EVERY_S", 3000.0)
+    monkeypatch.setattr("engine.recording.leases._LONGEST_S", 2000.0)
     other = Leases(exam.database, "recorder-2", PARTITIONS)
     await exam.query(
         "UPDATE recorder SET alive_until = clock_timestamp() + interval '1000 seconds' WHERE owner = 'recorder-1'"
