@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.torture.field import CLASSES
-from tests.servers import ROOT, environ, wait_until
+from tests.servers import ROOT, environ, temporary_folder, wait_until
 
 FINISHED_S = 400
 COMMAND = [sys.executable, "-m", "engine", "torture", "--candidates", "18", "--seed", "3"]
@@ -33,30 +33,31 @@ def test_killing_and_stopping_every_class_during_exams_loses_nothing() -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupted_campaign_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_an_interrupted_campaign_leaves_nothing_behind() -> None:
     """Neither processes nor folders; the exit code says that nothing was judged."""
-    torture = subprocess.Popen(
-        [*COMMAND, "--kills", "9"],
-        cwd=ROOT,
-        env={**environ(), "TMPDIR": str(tmp_path)},
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert torture.stderr is not None
-    try:
-        while "the engine is up" not in (line := torture.stderr.readline()):
-            assert line, "it ended by itself"
-        wait_until(lambda: any(tmp_path.glob("lk-torture-*/accounts/ledger-0.jsonl")), 60, "candidates")
-        torture.send_signal(signal.SIGTERM)
-        code = torture.wait(60)
-    finally:
-        torture.kill()
-        torture.wait()
+    with temporary_folder("cut") as folder:  # short: servers put sockets below it
+        torture = subprocess.Popen(
+            [*COMMAND, "--kills", "9"],
+            cwd=ROOT,
+            env={**environ(), "TMPDIR": str(folder)},
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert torture.stderr is not None
+        try:
+            while "the engine is up" not in (line := torture.stderr.readline()):
+                assert line, "it ended by itself"
+            wait_until(lambda: any(folder.glob("lk-torture-*/accounts/ledger-0.jsonl")), 60, "candidates")
+            torture.send_signal(signal.SIGTERM)
+            code = torture.wait(60)
+        finally:
+            torture.kill()
+            torture.wait()
 
-    assert code == 130
-    assert list(tmp_path.glob("lk-torture-*")) == []
-    wait_until(lambda: not _processes_naming(str(tmp_path)), 30, "no process of it any more")
+        assert code == 130
+        assert list(folder.glob("lk-torture-*")) == []
+        wait_until(lambda: not _processes_naming(str(folder)), 30, "no process of it any more")
 
 
 def _processes_naming(text: str) -> list[int]:

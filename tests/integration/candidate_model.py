@@ -54,6 +54,7 @@ class CandidateModel:
     journal: list[Acknowledged] = field(default_factory=list)
     is_restarted: bool = False  # Redis was, and no script has noticed yet
     is_raised: bool = False  # the generation is now a higher one, not seen yet
+    is_doubtful: bool = False  # no recorder has read on across that raise
 
     # --- the partition -----------------------------------------------------------------------------------------
 
@@ -61,7 +62,7 @@ class CandidateModel:
         """Any script's look at the partition: after a restart it raises the generation first, as an entry."""
         if self.is_restarted:
             self.is_restarted = False
-            self.is_raised = True
+            self.is_raised = self.is_doubtful = True
             self.position = 1
             self.committed = 0
 
@@ -75,6 +76,7 @@ class CandidateModel:
         self.recorded_events = len(self.events)
         if not self.is_restarted:
             self.committed = self.position
+            self.is_doubtful = False
 
     # --- what the candidate does -------------------------------------------------------------------------------
 
@@ -143,6 +145,8 @@ class CandidateModel:
             return Outcome.ORDER
         if seq > self.highest:
             return Outcome.BEHIND
+        if self.is_doubtful:
+            return Outcome.LOST
         self.state = "submitted"
         self._event("submitted")
         return Outcome.OK
