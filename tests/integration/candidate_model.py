@@ -53,6 +53,7 @@ class CandidateModel:
     recorded_events: int = 0
     journal: list[Acknowledged] = field(default_factory=list)
     is_restarted: bool = False  # Redis was, and no script has noticed yet
+    is_doubtful: bool = False  # since then nobody has compared Redis with PostgreSQL
     is_raised: bool = False  # the generation is now a higher one, not seen yet
 
     # --- the partition -----------------------------------------------------------------------------------------
@@ -62,6 +63,7 @@ class CandidateModel:
         if self.is_restarted:
             self.is_restarted = False
             self.is_raised = True
+            self.is_doubtful = True
             self.position = 1
             self.committed = 0
 
@@ -75,6 +77,7 @@ class CandidateModel:
         self.recorded_events = len(self.events)
         if not self.is_restarted:
             self.committed = self.position
+            self.is_doubtful = False
 
     # --- what the candidate does -------------------------------------------------------------------------------
 
@@ -143,6 +146,8 @@ class CandidateModel:
             return Outcome.ORDER
         if seq > self.highest:
             return Outcome.BEHIND
+        if self.is_doubtful:
+            return Outcome.LOST  # try later: a receipt is signed, and may lack nothing
         self.state = "submitted"
         self._event("submitted")
         return Outcome.OK
