@@ -53,8 +53,8 @@ class CandidateModel:
     recorded_events: int = 0
     journal: list[Acknowledged] = field(default_factory=list)
     is_restarted: bool = False  # Redis was, and no script has noticed yet
+    is_doubtful: bool = False  # since then nobody has compared Redis with PostgreSQL
     is_raised: bool = False  # the generation is now a higher one, not seen yet
-    is_doubtful: bool = False  # no recorder has read on across that raise
 
     # --- the partition -----------------------------------------------------------------------------------------
 
@@ -62,7 +62,8 @@ class CandidateModel:
         """Any script's look at the partition: after a restart it raises the generation first, as an entry."""
         if self.is_restarted:
             self.is_restarted = False
-            self.is_raised = self.is_doubtful = True
+            self.is_raised = True
+            self.is_doubtful = True
             self.position = 1
             self.committed = 0
 
@@ -146,7 +147,7 @@ class CandidateModel:
         if seq > self.highest:
             return Outcome.BEHIND
         if self.is_doubtful:
-            return Outcome.LOST
+            return Outcome.LOST  # try later: a receipt is signed, and may lack nothing
         self.state = "submitted"
         self._event("submitted")
         return Outcome.OK

@@ -54,7 +54,7 @@ HOURS = {
 MUST_BE_MET = {
     *("login OK", "login ELSEWHERE", "step OK", "step ORDER", "step SUPERSEDED"),
     *("save OK", "save SUPERSEDED", "save CLOSED", "save too late", "save ORDER"),
-    *("submit OK", "submit SUPERSEDED", "submit BEHIND", "submit TOO_EARLY"),
+    *("submit OK", "submit SUPERSEDED", "submit BEHIND", "submit TOO_EARLY", "submit LOST"),
 }
 TIMES = ("check_in_ms", "starts_ms", "entry_ms", "ends_ms", "closes_ms")
 items = st.sampled_from(["A1", "A2", "A3"])
