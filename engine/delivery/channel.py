@@ -152,7 +152,7 @@ class Channel(WebSocket):
             self.write(messages.saved_frame(answer))
             stand = answer.stand
             if stand.position > stand.committed:
-                self._expect_commit(stand.generation, stand.position)
+                self._expect_commit(stand.generation, stand.position, stand.committed)
         else:
             self.write(messages.error_frame(answer))
             if answer.code == "sitting.superseded":
@@ -204,7 +204,7 @@ class Channel(WebSocket):
             # It has saved before, perhaps through another connection: what of that is committed?
             self.write(messages.committed_frame(look.generation, look.committed))
             if look.position > look.committed:
-                self._expect_commit(look.generation, look.position)
+                self._expect_commit(look.generation, look.position, look.committed)
         self._told_generation = look.generation
         self.advance(look.now_ms)
         self.go_on()
@@ -271,11 +271,14 @@ class Channel(WebSocket):
         self._first_unsure = committed + 1
         return committed >= self._last_unsure
 
-    def _expect_commit(self, generation: int, position: int) -> None:
+    def _expect_commit(self, generation: int, position: int, committed: int) -> None:
+        """A save stands at `position`; the client has just been told how far the log is committed."""
         if self.stage not in (Stage.OPEN, Stage.LEAVING):
             return
         if generation != self.unsure_generation or self._last_unsure < self._first_unsure:
             self.unsure_generation, self._first_unsure = generation, position
+        elif self._first_unsure <= committed:
+            self._first_unsure = committed + 1  # an acknowledgement tells it, too
         self._last_unsure = position
         self._channels.expect_commit(self)
 

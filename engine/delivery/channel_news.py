@@ -19,8 +19,14 @@ from engine.delivery.channel_messages import committed_frame
 from engine.delivery.resources import Delivery
 from engine.delivery.websocket import Stage
 from engine.rules.errors import ExamError, TryLater
-from engine.rules.limits import CHANNEL_LOOK_SITTINGS_MAX, CHANNEL_SLICE
+from engine.rules.limits import (
+    CHANNEL_COMMITTED_S,
+    CHANNEL_LOOK_SITTINGS_MAX,
+    CHANNEL_SLICE,
+    CHANNEL_TOLD_AT_ONCE,
+)
 from engine.rules.outcome import Outcome, refusal
+from engine.stores.clock import monotonic_s
 from engine.stores.memory import PartitionKeys, beside
 
 if TYPE_CHECKING:
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
 NEWS = beside(__file__)
 _LOOK = beside(__file__, "channel_look")
 _NEVER = -1
+_TELL_PAUSE_S = 0.001
 
 
 class Look(Struct, frozen=True):
@@ -47,7 +54,8 @@ class Look(Struct, frozen=True):
 class PartitionNews:
     """The channels of one partition in one worker."""
 
-    def __init__(self, delivery: Delivery, keys: PartitionKeys) -> None:
+    def __init__(self, delivery: Delivery, keys: PartitionKeys, pace: asyncio.Lock) -> None:
+        self._pace = pace  # of all partitions of this worker
         self._delivery = delivery
         self.keys = keys
         self.channels: dict[str, tuple[Channel, ...]] = {}  # by sitting: a second tab has its own
@@ -55,6 +63,9 @@ class PartitionNews:
         self._generation = _NEVER
         self._committed = 0
         self._told = _NEVER
+        self._is_owed = False  # `committed` has moved, and not everybody who waits for it has heard
+        self._reassured_s = 0.0
+        self._telling: asyncio.Task[None] | None = None
         self._has_overlooked = False  # a look at an open channel's sitting has failed
         self._to_look: list[Channel] = []
         self._looking: asyncio.Task[None] | None = None
@@ -88,7 +99,7 @@ class PartitionNews:
         is_new = generation != self._generation
         is_first = self._generation == _NEVER  # everybody was told when they said hello
         news = reply[7:]
-        has_moved = is_new or committed != self._committed
+        self._is_owed = self._is_owed or committed != self._committed
         self._generation, self._committed, self._told = generation, committed, told
         for at in range(0, len(news), 2):
             for channel in self.channels.get(news[at].decode(), ()):
@@ -97,13 +108,22 @@ class PartitionNews:
             self._has_overlooked = False
             for channel in self._all():
                 self.look(channel)
-        if has_moved:
-            frame = committed_frame(generation, committed)
-            if is_new and not is_first:
-                await self._announce(generation, frame)
-            else:
-                await self._reassure(generation, committed, frame)
+        if is_new and not is_first:
+            await self._announce(generation, committed_frame(generation, committed))
+        elif is_new or (self._is_owed and self._may_reassure()):
+            self._is_owed = False
+            self._telling = asyncio.get_running_loop().create_task(self._reassure())
         return now_ms
+
+    def _may_reassure(self) -> bool:
+        """A whole hall that saves all the time hears in steps: acknowledgements tell it how far things are as well."""
+        if self._telling is not None and not self._telling.done():
+            return False
+        now_s = monotonic_s()
+        if len(self._unsure) > CHANNEL_SLICE and now_s - self._reassured_s < CHANNEL_COMMITTED_S:
+            return False
+        self._reassured_s = now_s
+        return True
 
     async def _announce(self, generation: int, frame: bytes) -> None:
         """A new generation: whoever has something that is not committed sends it again."""
@@ -113,11 +133,24 @@ class PartitionNews:
             if channel.unsure_generation != generation:
                 self._unsure.discard(channel)
 
-    async def _reassure(self, generation: int, committed: int, frame: bytes) -> None:
-        for at, channel in enumerate(list(self._unsure)):
-            await _give_way(at)
-            if channel.hear_committed(generation, committed, frame):
-                self._unsure.discard(channel)
+    async def _reassure(self) -> None:
+        """A little at a time, and one partition after another: saves have their answers meanwhile."""
+        async with self._pace:
+            generation, committed = self._generation, self._committed
+            frame = committed_frame(generation, committed)
+            for at, channel in enumerate(list(self._unsure)):
+                if at and at % CHANNEL_TOLD_AT_ONCE == 0:
+                    await asyncio.sleep(_TELL_PAUSE_S)
+                if self._generation != generation:
+                    return  # everybody has been told of a new one
+                if channel.hear_committed(generation, committed, frame):
+                    self._unsure.discard(channel)
+
+    def close(self) -> None:
+        """Tell nobody any more."""
+        for task in (self._telling, self._looking):
+            if task is not None:
+                task.cancel()
 
     def _all(self) -> list[Channel]:
         return [channel for some in self.channels.values() for channel in some]

@@ -51,7 +51,8 @@ class Channels:
         self.delivery = delivery
         self.autosave = autosave
         self.now_s = monotonic_s()  # as of the last tick: good enough to see who has become silent
-        self._news = [PartitionNews(delivery, keys) for keys in delivery.memory.partitions]
+        pace = asyncio.Lock()
+        self._news = [PartitionNews(delivery, keys, pace) for keys in delivery.memory.partitions]
         # Every channel, by the second of its turn to show that it lives.
         self._turns: list[set[Channel]] = [set() for _ in range(CHANNEL_PING_S)]
         self._turn = 0
@@ -257,6 +258,8 @@ class Channels:
         self._is_draining = True
         for channel in [channel for turn in self._turns for channel in turn]:
             channel.cut("cut_off")
+        for news in self._news:
+            news.close()
         if self._loop is not None:
             self._loop.cancel()
             with contextlib.suppress(asyncio.CancelledError):
