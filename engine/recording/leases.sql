@@ -9,9 +9,9 @@ ON CONFLICT (owner) DO UPDATE SET alive_until = excluded.alive_until
 
 -- view(longest_s) -> one row per partition
 -- Who holds what, and whether that recorder lives; PostgreSQL's clock decides.
--- A life that would last longer than any can was promised before that clock was set back: its recorder has renewed it
--- since, or is dead.
 SELECT partition, generation, position, leased_by,
+    -- A life that would last longer than any can was promised before that clock was set back: its recorder has renewed
+    -- it since, or is dead.
     coalesce(alive_until BETWEEN clock_timestamp() AND clock_timestamp() + make_interval(secs => $1), false) AS is_held
 FROM recording LEFT JOIN recorder ON recorder.owner = recording.leased_by
 ORDER BY partition
