@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
 import pytest
 
 from engine.recording.recorder import Recorder
@@ -174,3 +175,17 @@ async def test_recording_cut_off_at_any_answer_is_done_once(exam: Exam, postgres
 
     assert refusals > 3, "hardly anything was ever cut"
     assert await recorded_seqs(exam) == list(range(1, len(counts) + 1))
+
+
+@pytest.mark.parametrize("fault", [asyncpg.InternalClientError, asyncpg.InterfaceError, ConnectionResetError])
+async def test_a_connection_found_broken_means_try_later(postgres_dsn: str, fault: type[Exception]) -> None:
+    """The driver has several words for a wire that broke in the middle of a call; the next call gets another wire."""
+    database = Postgres(postgres_dsn, 1)
+
+    with pytest.raises(TryLater):
+        async with database.connection() as connection:
+            raise fault("another operation is in progress")
+
+    async with database.connection() as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+    await database.close()
