@@ -135,13 +135,15 @@ def check_owner(data: Path) -> None:
         )
 
 
-def clear_leftovers(data: Path) -> None:
-    """Remove what a killed run left: PostgreSQL's pid file and the counters. Only while holding the lock."""
+def clear_leftovers(data: Path, sockets: Path) -> None:
+    """Remove what a killed run left: PostgreSQL's pid and lock files and the counters. Only while holding the lock."""
     # Holding the lock proves that no process of an earlier run lives. Its pid may by now belong to anything (after
     # a restart of the box, or in a container), and PostgreSQL would then refuse to start for ever.
     pid_file = data / "postgres" / "postmaster.pid"
     if pid_file.exists() and not _is_postgres(pid_file):
         pid_file.unlink()
+    for leftover in (sockets / "pg").glob(".s.PGSQL.*"):  # nobody but this engine's own server is ever there
+        leftover.unlink()
     shutil.rmtree(data / "metrics", ignore_errors=True)
     (data / "metrics").mkdir(mode=0o700)
 

@@ -162,8 +162,8 @@ async def _start_servers(supervisor: Supervisor, data: Path, settings: Settings,
     postgres, redis = binaries.find_postgres(), binaries.find_redis()
     data_folder.check_versions(data, postgres, redis)
     data_folder.check_owner(data)
-    data_folder.clear_leftovers(data)
     sockets = embedded.socket_folder(data)
+    data_folder.clear_leftovers(data, sockets)
     postgres_sockets = embedded.prepare_sockets_for_postgres(sockets)
     if await asyncio.to_thread(embedded.initialise_postgres, postgres, data / "postgres"):
         say(f"made a PostgreSQL data folder in {data}")

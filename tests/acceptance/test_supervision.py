@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.supervision import embedded
 from tests import servers
 from tests.servers import wait_until
 
@@ -183,9 +184,13 @@ def test_data_of_a_newer_valkey_are_refused(data: Path) -> None:
 
 
 def test_a_reused_pid_does_not_keep_postgres_from_starting(data: Path) -> None:
-    """After a restart of the box PostgreSQL's pid file may name anything, for instance us."""
+    """After a restart of the box PostgreSQL's pid and lock files may name anything, for instance us."""
     servers.stop_engine(servers.start_engine(data))
     (data / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{data}/postgres\n0\n5432\n\n\n0 0\nready\n")
+    lock = embedded.socket_folder(data) / "pg" / ".s.PGSQL.5432.lock"
+    lock.write_text(f"{os.getpid()}\n{data}/postgres\n0\n5432\n{lock.parent}\n")
+    if (uid := embedded.postgres_identity().uid) is not None:
+        os.chown(lock, uid, uid)
 
     engine = servers.start_engine(data)
 
