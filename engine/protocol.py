@@ -77,6 +77,7 @@ class Protocol(HttpToolsProtocol):
         self._held = b""  # what arrived meanwhile
         self._head = b""  # of the request in the parser, when it may be worth remembering
         self._head_bytes = 0
+        self._is_in_body = False
         self._is_stopping = False
         self._used_s = 0.0  # when a save call last came the short way, by the loop's clock
 
@@ -174,15 +175,27 @@ class Protocol(HttpToolsProtocol):
         channel_upgrade.upgrade(self.config.app.channels, self.transport, head, rest)  # type: ignore[union-attr]
 
     def on_message_begin(self) -> None:
-        self._is_between = False
+        self._is_between = self._is_in_body = False
         self._head_bytes = 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._head_bytes = 0
+        self._is_in_body = True
         super().on_headers_complete()
         if self._head:
             self._learn()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._is_in_body:  # trailers mean nothing here
+            super().on_header(name, value)
+
+    def on_chunk_header(self) -> None:
+        self._head_bytes = 1  # what stands between chunks, trailers too, is bounded as a head is
+
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._is_between = True
@@ -224,7 +237,8 @@ class Protocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Answer what is under way, then close."""
         self._is_stopping = True
-        if not self._is_saving:
+        is_half_received = not self._is_between and (self.cycle is None or self.cycle.response_complete)
+        if not self._is_saving and not is_half_received:  # such a request's answer says `connection: close`
             super().shutdown()
 
     def timeout_keep_alive_handler(self) -> None:

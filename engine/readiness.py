@@ -103,14 +103,18 @@ class Readiness:
         return f"{missing} of {len(markers)} partitions are not built; is a recorder running?" if missing else ""
 
     async def _months(self) -> str:
-        """Walks tomorrow's path today, and that of every armed batch; what lies astray is told, and stops nobody."""
+        """Walks tomorrow's path today; what lies astray, or is for a batch later on, is told and stops nobody."""
         async with self._database.connection() as connection:
-            missing = await months.missing(connection, now_ms(), _TOMORROW_MS)
+            missing = await months.missing(connection, now_ms(), _TOMORROW_MS, _TOMORROW_MS)
+            later = await months.missing(connection, now_ms(), _TOMORROW_MS)
             stray = await months.stray_rows(connection)
         self.warnings.pop("months", None)
         if stray:
             names = [month.of_table(table) for table, found in stray.items() for month in found]
             self.warnings["months"] = f"rows lie in default partitions, for lack of {', '.join(names)}"
+        elif len(later) > len(missing):  # a batch far ahead has just been armed: the recorder makes them in a minute
+            names = [month.of_table(table) for table, month in later if (table, month) not in missing]
+            self.warnings["months"] = f"partitions for armed batches are not made yet: {', '.join(names)}"
         names = [month.of_table(table) for table, month in missing]
         return f"partitions are missing: {', '.join(names)}; is a recorder running?" if names else ""
 

@@ -36,6 +36,7 @@ from engine.sealing.token import Token
 if TYPE_CHECKING:
     from engine.delivery.channel_watch import Channels
 
+_STEPS = {state: step for step, state in enumerate(SittingState)}  # in the order in which they come
 _FINAL_STATES = (SittingState.SUBMITTED, SittingState.COLLECTED, SittingState.ABSENT, SittingState.VOID)
 
 
@@ -196,7 +197,10 @@ class Channel(WebSocket):
         is_hello = self.stage == Stage.GREETED
         self.stage = Stage.OPEN
         self.armed = armed
-        self._state = SittingState(look.state)
+        seen = SittingState(look.state)
+        # The news may have told more since the look was taken: they come on another connection.
+        if is_hello or _STEPS[seen] >= _STEPS[self._state]:
+            self._state = seen
         if is_hello or look.ends_ms != self._ends_ms:
             self._ends_ms = look.ends_ms
             self._tell_time(armed, look.now_ms)

@@ -176,7 +176,10 @@ class Channels:
             return
         questions = [news.question() for news in asked]
         # Purpose logs: a line that nobody else uses in a worker.
-        replies = await self.delivery.memory.run_each(NEWS, questions, Purpose.LOGS)
+        try:
+            replies = await self.delivery.memory.run_each(NEWS, questions, Purpose.LOGS)
+        except TryLater:
+            return  # no node serves
         known_ms = []
         for news, reply in zip(asked, replies, strict=True):
             # While Redis is away its channels wait; everything is made good when it answers.

@@ -1,7 +1,7 @@
 """A lane: the save calls of one partition that wait in one worker, and the one chunk of them that is under way.
 
 Promise: every call that joins is answered exactly once, in the order of arrival; what waits is bounded in calls and in
-bytes, for the whole lane and for each sitting, so that nobody's flood delays the others for long.
+bytes for the whole lane, and in calls for each sitting, so that nobody's flood delays the others for long.
 How: at most one script call is in flight; whatever arrives meanwhile leaves together in the next (group commit). When
 an answer comes, what waits leaves first and the answers are written afterwards: the two overlap.
 Not here: what a change may be (autosave.py), and connections, time-outs and reconnecting (stores/).

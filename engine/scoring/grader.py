@@ -70,7 +70,10 @@ class Grader:
             results = []
             for sitting in sittings:
                 batch = batches[sitting["batch_id"]]
-                results.append(self._result(sitting, batch, responses.get(sitting["sitting_id"], {}), graded_ms))
+                try:
+                    results.append(self._result(sitting, batch, responses.get(sitting["sitting_id"], {}), graded_ms))
+                except Exception as fault:  # marking is total; what is not must not stop the other batches
+                    raise self._parked(sitting["batch_id"], f"sitting {sitting['sitting_id']!r}: {fault}") from fault
             # From here on others wait for their numbers until this chunk is committed.
             are_public = [batches[sitting["batch_id"]].is_public for sitting in sittings]
             numbers = await take_publications(connection, sum(are_public))
@@ -107,7 +110,10 @@ class Grader:
                 raise self._parked(row["batch_id"], "the answer key is not the one pinned at arming")
             if len(self._mark_books) >= _KEYS_KEPT:
                 self._mark_books.clear()
-            self._mark_books[digest] = MarkBook(AnswerKey.load(opened))
+            try:
+                self._mark_books[digest] = MarkBook(AnswerKey.load(opened))
+            except Exception as fault:  # whatever it is: the other batches are graded
+                raise self._parked(row["batch_id"], f"the answer key cannot be read ({fault})") from fault
         return GradedBatch(
             marks=self._mark_books[digest],
             pass_mark=Decimal(row["pass_mark"]),

@@ -54,11 +54,20 @@ async def lay_ready(
 
 
 async def lay_unlaid(memory: Memory, database: Postgres, login_key: bytes) -> int:
-    """Finish what a worker began: armed batches that are not in Redis yet. How many there were."""
+    """Finish what a worker began: armed batches that are not in Redis yet. How many there were.
+
+    One that cannot be laid keeps none of the others; its fault is raised after them.
+    """
     async with database.connection() as connection:
         rows = await connection.fetch(_queries.unlaid_batches)
+    faults: list[Exception] = []
     for row in rows:
-        await lay_ready(memory, database, row["batch_id"], login_key)
+        try:
+            await lay_ready(memory, database, row["batch_id"], login_key)
+        except Exception as fault:
+            faults.append(fault)
+    if faults:
+        raise faults[0]
     return len(rows)
 
 

@@ -99,6 +99,8 @@ class Line:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await self.address.connect(lambda: made)
                 await pipe.greet(self.address.greeting())
+            if not pipe.is_open:  # it may have ended while we were waiting for our turn
+                raise NotAnswered("the server closed the connection", may_have_happened=False)
             if self._greeted is not None:
                 self._greeted(pipe)
             self._failures = 0

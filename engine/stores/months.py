@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from engine.rules.limits import INSTANT_MS_MAX
 from engine.stores.postgres import Connection, Postgres
 from engine.stores.sql import Queries
 
@@ -19,6 +20,7 @@ _DAY_MS = 86_400_000
 AHEAD_MS = 62 * _DAY_MS  # this month and the next two, on whatever day it is
 # A batch's changes lie between its check-in and its end with extra time: each less than a day away.
 _AROUND_BATCH_MS = _DAY_MS
+_YEAR_MAX = 9998  # the calendar ends with the next; its rows may lie in the default partition
 _LOCK_TIMEOUT_MS = 2_000  # who waits for a lock on a big table makes everybody else wait behind it
 _LOCK = 0x11A_2CA1  # any constant of our own: two recorders must not make one month at once
 
@@ -30,7 +32,7 @@ class Month(NamedTuple):
     @classmethod
     def of(cls, at_ms: int) -> Month:
         """The month in which a moment lies."""
-        moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+        moment = datetime.fromtimestamp(min(at_ms, INSTANT_MS_MAX) / 1000, UTC)
         return cls(moment.year, moment.month)
 
     @property
@@ -54,12 +56,18 @@ def months_between(from_ms: int, until_ms: int) -> list[Month]:
     return months
 
 
-async def missing(connection: Connection, now_ms: int, ahead_ms: int) -> list[tuple[str, Month]]:
-    """Which table lacks which month, of those from now on for `ahead_ms` and those of armed batches yet to end."""
+async def missing(
+    connection: Connection, now_ms: int, ahead_ms: int, batches_ahead_ms: int | None = None
+) -> list[tuple[str, Month]]:
+    """Which table lacks which month, of those from now on for `ahead_ms` and those of armed batches yet to end.
+
+    With `batches_ahead_ms`, only of batches that begin within it.
+    """
     wanted = set(months_between(now_ms, now_ms + ahead_ms))
     for row in await connection.fetch(_queries.armed_spans, now_ms - _AROUND_BATCH_MS):
-        wanted |= set(months_between(row["starts_ms"] - _AROUND_BATCH_MS, row["ends_ms"] + _AROUND_BATCH_MS))
-    return await _without(connection, wanted)
+        if batches_ahead_ms is None or row["starts_ms"] <= now_ms + batches_ahead_ms:
+            wanted |= set(months_between(row["starts_ms"] - _AROUND_BATCH_MS, row["ends_ms"] + _AROUND_BATCH_MS))
+    return await _without(connection, {month for month in wanted if month.year <= _YEAR_MAX})
 
 
 async def stray_rows(connection: Connection) -> dict[str, list[Month]]:

@@ -183,6 +183,7 @@ class Pipe(asyncio.Protocol):
         self._unsent.clear()
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         waiting = [*self._waiting]
         self._waiting.clear()
         self._ended(self)

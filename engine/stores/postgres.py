@@ -35,6 +35,7 @@ UNAVAILABLE = (
 # What no repetition mends: the server, or the driver before it, cannot take a value.
 UNFIT = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError, OverflowError)
 CONNECT_TIMEOUT_S = 3
+IDLE_IN_TRANSACTION = "60s"
 COMMAND_TIMEOUT_S = 60  # a roster of 100,000 rows takes seconds
 
 
@@ -66,7 +67,12 @@ class Postgres:
                     timeout=CONNECT_TIMEOUT_S,
                     command_timeout=self._command_timeout_s,
                     # Whatever the role or the server says: `committed` must mean on disk.
-                    server_settings={"synchronous_commit": "on", "application_name": self._application_name},
+                    server_settings={
+                        "synchronous_commit": "on",
+                        "application_name": self._application_name,
+                        # Of a process that was frozen or whose machine died: its locks must not outlive it for hours.
+                        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION,
+                    },
                 )
                 self._pool = pool
                 await pool

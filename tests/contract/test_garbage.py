@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from engine.rules.errors import CODES
-from engine.rules.limits import CHANGES_PER_CALL_MAX, SMALL_BODY_BYTES_MAX
+from engine.rules.limits import CHANGES_PER_CALL_MAX, HEAD_BYTES_MAX, SMALL_BODY_BYTES_MAX
 from tests.contract import outsider as contract
 from tests.contract.outsider import Exam, Outsider, Sitting
 
@@ -563,6 +563,34 @@ def test_requests_in_one_segment_are_answered_in_order(wire: Wire) -> None:
             codes.append(json.loads(stream.read(length))["code"])
 
     assert codes == ["request.malformed", "not_found"]
+
+
+def test_endless_trailers_are_bounded_as_a_head_is(wire: Wire) -> None:
+    """Before anybody has shown a credential: what follows the last chunk may not fill the memory."""
+    trailer = b"X-Trailer: %s\r\n" % (b"y" * 65_000)
+    head = b"POST /v1/login HTTP/1.1\r\nHost: exam\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    with socket.create_connection(wire.address, timeout=ANSWER_S) as line:
+        line.sendall(head)
+        with pytest.raises(OSError):
+            for _ in range(2 * HEAD_BYTES_MAX // len(trailer)):
+                line.sendall(trailer)
+            line.sendall(b"\r\n")
+            while line.recv(65_536):
+                pass
+            raise ConnectionAbortedError("closed without a reset")
+
+    assert wire.is_alive()
+
+
+def test_trailers_of_a_chunked_call_change_nothing(wire: Wire) -> None:
+    """A credential counts where credentials stand."""
+    body = call(change(item=b'"Z9"'))
+    chunked = b"%x\r\n%s\r\n0\r\nAuthorization: Bearer other\r\nX-Other: 1\r\n\r\n" % (len(body), body)
+    head = b"POST %s HTTP/1.1\r\nHost: exam\r\nTransfer-Encoding: chunked\r\n" % SAVE.encode()
+
+    answer = wire.exchange(head + b"Authorization: Bearer %s\r\n\r\n" % wire.token + chunked)
+
+    assert answer.problem()["code"] == "autosave.invalid"
 
 
 def test_a_client_that_leaves_in_the_middle_harms_nobody(wire: Wire) -> None:

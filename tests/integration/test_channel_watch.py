@@ -303,7 +303,7 @@ async def test_a_stopping_worker_answers_and_moves_everybody(hall: Hall) -> None
     one, two = await hall.greet("one"), await hall.greet("two")
     unheard = await hall.connect()
     [saving] = hall.channels._news[hall.exam.memory.partition_of("one").number].channels["one"]
-    await execute(hall.exam, "CLIENT", "PAUSE", 700, "ALL")
+    await execute(hall.exam, "CLIENT", "PAUSE", 1500, "ALL")
     one.save(1)
     one.save(2)
     async with asyncio.timeout(PATIENCE_S):

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import orjson
 import pytest
 
 from engine.recording.closer import collect_due
+from engine.rules import exact_json
 from engine.rules.errors import Corrupt, TryLater
 from engine.scoring import grader as grader_module
 from engine.scoring.grader import Grader
+from engine.sealing import answer_key
 from engine.sealing.signature import Signer, is_valid, shown_key
 from engine.stores.postgres import Connection
-from tests.integration.exam import GRADER_KEY, PARTITIONS, Exam
+from tests.integration.exam import GRADER_KEY, PARTITIONS, Exam, question_set
 from tests.integration.test_closer import end
 
 pytestmark = pytest.mark.anyio
@@ -171,3 +174,25 @@ async def test_batch_that_cannot_be_graded_stops_no_other(exam: Exam) -> None:
         await grader.grade()
 
     assert await grader.grade() == 2
+
+
+async def test_a_batch_that_cannot_be_marked_stops_no_other(exam: Exam) -> None:
+    """Whatever is wrong with its key: it is parked and named, and the others get their results."""
+    await finish(exam)
+    other = Exam.beside(exam, "A-first")  # grading takes batches in order: this one comes before
+    await other.arm("three")
+    unreadable: dict[str, Any] = {"sections": "none"}
+    envelope = answer_key.seal_answer_key(unreadable, question_set().digest, answer_key.public_key(GRADER_KEY))
+    await exam.query(
+        "UPDATE seal SET answer_key_envelope = $1, answer_key_digest = $2 WHERE batch_id = 'A-first' RETURNING 1",
+        envelope,
+        exact_json.digest(unreadable),
+    )
+    await exam.query("UPDATE sitting SET state = 'collected' WHERE batch_id = 'A-first' RETURNING 1")
+    grader = Grader(exam.database, GRADER_KEY, SIGNER)
+
+    with pytest.raises(Corrupt, match="A-first"):
+        await grader.grade()
+
+    assert await grader.grade() == 2
+    assert await exam.query("SELECT DISTINCT batch_id FROM result") == [(exam.batch.batch_id,)]

@@ -9,6 +9,7 @@ import pytest
 
 from engine.readiness import Readiness
 from engine.rules.errors import TryLater
+from engine.rules.limits import INSTANT_MS_MAX
 from engine.sealing.signature import Signer
 from engine.stores import migrations, months, postgres
 from engine.stores.clock import now_ms
@@ -57,7 +58,7 @@ async def test_months_are_made_once_and_take_what_is_recorded(exam: Exam) -> Non
 
 
 async def test_the_month_of_an_armed_batch_is_made_however_far_away(exam: Exam) -> None:
-    """And without it the worker is not ready: tomorrow's path is walked today."""
+    """Until then it is told, and stops nobody: others may be in the middle of their exam."""
     starts_ms = now_ms() + 200 * DAY_MS
     month = Month.of(starts_ms).of_table("response_history")
     readiness = Readiness(exam.database, exam.memory, Signer(b"s" * 32), {})
@@ -65,13 +66,35 @@ async def test_the_month_of_an_armed_batch_is_made_however_far_away(exam: Exam) 
     before = await readiness._months()
     await exam.query("UPDATE batch SET starts_ms = $1 RETURNING 1", starts_ms)
 
-    missing = await readiness._months()
+    red = await readiness._months()
+    amber = readiness.warnings["months"]
     made = await months.make_ahead(exam.database, now_ms())
 
-    assert before == ""
-    assert month in missing
+    assert (before, red) == ("", "")
+    assert month in amber
     assert month in made
     assert await readiness._months() == ""
+    assert "months" not in readiness.warnings
+
+
+async def test_without_the_month_of_tomorrows_batch_nobody_is_ready(exam: Exam) -> None:
+    """Tomorrow's path is walked today, also over the end of a month."""
+    readiness = Readiness(exam.database, exam.memory, Signer(b"s" * 32), {})
+
+    assert Month.of(now_ms()).of_table("response_history") in await readiness._months()
+    await months.make_ahead(exam.database, now_ms())
+    assert await readiness._months() == ""
+
+
+async def test_a_batch_at_the_end_of_the_calendar_harms_nobody(exam: Exam) -> None:
+    """Its rows would lie in the default partition; the months of the others are made."""
+    starts_ms = INSTANT_MS_MAX - 1000
+    await exam.query("UPDATE batch SET starts_ms = $1 RETURNING 1", starts_ms)
+
+    made = await months.make_ahead(exam.database, now_ms())
+
+    assert Month.of(now_ms()).of_table("sitting_event") in made
+    assert await months.make_ahead(exam.database, now_ms()) == []
 
 
 async def test_rows_that_found_no_month_are_told_and_moved_into_theirs(exam: Exam) -> None:
