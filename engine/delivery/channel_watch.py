@@ -79,6 +79,7 @@ class Channels:
 
     def enter(self, channel: Channel) -> None:
         if self._loop is None:
+            self.now_s = channel.heard_s = monotonic_s()  # nobody has looked at the clock since this worker began
             self._loop = asyncio.get_running_loop().create_task(self._watch())
         self._count += 1
         channel.turn = self._count % CHANNEL_PING_S

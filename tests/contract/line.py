@@ -16,6 +16,7 @@ import aiohttp
 
 from tests.contract.outsider import Sitting
 
+PING = 0x89
 PATIENCE_S = 30.0
 PATH = "/v1/channel"
 
@@ -37,6 +38,8 @@ class Line:
         """The next message of one of `kinds`, or the next one."""
         while True:
             received = await asyncio.wait_for(self.socket.receive(), PATIENCE_S)
+            if received.type == aiohttp.WSMsgType.PING:
+                continue
             assert received.type == aiohttp.WSMsgType.TEXT, (received, self.heard[-3:])
             message: dict[str, Any] = json.loads(received.data)
             self.heard.append(message)
@@ -54,6 +57,8 @@ class Line:
         """The close code, after everything that comes before it."""
         while True:
             received = await asyncio.wait_for(self.socket.receive(), PATIENCE_S)
+            if received.type == aiohttp.WSMsgType.PING:
+                continue
             if received.type != aiohttp.WSMsgType.TEXT:
                 return self.socket.close_code
             self.heard.append(json.loads(received.data))
@@ -109,14 +114,15 @@ class Bare:
         self.connection.sendall(b"".join(parts))
 
     def receive(self) -> tuple[int, bytes]:
-        """The next frame of the server: its first byte and its payload."""
+        """The next frame of the server but for pings, which may come at any time: its first byte and its payload."""
         first, length = self._take(2)
         assert length < 128, "a server's frames are not masked"
         if length == 126:
             length = int.from_bytes(self._take(2), "big")
         elif length == 127:
             length = int.from_bytes(self._take(8), "big")
-        return first, self._take(length)
+        payload = self._take(length)
+        return self.receive() if first == PING else (first, payload)
 
     def message(self) -> Any:
         first, payload = self.receive()

@@ -92,6 +92,8 @@ class Line:
         """The next message of this kind."""
         while True:
             first, payload = await self.receive()
+            if first == 0x89:  # a ping may come at any time
+                continue
             assert first == 0x81, (first, payload)
             message: dict[str, Any] = json.loads(payload)
             self.heard.append(message)
@@ -105,6 +107,8 @@ class Line:
             if first == 0x88:
                 self.send(frame(0x88, payload[:2]))
                 return int.from_bytes(payload[:2], "big")
+            if first == 0x89:
+                continue
             self.heard.append(json.loads(payload))
 
     async def is_cut(self) -> bool:
