@@ -258,11 +258,11 @@ class Seat:
         """Item ids in the order of the list."""
         return [cell.get_attribute("data-item") or "" for cell in self.page.locator(".cell[data-item]").all()]
 
-    def overall(self, state: str, within_s: float = 15) -> Seat:
+    def overall(self, state: str, within_s: float = 60) -> Seat:
         expect(self.page.locator(f'.pill[data-state="{state}"]')).to_be_visible(timeout=within_s * 1000)
         return self
 
-    def item_state(self, state: str, within_s: float = 10) -> Seat:
+    def item_state(self, state: str, within_s: float = 40) -> Seat:
         expect(self.page.locator(f'.state[data-state="{state}"]')).to_be_visible(timeout=within_s * 1000)
         return self
 

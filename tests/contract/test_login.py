@@ -174,7 +174,7 @@ def test_shared_code_leads_each_person_to_the_own_batch(outsider: Outsider) -> N
         sitting = exam.arrive()
         assert sitting.sitting_id == accepted(exam.log_in())["sitting_id"]
         batch_id = exam.batch_id
-        out.poll(lambda batch_id=batch_id: outsider.show_batch(batch_id)["counts"]["checked_in"] == 1, 5, "counted")
+        out.poll(lambda batch_id=batch_id: outsider.show_batch(batch_id)["counts"]["checked_in"] == 1, 30, "counted")
 
 
 def test_one_person_with_two_codes_reaches_the_batch_of_the_code(outsider: Outsider) -> None:

@@ -209,8 +209,8 @@ def test_steps_and_counts_agree(outsider: Outsider) -> None:
         assert sum(found[name] for name in states) == found["rostered"] == 6
         return {name: count for name, count in found.items() if count and name in states} == wanted
 
-    out.poll(lambda: counts({"expected": 1, "checked_in": 5}), 5, "five checked in")
+    out.poll(lambda: counts({"expected": 1, "checked_in": 5}), 30, "five checked in")
     out.sleep_until(exam.starts_ms)
-    out.poll(lambda: counts({"expected": 1, "checked_in": 2, "in_progress": 3}), 5, "three in progress")
+    out.poll(lambda: counts({"expected": 1, "checked_in": 2, "in_progress": 3}), 30, "three in progress")
     accepted(sittings[2].submit(0))
-    out.poll(lambda: counts({"expected": 1, "checked_in": 2, "in_progress": 2, "submitted": 1}), 5, "one submitted")
+    out.poll(lambda: counts({"expected": 1, "checked_in": 2, "in_progress": 2, "submitted": 1}), 30, "one submitted")
