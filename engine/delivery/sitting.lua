@@ -1,10 +1,12 @@
 -- Read a sitting; with a step named, take that step first (checked_in -> confirmed -> pledged).
 -- KEYS  1 marker, 2 log, 3 news, 4 sitting hash
--- ARGV  1 sitting id, 2 epoch, 3 state the step starts from, 4 state it leads to (both empty: only read)
+-- ARGV  1 sitting id, 2 epoch, 3 state the step starts from, 4 state it leads to (both empty: only read),
+--       5 `receipt` when what is read will be signed, which a doubtful partition does not allow; else empty
 -- Returns { outcome, generation, position, committed, server ms, the sitting's fields and values … }
 local meta_key, log_key, news_key, sitting_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local sitting_id, epoch = ARGV[1], ARGV[2]
 local from_state, to_state = ARGV[3], ARGV[4]
+local is_for_receipt = ARGV[5] == 'receipt'
 local RANK = { expected = 0, checked_in = 1, confirmed = 2, pledged = 3 }
 local SEEN_EVERY_MS = 10000 -- a read becomes a write only this often
 
@@ -18,6 +20,9 @@ local state, stored_epoch, closes_ms, seen_ms = unpack(sitting, 1, 4)
 local outcome = admit(state, stored_epoch, closes_ms, epoch, now)
 if outcome == UNKNOWN or outcome == SUPERSEDED then
     return { outcome }
+end
+if is_for_receipt and is_doubtful(partition) then
+    return { LOST }
 end
 
 if to_state == '' then

@@ -79,14 +79,22 @@ async def _step(request: Request, before: SittingState, after: SittingState, ref
 
 
 async def read_sitting(
-    delivery: Delivery, token: Token, before: SittingState | None = None, after: SittingState | None = None
+    delivery: Delivery,
+    token: Token,
+    before: SittingState | None = None,
+    after: SittingState | None = None,
+    *,
+    is_for_receipt: bool = False,
 ) -> Reading:
-    """Read a sitting, taking the step `before` -> `after` first if given. Raises Refused or TryLater."""
+    """Read a sitting, taking the step `before` -> `after` first if given. Raises Refused or TryLater.
+
+    What is read `is_for_receipt` will be signed: TryLater while it may be older than what PostgreSQL holds.
+    """
     keys = delivery.memory.partition_of(token.sitting_id)
     reply = await delivery.memory.run(
         _SITTING,
         [keys.marker, keys.log, keys.news, keys.sitting(token.sitting_id)],
-        [token.sitting_id, token.epoch, before or "", after or ""],
+        [token.sitting_id, token.epoch, before or "", after or "", "receipt" if is_for_receipt else ""],
     )
     outcome = Outcome(reply[0])
     if outcome != Outcome.OK:

@@ -1,4 +1,5 @@
 -- Hand in: fences the sitting; its event stands in the log after all saves. Repeating it changes nothing.
+-- In a doubtful partition both wait: the receipt is signed, and what was put back to an older state may lack responses.
 -- KEYS  1 marker, 2 log, 3 due set, 4 news, 5 sitting hash
 -- ARGV  1 sitting id, 2 epoch, 3 highest seq the candidate has sent, 4 ms from which handing in is allowed
 -- Returns { outcome, generation, position, committed, server ms, the sitting's fields and values … }
@@ -28,9 +29,11 @@ if not is_repeated then
     if outcome ~= OK then
         return { outcome, partition.generation, partition.n, partition.committed, now, 'high', high or '0' }
     end
-    if redis.call('HGET', meta_key, 'doubtful') then
-        return { LOST } -- the receipt is signed, and what was put back to an older state may lack responses
-    end
+end
+if is_doubtful(partition) then
+    return { LOST }
+end
+if not is_repeated then
     redis.call('HSET', sitting_key, 'state', 'submitted', 'closed_ms', whole(now))
     redis.call('ZREM', due_key, sitting_id)
     local entry = { 'at', whole(now) }

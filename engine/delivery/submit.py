@@ -39,7 +39,7 @@ async def show_receipt(request: Request) -> Response:
     delivery: Delivery = request.app.state.delivery
     token = delivery.authenticate(request.scope)  # type: ignore[arg-type]
     armed = await delivery.batch(token.batch_id)
-    reading = await read_sitting(delivery, token)
+    reading = await read_sitting(delivery, token, is_for_receipt=True)
     edges = edges_of(armed, reading.fields)
     state = timing.state_at(SittingState(reading.fields["state"].decode()), edges, reading.now_ms)
     if state not in (SittingState.SUBMITTED, SittingState.COLLECTED):

@@ -1,11 +1,12 @@
 -- Write down what time has already decided: sittings at their end are collected, those who never came are absent.
 -- A compare-and-set per sitting: handed in, collected or moved ends are left alone, so it happens exactly once.
+-- A doubtful partition waits for its comparison: what it has forgotten may be a hand-in, or a login of who looks absent.
 -- KEYS  1 marker, 2 log, 3 due set, 4 news, 5.. sitting hashes
 -- ARGV  the sitting ids, in the same order
--- Returns { outcome, number collected, number absent }
+-- Returns { outcome, number collected, number absent }; LOST: the same again a little later
 local meta_key, log_key, due_key, news_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local partition = open_partition(meta_key, log_key)
-if not partition then
+if not partition or is_doubtful(partition) then
     return { LOST }
 end
 local now = now_ms()

@@ -71,6 +71,12 @@ local function open_partition(meta_key, log_key)
     return partition
 end
 
+-- Whether nobody has compared this Redis with PostgreSQL since it was restarted: it may have been put back to an older
+-- state and lack responses. Saves go on; what is signed or final waits.
+local function is_doubtful(partition)
+    return redis.call('HEXISTS', partition.meta_key, 'doubtful') == 1
+end
+
 -- May a candidate with this `epoch` act on the sitting now? `sitting` = its state, epoch and closes_ms as strings.
 local function admit(state, stored_epoch, closes_ms, epoch, now)
     if not state then

@@ -137,7 +137,7 @@ class CandidateModel:
         if epoch != self.epoch:
             return Outcome.SUPERSEDED
         if self.state == "submitted":
-            return Outcome.OK  # the same receipt again
+            return Outcome.LOST if self.is_doubtful else Outcome.OK  # the same receipt again
         if self._is_closed():
             return Outcome.CLOSED
         if is_too_early:
@@ -157,6 +157,8 @@ class CandidateModel:
         if self.state in CLOSED_STATES:
             return
         self.touched()
+        if self.is_doubtful:
+            return  # it comes again
         if self.state == "expected" and self.phase.value >= Phase.ENDING.value:
             self.state = "absent"
             self._event("absent")

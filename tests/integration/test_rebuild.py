@@ -8,15 +8,21 @@ from typing import Any
 import pytest
 
 from engine import metrics
+from engine.delivery.resources import Delivery
+from engine.delivery.sitting import read_sitting
+from engine.recording.closer import collect_due
 from engine.recording.leases import Leases
 from engine.recording.mending import Mender
 from engine.recording.recorder import _COMMITTED, Recorder
 from engine.recording.stand import Stand, judge, read_facts
 from engine.rules.errors import TryLater
 from engine.rules.outcome import Outcome
+from engine.sealing.signature import Signer
+from engine.sealing.token import Token
 from engine.stores.postgres import Postgres
 from tests.integration.copies import RedisCopy, lose_redis, settle
-from tests.integration.exam import LOGIN_KEY, PARTITIONS, Exam
+from tests.integration.exam import LOGIN_KEY, PARTITIONS, WRAP_KEY, Exam
+from tests.integration.test_closer import end
 
 pytestmark = pytest.mark.anyio
 
@@ -343,8 +349,7 @@ async def test_redis_put_back_is_not_told_that_later_positions_are_committed(exa
 
 async def test_hand_in_waits_until_a_restarted_redis_has_been_compared(exam: Exam) -> None:
     """A receipt is signed: never over what may lack responses that PostgreSQL has. Saves do not wait."""
-    await exam.enter("one", "two")
-    await exam.submit("two")
+    await exam.enter("one")
     old = await RedisCopy.of(exam)
     await exam.save("one", ("A1", 1, '"a"'))
     await settle(exam)
@@ -352,15 +357,60 @@ async def test_hand_in_waits_until_a_restarted_redis_has_been_compared(exam: Exa
 
     saved = await exam.save("one", ("A2", 2, '"b"'))
     doubtful = await exam.submit("one", seq=2)
-    repeated = await exam.submit("two")
     await settle(exam)
     handed_in = await exam.submit("one", seq=2)
 
     assert saved[4] == Outcome.OK
     assert doubtful == [Outcome.LOST]
-    assert repeated[0] == Outcome.OK
     assert handed_in[0] == Outcome.OK
     assert b"r:A1" in handed_in and b"r:A2" in handed_in
+
+
+async def test_receipt_waits_until_a_restarted_redis_has_been_compared(exam: Exam) -> None:
+    """Asked again, or fetched by itself, it is signed anew: never over what an older state has of the sitting."""
+    delivery = Delivery(exam.memory, b"t" * 32, LOGIN_KEY, WRAP_KEY, Signer(b"s" * 32))
+    token = Token("one", exam.batch.batch_id, "1")
+    await exam.enter("one")
+    await exam.save("one", ("A1", 1, '"a"'))
+    await exam.submit("one", seq=1)
+    await settle(exam)
+    await (await RedisCopy.of(exam)).put_back(exam)
+
+    repeated = await exam.submit("one", seq=1)
+    with pytest.raises(TryLater):
+        await read_sitting(delivery, token, is_for_receipt=True)
+    shown = await read_sitting(delivery, token)
+    await settle(exam)
+    receipt = await read_sitting(delivery, token, is_for_receipt=True)
+
+    assert repeated == [Outcome.LOST]
+    assert shown.fields["state"] == receipt.fields["state"] == b"submitted"
+    assert (await exam.submit("one", seq=1))[0] == Outcome.OK
+
+
+async def test_nobody_is_collected_before_a_restarted_redis_has_been_compared(exam: Exam) -> None:
+    """An older state may have forgotten a hand-in, or the login of who looks absent. Then it goes on."""
+    await exam.enter("one")
+    await exam.save("one", ("A1", 1, '"a"'))
+    await settle(exam)
+    old = await RedisCopy.of(exam)
+    await exam.submit("one", seq=1)
+    await settle(exam)
+    await old.put_back(exam)
+    await end(exam, "one", "two")
+
+    doubtful = await collect_due(exam.memory, range(PARTITIONS))
+    waiting = [(await exam.stored(sitting_id))["state"] for sitting_id in ("one", "two")]
+    await settle(exam)
+    await end(exam, "one", "two")
+    while await collect_due(exam.memory, range(PARTITIONS)):
+        pass
+    await settle(exam)
+
+    assert (doubtful, waiting) == (0, [b"pledged", b"expected"])
+    closed = await exam.query("SELECT sitting_id, state FROM sitting ORDER BY sitting_id")
+    assert closed == [("one", "submitted"), ("two", "absent")]
+    assert await exam.query("SELECT count(*) FROM sitting_event WHERE kind = 'collected'") == [(0,)]
 
 
 async def test_restarted_redis_with_all_its_data_takes_hand_ins_after_one_round(exam: Exam) -> None:
