@@ -72,7 +72,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so to who started us."""
-        while self._when_ready and await self._worker.readiness.faults():
+        while self._when_ready and (await self._worker.readiness.look()).not_ready:
             if self.should_exit:
                 return
             await asyncio.sleep(_READY_POLL_S)

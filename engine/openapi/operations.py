@@ -304,7 +304,10 @@ _PUBLIC_CALLS = (
         "GET /readyz",
         "showReadiness",
         "Whether this worker may take traffic",
-        {200: _json("Readiness", "It may"), 503: _json("Readiness", "It may not; which dependency is not ready, why")},
+        {
+            200: _json("Readiness", "It may; `not_ready` names what candidates can do without, as PostgreSQL"),
+            503: _json("Readiness", "It may not; which dependency is not ready, why"),
+        },
     ),
     _public(
         "GET /metrics",

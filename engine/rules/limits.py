@@ -18,6 +18,8 @@ JSON_DEPTH_MAX = 32  # a paper needs 7; deeper is an attack on the parser
 
 # --- connections -----------------------------------------------------------------------------------------------
 FILES_WANTED = 65_536  # open files of a worker: one per connection, and then some
+READINESS_S = 2.0  # a dependency that has not answered `/readyz` by then is away: balancers wait little longer
+RECORDER_LATE_S = 5  # readiness tells it beyond: usually it is a second
 KEEP_ALIVE_S_WANTED = 120  # a candidate saves at least this often; a shorter one makes a room connect for every save
 
 # --- a save call -----------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -133,18 +134,18 @@ class FullVolume:
 
 
 async def until_ready(field: Field, patience_s: float = RESTART_PATIENCE_S) -> None:
-    """Wait until a worker takes traffic: both stores serve and every partition is there. Raises NotBack."""
+    """Wait until nothing is missing: both stores serve and every partition is there. Raises NotBack."""
     loop = asyncio.get_running_loop()
     until_s = loop.time() + patience_s
     while not await asyncio.to_thread(_is_ready, field.url):
         if loop.time() > until_s:
-            raise NotBack(f"/readyz of {field.url} was not 200 within {patience_s:.0f} s after the fault was over")
+            raise NotBack(f"/readyz of {field.url} missed something {patience_s:.0f} s after the fault was over")
         await asyncio.sleep(READY_POLL_S)
 
 
 def _is_ready(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
-            return bool(answer.status == 200)
+            return not json.load(answer)["not_ready"]
     except OSError:
         return False

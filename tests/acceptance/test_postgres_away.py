@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +33,11 @@ def processes_of_postgres(engine: Engine) -> list[int]:
     return [postmaster, *children]
 
 
+def readyz(engine: Engine) -> tuple[int, dict[str, Any]]:
+    with urllib.request.urlopen(f"{engine.url}/readyz", timeout=30) as answer:
+        return answer.status, json.load(answer)
+
+
 @pytest.mark.slow
 def test_postgresql_away_for_twenty_seconds_stops_no_save() -> None:
     """Frozen, not refused: the worst way to be away, since connections hang instead of failing."""
@@ -40,12 +48,14 @@ def test_postgresql_away_for_twenty_seconds_stops_no_save() -> None:
             os.kill(pid, signal.SIGSTOP)
         try:
             time.sleep(AWAY_S)
+            status, said = readyz(engine)
         finally:
             for pid in frozen:
                 os.kill(pid, signal.SIGCONT)
         code, figures = rehearsal.judgement()
 
     assert len(frozen) > 3
+    assert (status, said["colour"], list(said["not_ready"])) == (200, "amber", ["postgresql", "months"])
     assert (figures["faults"], code) == ([], 0)
     assert (figures["lost"], figures["wrong_scores"]) == (0, 0)
     assert figures["submitted"] + figures["collected"] + figures["absent"] == CANDIDATES
