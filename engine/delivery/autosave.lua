@@ -4,13 +4,19 @@
 -- Returns { outcome of the partition, generation, position, committed, then one outcome per save call };
 --       every change of a call that came out OK is on disk at or before `position`.
 --
+-- No call may fail once anything is written: what another wrote would stand without its log entry, and its repetition
+-- would be taken for stale. So the log is asked first, and a sitting that cannot be read is CORRUPT for itself alone.
+--
 -- Nearly every call has one change, and Redis's time per save is what bounds an installation: such a call costs one
 -- HMGET and one HSET, and makes no table.
 local partition = open_partition(KEYS[1], KEYS[2])
 if not partition then
     return { LOST }
 end
-local call = redis.call
+if not is_sound(partition) then
+    return { CORRUPT }
+end
+local call, pcall_redis = redis.call, redis.pcall
 local now = now_ms()
 local seen = whole(now)
 local reply = { OK, partition.generation, 0, 0 }
@@ -30,12 +36,19 @@ local function log(sitting_id, changes)
 end
 
 -- May this call save now? The answer for every sitting that has not started, or where a step is missing, comes last.
-local function may_save(state, stored_epoch, closes_ms, starts_ms, epoch)
+local function may_save(sitting, epoch)
+    if sitting.err then
+        return CORRUPT
+    end
+    local state, stored_epoch, closes_ms, starts_ms = sitting[1], sitting[2], tonumber(sitting[3]), tonumber(sitting[4])
+    if state and not (closes_ms and starts_ms and tonumber(sitting[5])) then
+        return CORRUPT
+    end
     local outcome = admit(state, stored_epoch, closes_ms, epoch, now)
     if outcome ~= OK then
         return outcome
     end
-    if now < tonumber(starts_ms) then
+    if now < starts_ms then
         return NOT_OPEN
     end
     if state ~= 'pledged' then
@@ -50,8 +63,8 @@ end
 
 local function save_one(sitting_key, sitting_id, epoch, item, seq_text, value)
     local field = 'r:' .. item
-    local sitting = call('HMGET', sitting_key, 'state', 'epoch', 'closes_ms', 'starts_ms', 'high', field)
-    local outcome = may_save(sitting[1], sitting[2], sitting[3], sitting[4], epoch)
+    local sitting = pcall_redis('HMGET', sitting_key, 'state', 'epoch', 'closes_ms', 'starts_ms', 'high', field)
+    local outcome = may_save(sitting, epoch)
     if outcome ~= OK then
         return outcome
     end
@@ -71,8 +84,8 @@ local function save_many(sitting_key, sitting_id, epoch, first, count)
     for change = 1, count do
         fields[change] = 'r:' .. ARGV[first + (change - 1) * 3]
     end
-    local sitting = call('HMGET', sitting_key, 'state', 'epoch', 'closes_ms', 'starts_ms', 'high', unpack(fields))
-    local outcome = may_save(sitting[1], sitting[2], sitting[3], sitting[4], epoch)
+    local sitting = pcall_redis('HMGET', sitting_key, 'state', 'epoch', 'closes_ms', 'starts_ms', 'high', unpack(fields))
+    local outcome = may_save(sitting, epoch)
     if outcome ~= OK then
         return outcome
     end

@@ -17,7 +17,7 @@ from typing import Any
 from msgspec import Struct
 
 from engine import log, metrics
-from engine.rules.errors import ExamError, TryLater
+from engine.rules.errors import Corrupt, ExamError, TryLater
 from engine.rules.limits import (
     CHUNK_BYTES_MAX,
     CHUNK_CALLS_MAX,
@@ -144,7 +144,10 @@ class Lane:
         if isinstance(reply, Exception):
             _fail(chunk, reply)
         elif reply[0] != Outcome.OK:
-            _fail(chunk, TryLater("this part of the memory store is being rebuilt; nothing was saved"))
+            fault = refusal(Outcome(reply[0]), "autosave")
+            if isinstance(fault, Corrupt):
+                log.logger().error("autosave.corrupt", calls=len(chunk), marker=self._keys.marker)
+            _fail(chunk, fault)
         else:
             _acknowledge(chunk, reply)
         if not self._is_under_way:
@@ -165,7 +168,10 @@ def _acknowledge(chunk: list[Waiting], reply: list[Any]) -> None:
             changes += waiting.changes
             _tell(waiting, Saved(waiting.highest, stand))
         else:
-            _tell(waiting, refusal(Outcome(outcome), "autosave"))
+            fault = refusal(Outcome(outcome), "autosave")
+            if isinstance(fault, Corrupt):
+                log.logger().error("autosave.corrupt", sitting_id=waiting.sitting_id)
+            _tell(waiting, fault)
     # Once per chunk: a metric costs as much as everything else that is done for one call here.
     metrics.autosave_chunk_calls.observe(len(chunk))
     metrics.autosave_seconds.observe(monotonic_s() - chunk[0].arrived_s)

@@ -39,13 +39,16 @@ if state ~= 'expected' and not is_closed then
     end
 end
 
+if not is_sound(partition) then
+    return { CORRUPT }
+end
 -- Above every epoch that was ever issued, also by a Redis that has lost its data or was put back since.
 local epoch_floor = tonumber(redis.call('HGET', meta_key, 'epoch_floor')) or 0
 epoch = whole(math.max(tonumber(epoch), epoch_floor) + 1)
 if state == 'expected' then
     state = 'checked_in'
+    redis.call('ZADD', due_key, closes_ms, sitting_id) -- first: it fails for what is no sorted set, and harms nobody
     redis.call('HSET', sitting_key, 'state', state, 'epoch', epoch, 'entered_ms', whole(now), 'seen_ms', whole(now))
-    redis.call('ZADD', due_key, closes_ms, sitting_id)
 else
     redis.call('HSET', sitting_key, 'epoch', epoch, 'seen_ms', whole(now))
     tell(partition, news_key, { sitting_id, 'epoch:' .. epoch })

@@ -32,6 +32,9 @@ if to_state == '' then
 elseif outcome == CLOSED or RANK[state] < RANK[from_state] then
     return { ORDER }
 elseif state == from_state then
+    if not is_sound(partition) then
+        return { CORRUPT }
+    end
     redis.call('HSET', sitting_key, 'state', to_state, 'seen_ms', whole(now))
     local entry = { 'at', whole(now) }
     event(entry, sitting_id, to_state, to_state, epoch, now)

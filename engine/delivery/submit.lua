@@ -34,12 +34,15 @@ if is_doubtful(partition) then
     return { LOST }
 end
 if not is_repeated then
-    redis.call('HSET', sitting_key, 'state', 'submitted', 'closed_ms', whole(now))
-    redis.call('ZREM', due_key, sitting_id)
+    if not is_sound(partition) then
+        return { CORRUPT }
+    end
     local entry = { 'at', whole(now) }
     event(entry, sitting_id, 'submitted', 'submitted', epoch, now)
     append(partition, entry)
+    redis.call('HSET', sitting_key, 'state', 'submitted', 'closed_ms', whole(now))
     tell(partition, news_key, { sitting_id, 'state:submitted' })
+    redis.call('ZREM', due_key, sitting_id)
 end
 
 local answer = { OK, partition.generation, partition.n, partition.committed, now }

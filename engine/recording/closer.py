@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine import metrics
+from engine import log, metrics
 from engine.rules.limits import COLLECT_SITTINGS_MAX
 from engine.rules.outcome import Outcome
 from engine.stores.clock import now_ms
@@ -38,4 +38,8 @@ async def collect_due(memory: Memory, partitions: Iterable[int]) -> int:
             metrics.closer_sittings.labels("collected").inc(reply[1])
             metrics.closer_sittings.labels("absent").inc(reply[2])
             written += reply[1] + reply[2]
+            if reply[3]:
+                log.logger().error("closer.corrupt", sittings=reply[3], detail="what is stored of them cannot be read")
+        elif reply[0] == Outcome.CORRUPT:
+            log.logger().error("closer.corrupt", detail="a partition's log takes no entries")
     return written

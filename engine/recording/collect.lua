@@ -3,21 +3,30 @@
 -- A doubtful partition waits for its comparison: what it has forgotten may be a hand-in, or a login of who looks absent.
 -- KEYS  1 marker, 2 log, 3 due set, 4 news, 5.. sitting hashes
 -- ARGV  the sitting ids, in the same order
--- Returns { outcome, number collected, number absent }; LOST: the same again a little later
+-- Returns { outcome, number collected, number absent, number that cannot be read }; LOST: the same again a little later
 local meta_key, log_key, due_key, news_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local partition = open_partition(meta_key, log_key)
 if not partition or is_doubtful(partition) then
     return { LOST }
 end
+if not is_sound(partition) then
+    return { CORRUPT }
+end
+local UNREAD_PAUSE_MS = 60000 -- what cannot be read must not stand in the way of the others
 local now = now_ms()
 local entry = { 'at', whole(now) }
 local news = {}
-local collected, absent = 0, 0
+local collected, absent, unread = 0, 0, 0
 for index, sitting_id in ipairs(ARGV) do
     local sitting_key = KEYS[index + 4]
-    local sitting = redis.call('HMGET', sitting_key, 'state', 'epoch', 'entry_ms', 'ends_ms', 'closes_ms')
+    -- Nothing may fail here any more: what was written of the others would stand without its log entry.
+    local sitting = redis.pcall('HMGET', sitting_key, 'state', 'epoch', 'entry_ms', 'ends_ms', 'closes_ms')
     local state, epoch, entry_ms, ends_ms, closes_ms = unpack(sitting, 1, 5)
-    if not state or state == 'submitted' or state == 'collected' or state == 'absent' or state == 'void' then
+    local is_readable = tonumber(epoch) and tonumber(entry_ms) and tonumber(ends_ms) and tonumber(closes_ms)
+    if sitting.err or (state and not is_readable) then
+        redis.call('ZADD', due_key, whole(now + UNREAD_PAUSE_MS), sitting_id)
+        unread = unread + 1
+    elseif not state or state == 'submitted' or state == 'collected' or state == 'absent' or state == 'void' then
         redis.call('ZREM', due_key, sitting_id)
     elseif state == 'expected' then
         if now >= tonumber(entry_ms) then
@@ -45,4 +54,4 @@ end
 if #news > 0 then
     tell(partition, news_key, news)
 end
-return { OK, collected, absent }
+return { OK, collected, absent, unread }

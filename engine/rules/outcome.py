@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NoReturn
 
-from engine.rules.errors import ExamError, Refused, TryLater
+from engine.rules.errors import Corrupt, ExamError, Refused, TryLater
 
 
 class Outcome(IntEnum):
@@ -20,6 +20,7 @@ class Outcome(IntEnum):
     TOO_LATE = 8  # after the latest entry
     ELSEWHERE = 9  # the takeover rule keeps the sitting with the other machine
     BEHIND = 10  # the hand-in names changes that have not arrived
+    CORRUPT = 11  # what is stored cannot be what a script wrote: nothing was changed, a person has to look
 
 
 def refuse(outcome: Outcome, verb: str, detail: str = "") -> NoReturn:
@@ -48,5 +49,7 @@ def refusal(outcome: Outcome, verb: str, detail: str = "") -> ExamError:
             return Refused("login.too_late", detail)
         case Outcome.ELSEWHERE:
             return Refused("login.elsewhere", "the sitting is in use on another machine; ask the proctor")
+        case Outcome.CORRUPT:
+            return Corrupt("what is stored of this sitting or its partition contradicts itself; nothing was changed")
         case _:
             raise AssertionError(f"{outcome!r} is no refusal")

@@ -19,6 +19,7 @@ local run_id = table.remove(ARGV)
 -- Outcomes, the same as engine/rules/outcome.py.
 local OK, LOST, UNKNOWN, SUPERSEDED, ORDER, NOT_OPEN = 0, 1, 2, 3, 4, 5
 local CLOSED, TOO_EARLY, TOO_LATE, ELSEWHERE, BEHIND = 6, 7, 8, 9, 10
+local CORRUPT = 11
 
 -- Lua prints large numbers as 1.7e+12: instants and positions are printed whole.
 local function whole(number)
@@ -37,6 +38,17 @@ local function append(partition, fields)
     redis.call('HSET', partition.meta_key, 'n', whole(partition.n))
 end
 
+-- Whether the log will take its next entry: it is a stream, and nothing stands beyond what the marker knows. A script
+-- that has written cannot take it back when it fails, and a change without its log entry would never be recorded: so
+-- whoever writes asks first. XREAD finds nothing, and costs about a microsecond.
+local function takes_entries(log_key, generation, n)
+    return not redis.pcall('XREAD', 'COUNT', 1, 'STREAMS', log_key, whole(generation) .. '-' .. whole(n))
+end
+
+local function is_sound(partition)
+    return takes_entries(partition.log_key, partition.generation, partition.n)
+end
+
 -- Begin a generation above all that this Redis knows. Its number is the moment, so that a Redis that was put back to an
 -- older state (and has forgotten which generations it began since) still issues none of them again. A clock that stepped
 -- back is no way below the known ones either. The raise is an entry of its own, so that `committed` of the new
@@ -51,7 +63,7 @@ local function raise_generation(partition, left, at_least)
     append(partition, { 'at', whole(now), 'raised', left })
 end
 
--- The partition, or nil when its marker is missing.
+-- The partition, or nil when its marker is missing, or cannot be read as one.
 local function open_partition(meta_key, log_key)
     local marker = redis.call('HMGET', meta_key, 'run_id', 'generation', 'n', 'committed')
     if not marker[2] then
@@ -64,7 +76,13 @@ local function open_partition(meta_key, log_key)
         n = tonumber(marker[3]),
         committed = tonumber(marker[4]),
     }
+    if not (partition.generation and partition.n and partition.committed) then
+        return nil
+    end
     if marker[1] ~= run_id then
+        if not is_sound(partition) then
+            return nil
+        end
         redis.call('HSET', meta_key, 'run_id', run_id, 'doubtful', 1)
         raise_generation(partition, whole(partition.generation) .. '-' .. whole(partition.n))
     end

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from engine.recording import closer
@@ -96,3 +98,24 @@ async def test_sitting_in_grace_is_left_alone(exam: Exam) -> None:
 
     assert await states(exam, "one") == [b"pledged"]
     assert (await exam.save("one", ("A1", 1, '"a"')))[4] == 0
+
+
+async def test_a_sitting_that_cannot_be_read_keeps_nobody_from_being_collected(exam: Exam) -> None:
+    """A script that failed half-way would have collected the first without an event: never recorded, never graded."""
+    names = [name for number in range(99) if exam.memory.partition_of(name := f"s{number:02d}").number == 0][:3]
+    other = Exam.beside(exam, "spoilt")
+    await other.arm(*names)
+    await end(other, *names)
+    redis: Any = exam.redis
+    due = sorted(names)
+    await redis.delete(exam.memory.partition_of(due[1]).sitting(due[1]))
+    await redis.set(exam.memory.partition_of(due[1]).sitting(due[1]), "no hash")
+
+    written = await collect_due(exam.memory, ALL)
+    again = await collect_due(exam.memory, ALL)
+    while await exam.recorder.record():
+        pass
+
+    assert (written, again) == (2, 0)
+    closed = await exam.query("SELECT sitting_id FROM sitting WHERE state = 'absent' ORDER BY sitting_id")
+    assert closed == [(due[0],), (due[2],)]

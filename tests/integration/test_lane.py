@@ -17,6 +17,7 @@ from engine.delivery.resources import ArmedBatch, Delivery
 from engine.rules import values
 from engine.rules.errors import ExamError, TryLater
 from engine.rules.limits import CHUNK_CALLS_MAX, QUEUE_BYTES_MAX, SITTING_CALLS_MAX, TEXT_CHARACTERS_MAX
+from engine.rules.outcome import Outcome
 from engine.sealing.signature import Signer
 from engine.sealing.token import Token
 from engine.stores.prepare import PreparedBatch
@@ -179,3 +180,85 @@ async def test_an_answer_that_fails_costs_only_itself(entered: Exam) -> None:
 def test_chunks_are_smaller_than_lua_can_unpack() -> None:
     """A log entry has two fields per sitting, which the script unpacks at once."""
     assert CHUNK_CALLS_MAX * 2 + 2 < 8_000
+
+
+# --- what cannot be what a script wrote ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spoilt", ["another type", "no end", "no high", "a start that is no number"])
+async def test_a_sitting_that_cannot_be_read_harms_no_other_of_its_chunk(entered: Exam, spoilt: str) -> None:
+    """A script that failed half-way would leave the first one's change without its log entry, never to be recorded."""
+    first, broken, last = crowd_of(entered)[:3]
+    redis: Any = entered.redis
+    key = entered.memory.partition_of(broken).sitting(broken)
+    match spoilt:
+        case "another type":
+            await redis.delete(key)
+            await redis.set(key, "no hash")
+        case "no end":
+            await redis.hdel(key, "closes_ms")
+        case "no high":
+            await redis.hdel(key, "high")
+        case _:
+            await redis.hset(key, "starts_ms", "soon")
+    caller = Caller(entered)
+    for sitting_id in (first, broken, last):
+        caller.begin(sitting_id, 1)
+        caller.begin(sitting_id, 2, "x", item="F1")
+    await caller.drain()
+    while await entered.recorder.record():
+        pass
+
+    assert [caller.outcomes(sitting_id) for sitting_id in (first, broken, last)] == [[1, 2], ["corrupt"] * 2, [1, 2]]
+    recorded = await entered.query("SELECT sitting_id, item, seq FROM response ORDER BY sitting_id, item")
+    assert recorded == [(name, item, seq) for name in sorted((first, last)) for item, seq in (("A1", 1), ("F1", 2))]
+
+
+@pytest.mark.parametrize("spoilt", ["another type", "an entry from beyond"])
+async def test_a_log_that_takes_no_entry_is_found_before_anything_is_written(entered: Exam, spoilt: str) -> None:
+    """Else the change stands unlogged, its repetition counts as stale, and the client forgets what nobody records."""
+    sitting_id = crowd_of(entered)[0]
+    keys = entered.memory.partition_of(sitting_id)
+    redis: Any = entered.redis
+    before = await entered.stored(sitting_id)
+    marker = await entered.memory.read_hash(keys.marker)
+    if spoilt == "another type":
+        await redis.delete(keys.log)
+        await redis.set(keys.log, "no stream")
+    else:
+        await redis.xadd(keys.log, {"at": 1}, id=f"{int(marker[b'generation']) + 5}-1")
+    caller = Caller(entered)
+    caller.begin(sitting_id, 1)
+    await caller.drain()
+    handed_in = await entered.submit(sitting_id, seq=0)
+    taken_over = await entered.login(sitting_id)
+
+    assert caller.outcomes(sitting_id) == ["corrupt"]
+    assert (handed_in, taken_over) == ([Outcome.CORRUPT], [Outcome.CORRUPT])
+    assert await entered.stored(sitting_id) == before
+    assert await entered.memory.read_hash(keys.marker) == marker
+
+
+async def test_redis_without_memory_left_writes_nothing_of_a_chunk(entered: Exam) -> None:
+    """`noeviction` refuses the first write of a script, or none: what is refused is whole, and goes well later."""
+    sitting_ids = crowd_of(entered)[:3]
+    redis: Any = entered.redis
+    before = [await entered.stored(sitting_id) for sitting_id in sitting_ids]
+    caller = Caller(entered)
+    await redis.config_set("maxmemory", "1mb")
+    try:
+        for sitting_id in sitting_ids:
+            caller.begin(sitting_id, 1)
+        await caller.drain()
+        after = [await entered.stored(sitting_id) for sitting_id in sitting_ids]
+    finally:
+        await redis.config_set("maxmemory", "0")
+    for sitting_id in sitting_ids:
+        caller.begin(sitting_id, 1)
+    await caller.drain()
+    while await entered.recorder.record():
+        pass
+
+    assert after == before
+    assert [caller.outcomes(sitting_id) for sitting_id in sitting_ids] == [["try_later", 1]] * 3
+    assert await entered.query("SELECT count(*) FROM response") == [(3,)]

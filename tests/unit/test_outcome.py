@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.rules.errors import CODES, ExamError, Refused, TryLater
+from engine.rules.errors import CODES, Corrupt, ExamError, Refused, TryLater
 from engine.rules.outcome import Outcome, refuse
 from engine.stores import memory
 from tests.servers import ROOT
@@ -67,7 +67,7 @@ def test_only_ok_is_zero_and_no_number_is_used_twice() -> None:
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome not in (Outcome.OK, Outcome.BEHIND)])
 @pytest.mark.parametrize("verb", ["autosave", "submit", "login"])
 def test_a_refusal_raises_what_it_means(outcome: Outcome, verb: str) -> None:
-    """Lost data and unknown sittings are worth another try, everything else is not."""
+    """Lost data and unknown sittings are worth another try, corrupt ones a person's look, everything else is not."""
     verbs_of = {Outcome.CLOSED: ("autosave", "submit"), Outcome.TOO_EARLY: ("submit", "login")}
     if verb not in verbs_of.get(outcome, (verb,)):
         assert f"{verb}.{outcome.name.lower()}" not in CODES  # the script of this verb never answers so
@@ -76,7 +76,10 @@ def test_a_refusal_raises_what_it_means(outcome: Outcome, verb: str) -> None:
     with pytest.raises(ExamError) as raised:
         refuse(outcome, verb, "why")
 
-    assert isinstance(raised.value, TryLater if outcome in (Outcome.LOST, Outcome.UNKNOWN) else Refused)
+    again = (Outcome.LOST, Outcome.UNKNOWN)
+    assert isinstance(
+        raised.value, TryLater if outcome in again else Corrupt if outcome == Outcome.CORRUPT else Refused
+    )
     assert raised.value.detail
 
 
