@@ -21,6 +21,7 @@ from engine.delivery import channel_upgrade, login, paper, sitting, submit
 from engine.delivery.autosave import Autosave
 from engine.delivery.channel_watch import Channels
 from engine.delivery.resources import Delivery
+from engine.patience import Patience
 from engine.protocol import HOT_PATH, SaveHeads
 from engine.rules.errors import ExamError, Refused
 from engine.scheduling import arming, batches, papers, roster
@@ -87,6 +88,7 @@ class Worker:
         delivery = Delivery(self._memory, token_key, login_key, wrap_key, signer)
         self.autosave = Autosave(delivery)
         self.save_heads = SaveHeads()
+        self.patience = Patience()
         self.channels = Channels(delivery, self.autosave)
         self.drains.append(self.channels.drain)
         self._rest = Starlette(
@@ -113,9 +115,10 @@ class Worker:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         log.logger().info("worker.started", port=self._settings.port)
-        measuring = asyncio.create_task(self._measure())
+        loops = [asyncio.create_task(self._measure()), asyncio.create_task(self.patience.watch())]
         yield
-        measuring.cancel()
+        for loop in loops:
+            loop.cancel()
         await self.channels.close()
         await self.autosave.drain()
         await self._memory.close()

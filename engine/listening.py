@@ -18,7 +18,14 @@ import struct
 import termios
 from pathlib import Path
 
-from engine.rules.limits import FILES_WANTED, KEEP_ALIVE_S_WANTED
+from engine.rules.limits import (
+    FILES_WANTED,
+    KEEP_ALIVE_S_WANTED,
+    PEER_ASKED_EVERY_S,
+    PEER_ASKED_MAX,
+    PEER_IDLE_S,
+    PEER_UNACKNOWLEDGED_MS,
+)
 
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 
@@ -30,10 +37,20 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    _notice_the_gone(listener)
     listener.setblocking(False)
     listener.bind((host, port))
     listener.listen(backlog)
     return listener
+
+
+def _notice_the_gone(listener: socket.socket) -> None:
+    """Its connections inherit it: who lost power or line says nothing, and would stay."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PEER_IDLE_S)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PEER_ASKED_EVERY_S)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PEER_ASKED_MAX)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, PEER_UNACKNOWLEDGED_MS)
 
 
 def accept_queued(listener: socket.socket) -> list[socket.socket]:

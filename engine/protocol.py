@@ -11,18 +11,28 @@ Not here: what a save means (delivery/autosave.py).
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from engine import log
 from engine.delivery import channel_upgrade
 from engine.delivery.autosave import Autosave
 from engine.delivery.lane import Saved
-from engine.rules.errors import ExamError, Refused
-from engine.rules.limits import AUTOSAVE_BODY_BYTES_MAX, HEAD_BYTES_MAX, HEADS_KEPT, SAVE_HEAD_BYTES_MAX
+from engine.patience import Patience
+from engine.rules.errors import ExamError, Refused, TryLater
+from engine.rules.limits import (
+    AUTOSAVE_BODY_BYTES_MAX,
+    HEAD_BYTES_MAX,
+    HEADS_KEPT,
+    HEADS_KEPT_BYTES_MAX,
+    REQUEST_BYTES_MIN,
+    REQUEST_S,
+    SAVE_HEAD_BYTES_MAX,
+)
 from engine.sealing.token import Token
 from engine.wire import JSON_HEADERS, problem_bytes, problem_headers
 
@@ -42,6 +52,7 @@ class SaveHeads:
 
     def __init__(self) -> None:
         self._known: dict[bytes, Token] = {}
+        self._bytes = 0  # of all of them
 
     def find(self, data: bytes) -> tuple[Token, int] | None:
         """Whose save call `data` is, whole and nothing else, and where its body begins; None if that is not certain."""
@@ -59,9 +70,13 @@ class SaveHeads:
         length = _LENGTH.search(head)
         if length is None or not head.count(b"\r\n") == head.count(b"\n") == head.count(b"\r"):
             return
-        if len(self._known) >= HEADS_KEPT:
+        known = head[: length.start(1)] + head[length.end(1) :]
+        if len(self._known) >= HEADS_KEPT or self._bytes + len(known) > HEADS_KEPT_BYTES_MAX:
             self._known.clear()  # they come back within a call each
-        self._known[head[: length.start(1)] + head[length.end(1) :]] = token
+            self._bytes = 0
+        if known not in self._known:
+            self._bytes += len(known)
+        self._known[known] = token
 
 
 class Protocol(HttpToolsProtocol):
@@ -78,17 +93,35 @@ class Protocol(HttpToolsProtocol):
         self._head = b""  # of the request in the parser, when it may be worth remembering
         self._head_bytes = 0
         self._is_in_body = False
+        self._has_cycle = False  # the request in the parser has been handed on
         self._is_stopping = False
         self._used_s = 0.0  # when a save call last came the short way, by the loop's clock
+        self._patience: Patience = worker.patience
+        self._is_awaited = True  # it owes a request, or the rest of one
+        self._bytes_of_late = 0  # that have come of it since it was last asked about
+        self._running: RequestResponseCycle | None = None  # the request that is being answered
+        self._last_words = b""  # behind the answers that are still to come; what arrives is not read any more
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._patience.await_first(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._patience.forget(self)
+        super().connection_lost(exc)
 
     # --- the short way -------------------------------------------------------------------------------------------
     def data_received(self, data: bytes) -> None:
         if self._is_saving:
             self._hold(data)
             return
+        if self._last_words:
+            return
         if self._is_between and (self.cycle is None or self.cycle.response_complete):
             known = self._heads.find(data)
             if known is not None and self._save(known[0], data[known[1] :]):
+                if self._is_awaited:
+                    self._expect_nothing()
                 return
             end = data.find(_HEAD_ENDS) + len(_HEAD_ENDS)
             head = data[:end]
@@ -96,6 +129,13 @@ class Protocol(HttpToolsProtocol):
             # Java's client offers h2c with its first call, body and all; the parser would take the offer as accepted.
             data = _FOREIGN_UPGRADE.sub(b"\r\nx-upgrade:", head) + data[end:]
         self._parse(data)
+        if self._is_between:
+            if self._is_awaited:
+                self._expect_nothing()
+        elif self.parser is not None and not self._last_words:
+            self._is_awaited = True
+            self._bytes_of_late += len(data)
+            self._patience.await_rest(self)
 
     def _save(self, token: Token, body: bytes) -> bool:
         """Begin a save; False when it has to go the ordinary way."""
@@ -141,25 +181,26 @@ class Protocol(HttpToolsProtocol):
     # --- the ordinary way ----------------------------------------------------------------------------------------
     def _parse(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
-        if not self._is_between and self._head_bytes:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX:
-                self._refuse_unreadable(f"a request's head has more than {HEAD_BYTES_MAX} bytes")
+        while data and not self._last_words:
+            if not self._is_between and self._head_bytes:
+                self._head_bytes += len(data)
+                if self._head_bytes > HEAD_BYTES_MAX:
+                    self._refuse_unreadable(f"a request's head has more than {HEAD_BYTES_MAX} bytes")
+                    return
+            try:
+                self.parser.feed_data(data)
                 return
-        parser = self.parser
-        try:
-            parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._refuse_unreadable("this is not HTTP/1.1 as RFC 9112 has it")
-        except httptools.HttpParserUpgrade as offered:
-            if self._should_upgrade():
-                self._hand_over(data[offered.args[0] :])
+            except httptools.HttpParserError:
+                self._refuse_unreadable("this is not HTTP/1.1 as RFC 9112 has it")
                 return
-            # A WebSocket where there is none is a request like any other, but the parser has stopped for good.
-            self.parser = httptools.HttpRequestParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-            if rest := data[offered.args[0] :]:
-                self._parse(rest)
+            except httptools.HttpParserUpgrade as offered:
+                data = data[offered.args[0] :]
+                if self._should_upgrade():
+                    self._hand_over(data)
+                    return
+                # A WebSocket where there is none is a request like any other, but the parser has stopped for good.
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def _should_upgrade(self) -> bool:
         return self.url.partition(b"?")[0] == _CHANNEL_URL and self._get_upgrade() == b"websocket"
@@ -169,20 +210,23 @@ class Protocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._refuse_unreadable("an upgrade waits for the answer to the request before it")
             return
+        self._expect_nothing()
         self.connections.discard(self)
         self.parser = None  # type: ignore[assignment]
         head = channel_upgrade.Head(self.scope["method"], self.scope["http_version"], self.headers)
         channel_upgrade.upgrade(self.config.app.channels, self.transport, head, rest)  # type: ignore[union-attr]
 
     def on_message_begin(self) -> None:
-        self._is_between = self._is_in_body = False
+        self._is_between = self._is_in_body = self._has_cycle = False
         self._head_bytes = 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._head_bytes = 0
         self._is_in_body = True
+        before = self.cycle
         super().on_headers_complete()
+        self._has_cycle = self.cycle is not before  # an upgrade has none
         if self._head:
             self._learn()
 
@@ -220,8 +264,59 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse_unreadable(self, detail: str) -> None:
         """Even what cannot be parsed as a request is answered with a problem."""
-        self.transport.write(_in_full(Refused("request.malformed", detail), _CLOSE))
-        self.transport.close()
+        self._refuse_the_rest(Refused("request.malformed", detail))
+
+    def _refuse_the_rest(self, error: ExamError) -> None:
+        """The answer to what is in the parser, and the last one; those to the requests before it come first."""
+        self._expect_nothing()
+        self._last_words = _in_full(error, _CLOSE)
+        if self._has_cycle and not self._is_between:  # of a request that was handed on already
+            unread = self.cycle
+            waiting = [entry for entry in self.pipeline if entry[0] is unread]
+            for entry in waiting:
+                self.pipeline.remove(entry)
+            if not waiting:  # it is the one being answered, or has been
+                if unread.response_started:
+                    self.transport.close()
+                    return
+                unread.message_event.set()
+            unread.disconnected = unread.response_complete = True
+        self._say_last_words()
+
+    def _say_last_words(self) -> None:
+        is_answering = self._running is not None and not self._running.response_complete
+        if self._last_words and not is_answering and not self.pipeline and not self.transport.is_closing():
+            self.transport.write(self._last_words)
+            self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._last_words:
+            self._say_last_words()
+
+    # --- who owes a request --------------------------------------------------------------------------------------
+    def _expect_nothing(self) -> None:
+        self._is_awaited = False
+        self._bytes_of_late = 0
+        self._patience.forget(self)
+
+    def lose_patience(self) -> None:
+        """Its request has not come in time; unless that is our doing, or a body is getting on."""
+        if self.transport.is_closing():
+            return
+        if self._is_between:
+            self.transport.close()  # it has never asked; who connected ahead connects again
+            return
+        is_getting_on = self._is_in_body and self._bytes_of_late >= REQUEST_BYTES_MIN
+        self._bytes_of_late = 0
+        if is_getting_on or self.flow.read_paused:
+            self._patience.await_rest(self)
+        else:
+            self._refuse_the_rest(TryLater(f"half of a request came, and not enough for {REQUEST_S} s; send it again"))
 
     # --- the end of a connection ---------------------------------------------------------------------------------
     @property

@@ -22,6 +22,14 @@ READINESS_S = 2.0  # a dependency that has not answered `/readyz` by then is awa
 RECORDER_LATE_S = 5  # readiness tells it beyond: usually it is a second
 KEEP_ALIVE_S_WANTED = 120  # a candidate saves at least this often; a shorter one makes a room connect for every save
 
+FIRST_REQUEST_S = 60  # from the connection to its first byte: browsers connect ahead of what they may ask
+REQUEST_S = 30  # from a request's first byte to the end of its head; also in which a body has to get on:
+REQUEST_BYTES_MIN = 8 * 2**10  # so much in that time, or its end: far below the slowest line that an exam could use
+PEER_IDLE_S = 60  # then the kernel asks a silent peer whether it is there, as often as below
+PEER_ASKED_EVERY_S = 20
+PEER_ASKED_MAX = 3
+PEER_UNACKNOWLEDGED_MS = 120_000  # what we sent is not taken for so long: the peer is gone, or does not read
+
 # --- a save call -----------------------------------------------------------------------------------------------
 CHANGES_PER_CALL_MAX = 200  # API.md; also keeps a script's HSET far below Lua's argument limit
 TEXT_CHARACTERS_MAX = 20_000  # one text answer
@@ -88,6 +96,7 @@ CHANNEL_LOOK_SITTINGS_MAX = 256  # sittings looked at by one script call: below 
 HEAD_BYTES_MAX = 4 * 2**20  # request line and headers: a proxy's largest, many times over
 SAVE_HEAD_BYTES_MAX = 4 * 2**10  # of a save call that may go the short way: browsers send about 700 bytes
 HEADS_KEPT = 65_536  # of save calls that one worker remembers, one per candidate: about 50 MB when all are there
+HEADS_KEPT_BYTES_MAX = 64 * 2**20  # and no more than this, however long they are
 
 # --- connections to Redis --------------------------------------------------------------------------------------
 CALL_TIMEOUT_S = 2.0  # a fsync on a busy disk takes tens of ms; longer means the node is gone

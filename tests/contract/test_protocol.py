@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from tests.contract import outsider as out
 from tests.contract.outsider import Exam, Outsider, Sitting
 from tests.contract.test_garbage import ANSWER_S, SAVE, Answer, Wire, read_answer
 
-_PEOPLE = 8
+_PEOPLE = 13
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +159,40 @@ def answer_of(stream: Any) -> Answer:
         name, _, value = header.decode().partition(":")
         headers[name.lower()] = value.strip()
     return Answer(status, headers, stream.read(int(headers["content-length"])))
+
+
+@pytest.mark.parametrize("spoilt", ["a head", "a body", "an upgrade"])
+def test_what_cannot_be_read_is_answered_after_what_came_before_it(
+    sitting: Sitting, line: socket.socket, spoilt: str
+) -> None:
+    """All in one segment, so that the fault is found while nothing has been answered yet."""
+    get = b"GET %s HTTP/1.1\r\nHost: exam\r\n"
+    rest = {
+        "a head": b"no HTTP at all\r\n\r\n",
+        "a body": get % b"/openapi.json" + b"Transfer-Encoding: chunked\r\n\r\nno length\r\n",
+        "an upgrade": get % b"/v1/channel" + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    }[spoilt]
+
+    before = call(sitting, 3, headers=b"X: 1\r\n") + get % b"/healthz" + b"\r\n" + get % b"/v1/keys" + b"\r\n"
+    line.sendall(before + rest)
+    stream = line.makefile("rb")
+    answers = [answer_of(stream) for _ in range(4)]
+
+    assert saved(answers[0]) == 3
+    assert json.loads(answers[1].body)["status"] == "ok"
+    assert json.loads(answers[2].body).keys() == {"keys"}
+    assert answers[3].problem()["code"] == "request.malformed"
+    assert answers[3].headers["connection"] == "close"
+
+
+def test_thousands_of_upgrades_in_one_go_are_requests_like_others(line: socket.socket) -> None:
+    """Where there is no WebSocket an offer means nothing, however often it is made."""
+    offers = 3_000
+    offer = b"GET /v1/nothing HTTP/1.1\r\nHost: exam\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    sending = threading.Thread(target=line.sendall, args=(offer * offers,), daemon=True)
+    sending.start()
+
+    stream = line.makefile("rb")
+    answers = {answer_of(stream).status for _ in range(offers)}
+
+    assert answers == {404}

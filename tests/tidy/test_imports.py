@@ -35,9 +35,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "openapi": {"rules", "sealing", "wire"},
     # who starts whom
     "supervision": {"settings", "sealing", "stores", "notify"},
-    "protocol": {"rules", "sealing", "log", "wire", "delivery"},
+    "patience": {"rules", "stores", "log"},
+    "protocol": {"rules", "sealing", "log", "wire", "delivery", "patience"},
     "app": {
-        "protocol", "rules", "sealing", "stores", "settings", "log", "metrics", "wire", "access",
+        "protocol", "patience", "rules", "sealing", "stores", "settings", "log", "metrics", "wire", "access",
         "delivery", "scheduling", "scoring", "invigilation", "web", "readiness", "openapi",
     },
     "serve": {"app", "protocol", "settings", "log", "listening", "notify"},

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from engine import listening
-from engine.rules.limits import FILES_WANTED, KEEP_ALIVE_S_WANTED
+from engine.rules.limits import FILES_WANTED, KEEP_ALIVE_S_WANTED, PEER_IDLE_S, PEER_UNACKNOWLEDGED_MS
 from tests.servers import free_port, wait_until
 
 
@@ -87,3 +87,18 @@ def test_sufficient_limits_are_not_mentioned(file_limit: tuple[int, int]) -> Non
 
     assert set(found) <= {"open_files"}
     assert ("open_files" in found) == (file_limit[0] < FILES_WANTED)
+
+
+def test_the_kernel_notices_peers_that_are_gone() -> None:
+    """A candidate whose machine lost power sends no end; its connection must not stay for ever."""
+    taken: list[socket.socket] = []
+    listener = listening.listen("127.0.0.1", free_port(), 128)
+    with listener, socket.create_connection(listener.getsockname(), timeout=5):
+        while not taken:
+            taken += listening.accept_queued(listener)
+        with taken[0] as accepted:
+            is_asked = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            after_s = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+            given_up_ms = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+
+    assert (is_asked, after_s, given_up_ms) == (1, PEER_IDLE_S, PEER_UNACKNOWLEDGED_MS)
