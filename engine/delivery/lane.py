@@ -1,7 +1,7 @@
 """A lane: the save calls of one partition that wait in one worker, and the one chunk of them that is under way.
 
 Promise: every call that joins is answered exactly once, in the order of arrival; what waits is bounded in calls and in
-bytes for the whole lane, and in calls for each sitting, so that nobody's flood delays the others for long.
+bytes, for the whole lane and for each sitting, so that nobody's flood delays the others for long.
 How: at most one script call is in flight; whatever arrives meanwhile leaves together in the next (group commit). When
 an answer comes, what waits leaves first and the answers are written afterwards: the two overlap.
 Not here: what a change may be (autosave.py), and connections, time-outs and reconnecting (stores/).
@@ -23,6 +23,7 @@ from engine.rules.limits import (
     CHUNK_CALLS_MAX,
     QUEUE_BYTES_MAX,
     QUEUE_CALLS_MAX,
+    SITTING_BYTES_MAX,
     SITTING_CALLS_MAX,
 )
 from engine.rules.outcome import Outcome, refusal
@@ -76,21 +77,27 @@ class Lane:
         self._script = script
         self._queue: deque[Waiting] = deque()
         self._queue_bytes = 0
-        self._calls_of: dict[str, int] = {}  # sitting id -> calls that wait or are under way
+        self._of: dict[str, list[int]] = {}  # sitting id -> [calls, bytes] that wait or are under way
         self._is_under_way = False
         self._drained: list[asyncio.Future[None]] = []
 
     def join(self, waiting: Waiting) -> None:
         """Wait for the next chunk; `done` is called later, once. Raises TryLater when there is no room."""
         sitting_id = waiting.sitting_id
-        calls = self._calls_of.get(sitting_id, 0)
-        if calls >= SITTING_CALLS_MAX:
-            raise TryLater(f"{calls} save calls of this sitting are waiting already; this one was not saved")
+        own = self._of.get(sitting_id)
+        if own is not None and (own[0] >= SITTING_CALLS_MAX or own[1] + waiting.size_bytes > SITTING_BYTES_MAX):
+            raise TryLater(
+                f"{own[0]} save calls ({own[1]} bytes) of this sitting are waiting already; this one was not saved"
+            )
         if len(self._queue) >= QUEUE_CALLS_MAX or self._queue_bytes + waiting.size_bytes > QUEUE_BYTES_MAX:
             raise TryLater(
                 f"{len(self._queue)} save calls ({self._queue_bytes} bytes) are waiting already; this one was not saved"
             )
-        self._calls_of[sitting_id] = calls + 1
+        if own is None:
+            self._of[sitting_id] = [1, waiting.size_bytes]
+        else:
+            own[0] += 1
+            own[1] += waiting.size_bytes
         self._queue.append(waiting)
         self._queue_bytes += waiting.size_bytes
         if not self._is_under_way:
@@ -136,11 +143,12 @@ class Lane:
         else:
             self._is_under_way = False
         for waiting in chunk:
-            left = self._calls_of[waiting.sitting_id] - 1
-            if left:
-                self._calls_of[waiting.sitting_id] = left
+            own = self._of[waiting.sitting_id]
+            if own[0] == 1:
+                del self._of[waiting.sitting_id]
             else:
-                del self._calls_of[waiting.sitting_id]
+                own[0] -= 1
+                own[1] -= waiting.size_bytes
         if isinstance(reply, Exception):
             _fail(chunk, reply)
         elif reply[0] != Outcome.OK:

@@ -73,6 +73,7 @@ CHUNK_BYTES_MAX = 2 * 2**20  # and no more than this in one log entry
 QUEUE_CALLS_MAX = 8_192  # waiting per partition and worker; beyond it the answer is `try_later`
 QUEUE_BYTES_MAX = 16 * 2**20  # and no more than this, however few calls it is
 SITTING_CALLS_MAX = 64  # of one sitting in its lane: a client sends again after an answer, not before
+SITTING_BYTES_MAX = 2 * 2**20  # and no more than this: nobody's long answers take the room of a whole partition
 
 # --- the channel -----------------------------------------------------------------------------------------------
 CHANNELS_MAX = 60_000  # open in one worker: below its open files; beyond it the answer is `try_later`
@@ -127,4 +128,6 @@ assert RESULTS_PAGE_DEFAULT <= RESULTS_PAGE_MAX
 assert AUTOSAVE_BODY_BYTES_MAX < CHUNK_BYTES_MAX, "one legal call must always fit into a chunk"
 assert CHUNK_BYTES_MAX < QUEUE_BYTES_MAX, "a lane must hold the next chunk while one is under way"
 assert 2 * CHANNEL_UNANSWERED_MAX <= SITTING_CALLS_MAX, "a sitting's two channels must fit into its lane"
+assert 2 * (CHANNEL_UNANSWERED_BYTES_MAX + CHANNEL_FRAME_BYTES_MAX) <= SITTING_BYTES_MAX, "in bytes as well"
+assert 4 * SITTING_BYTES_MAX < QUEUE_BYTES_MAX, "a lane has room for others"
 assert CHANNEL_SILENT_S > 2 * CHANNEL_PING_S, "silence is an unanswered ping"

@@ -16,7 +16,13 @@ from engine.delivery.lane import Saved
 from engine.delivery.resources import ArmedBatch, Delivery
 from engine.rules import values
 from engine.rules.errors import ExamError, TryLater
-from engine.rules.limits import CHUNK_CALLS_MAX, QUEUE_BYTES_MAX, SITTING_CALLS_MAX, TEXT_CHARACTERS_MAX
+from engine.rules.limits import (
+    CHUNK_CALLS_MAX,
+    QUEUE_BYTES_MAX,
+    SITTING_BYTES_MAX,
+    SITTING_CALLS_MAX,
+    TEXT_CHARACTERS_MAX,
+)
 from engine.rules.outcome import Outcome
 from engine.sealing.signature import Signer
 from engine.sealing.token import Token
@@ -117,6 +123,34 @@ async def test_one_sitting_cannot_fill_the_lane(entered: Exam) -> None:
     caller.begin("one", SITTING_CALLS_MAX + 1)
     await caller.drain()
     assert caller.outcomes("one")[-1] == SITTING_CALLS_MAX + 1
+
+
+async def test_one_sitting_cannot_fill_the_lane_with_few_large_calls(entered: Exam) -> None:
+    """Its share is bounded in bytes as well, and room is there again once they are answered."""
+    caller = Caller(entered)
+    one, other = crowd_of(entered)[:2]
+    text = "x" * TEXT_CHARACTERS_MAX
+
+    def begin(sitting_id: str, seq: int) -> int:
+        changes = [{"item": "F1", "seq": seq, "value": text} for _ in range(12)]
+        body = orjson.dumps({"changes": changes})
+        answered = lambda answer: caller.answers.append((sitting_id, answer))  # noqa: E731
+        caller.autosave.begin(Token(sitting_id, "B", "1"), caller.armed, body, answered)
+        return len(body)
+
+    fits = SITTING_BYTES_MAX // begin(one, 1)
+    for seq in range(2, fits + 1):
+        begin(one, seq)
+    with pytest.raises(TryLater):
+        begin(one, fits + 1)
+    begin(other, 1)
+    await caller.drain()
+    begin(one, fits + 1)
+    await caller.drain()
+
+    assert fits < SITTING_CALLS_MAX
+    assert caller.outcomes(one) == list(range(1, fits + 2))
+    assert caller.outcomes(other) == [1]
 
 
 async def test_waiting_bytes_are_bounded_and_what_was_taken_is_saved(entered: Exam) -> None:
