@@ -12,9 +12,11 @@ local now = now_ms()
 local answer = { OK, partition.generation, partition.n, partition.committed, now }
 for at, epoch in ipairs(ARGV) do
     local sitting_key = KEYS[at + 2]
-    local sitting = redis.call('HMGET', sitting_key, 'state', 'epoch', 'ends_ms', 'high', 'seen_ms')
+    local sitting = redis.pcall('HMGET', sitting_key, 'state', 'epoch', 'ends_ms', 'high', 'seen_ms')
     local state, stored_epoch, ends_ms, high, seen_ms = unpack(sitting, 1, 5)
-    if not state then
+    if sitting.err or (state and not (tonumber(ends_ms) and tonumber(high) and tonumber(seen_ms))) then
+        answer[at + 5] = { CORRUPT } -- for itself alone
+    elseif not state then
         answer[at + 5] = { UNKNOWN }
     elseif stored_epoch ~= epoch then
         answer[at + 5] = { SUPERSEDED }

@@ -10,7 +10,8 @@ Not here: when to poll (channel_watch.py), and what a channel makes of it (chann
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
@@ -36,10 +37,11 @@ NEWS = beside(__file__)
 _LOOK = beside(__file__, "channel_look")
 _NEVER = -1
 _TELL_PAUSE_S = 0.001
+T = TypeVar("T")
 
 
 class Look(Struct, frozen=True):
-    """A sitting as it stood in Redis at `now_ms`; `outcome` is OK, SUPERSEDED or UNKNOWN, the rest holds when OK."""
+    """A sitting as it stood in Redis at `now_ms`; the rest holds when `outcome` is OK (else a refusal)."""
 
     now_ms: int
     generation: int
@@ -103,7 +105,7 @@ class PartitionNews:
         self._generation, self._committed, self._told = generation, committed, told
         for at in range(0, len(news), 2):
             for channel in self.channels.get(news[at].decode(), ()):
-                channel.hear(news[at + 1].decode(), now_ms)
+                spared(channel, channel.hear, news[at + 1].decode(), now_ms)
         if is_new or has_gap or self._has_overlooked:
             self._has_overlooked = False
             for channel in self._all():
@@ -129,7 +131,7 @@ class PartitionNews:
         """A new generation: whoever has something that is not committed sends it again."""
         for at, channel in enumerate(self._all()):
             await _give_way(at)
-            channel.write(frame)
+            spared(channel, channel.write, frame)
             if channel.unsure_generation != generation:
                 self._unsure.discard(channel)
 
@@ -143,7 +145,7 @@ class PartitionNews:
                     await asyncio.sleep(_TELL_PAUSE_S)
                 if self._generation != generation:
                     return  # everybody has been told of a new one
-                if channel.hear_committed(generation, committed, frame):
+                if spared(channel, channel.hear_committed, generation, committed, frame):
                     self._unsure.discard(channel)
 
     def close(self) -> None:
@@ -195,18 +197,28 @@ class PartitionNews:
         _, generation, position, committed, now_ms = map(int, reply[:5])
         for (channel, _, armed), (outcome, *found) in zip(prepared, reply[5:], strict=True):
             look = Look(now_ms, generation, position, committed, Outcome(outcome))
-            if found:
+            if found:  # numbers that the script has read as such
                 state, ends_ms, high = found[0].decode(), int(found[1]), int(found[2])
                 look = Look(now_ms, generation, position, committed, Outcome.OK, state, ends_ms, high)
-            channel.see(look, armed)
+            spared(channel, channel.see, look, armed)
 
     def _explain(self, channels: list[Channel], fault: Exception) -> None:
         if not isinstance(fault, ExamError):
             log.logger().error("channel.look_failed", channels=len(channels), exc_info=fault)
             fault = TryLater(f"the sitting could not be looked at ({type(fault).__name__})")
         for channel in channels:
-            if channel.see_nothing(fault):
+            if spared(channel, channel.see_nothing, fault):
                 self._has_overlooked = True
+
+
+def spared(channel: Channel, act: Callable[..., T], *arguments: Any) -> T | None:
+    """Do it to one channel of many: if it fails, that channel goes, and the others hear what there is to hear."""
+    try:
+        return act(*arguments)
+    except Exception:
+        log.logger().exception("channel.failed", sitting_id=channel.token and channel.token.sitting_id)
+        channel.cut("failed")
+        return None
 
 
 async def _give_way(at: int) -> None:

@@ -18,7 +18,7 @@ from engine import log, metrics
 from engine.delivery.autosave import Autosave
 from engine.delivery.channel import Channel
 from engine.delivery.channel_messages import frame
-from engine.delivery.channel_news import NEWS, PartitionNews
+from engine.delivery.channel_news import NEWS, PartitionNews, spared
 from engine.delivery.resources import ArmedBatch, Delivery
 from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import (
@@ -201,10 +201,7 @@ class Channels:
                     await asyncio.sleep(0)
                 channel.moment_ms = 0
                 waited = channel.is_waiting_for_key
-                try:
-                    channel.advance(now_ms)
-                except Exception:  # one channel must not keep the others from their key
-                    log.logger().exception("channel.advance_failed")
+                spared(channel, channel.advance, now_ms)
                 if waited and not channel.is_waiting_for_key:
                     metrics.channel_key_seconds.observe((now_ms - moment_ms) / 1000 + monotonic_s() - heard_s)
 
@@ -216,7 +213,8 @@ class Channels:
                 channel = next(iter(late))
                 del late[channel]
                 if how == "mute":
-                    channel.dismiss(Refused("auth.missing", f"expected `hello` within {CHANNEL_HELLO_S} s"), how)
+                    mute = Refused("auth.missing", f"expected `hello` within {CHANNEL_HELLO_S} s")
+                    spared(channel, channel.dismiss, mute, how)
                 else:
                     channel.cut(how)
         if now_s - self._flushed_s < _FLUSH_EVERY_S:
@@ -229,7 +227,7 @@ class Channels:
             if silent_s > CHANNEL_SILENT_S:
                 channel.cut("silent")
             elif silent_s >= CHANNEL_PING_S / 2:
-                channel.ask_for_life()
+                spared(channel, channel.ask_for_life)
             if silent_s < CHANNEL_PING_S + 1 and channel.keeps_others_out:
                 self.look(channel)  # which notes that the machine is in use
 
@@ -253,7 +251,7 @@ class Channels:
         for at, channel in enumerate(leaving):
             if at and at % at_once == 0:
                 await asyncio.sleep(within_s * _SPREAD * at_once / len(leaving))
-            channel.move(_MOVING)
+            spared(channel, channel.move, _MOVING)
         while self._count and monotonic_s() < until_s:  # noqa: ASYNC110 - connections, each with its own end
             await asyncio.sleep(_POLL_SOONEST_S)
 

@@ -58,10 +58,10 @@ class Hall:
     async def connect(self) -> Line:
         return Line(*await asyncio.open_connection("127.0.0.1", self.port))
 
-    async def greet(self, sitting_id: str, epoch: str = "1") -> Line:
+    async def greet(self, sitting_id: str, epoch: str = "1", batch_id: str = "") -> Line:
         """A channel whose hello has been answered."""
         line = await self.connect()
-        issued = token.issue(token.Token(sitting_id, self.exam.batch.batch_id, epoch), TOKEN_KEY)
+        issued = token.issue(token.Token(sitting_id, batch_id or self.exam.batch.batch_id, epoch), TOKEN_KEY)
         line.send(text({"type": "hello", "token": issued}))
         await line.hear("time")
         return line
@@ -133,6 +133,32 @@ async def hall(exam: Exam) -> AsyncIterator[Hall]:
 
 async def execute(exam: Exam, *command: Any) -> Any:
     return await exam.redis.execute_command(*command)
+
+
+# --- one channel of many -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("field", ["state", "ends_ms"])
+async def test_a_channel_that_fails_keeps_no_other_from_hearing(hall: Hall, field: str) -> None:
+    """The sitting of one cannot be read: the others of its partition are looked at all the same."""
+    exam = hall.exam
+    names = [name for number in range(99) if exam.memory.partition_of(name := f"s{number:02d}").number == 0][:3]
+    crowd = Exam.beside(exam, "crowd")
+    await crowd.arm(*names)
+    await crowd.enter(*names)
+    lines = [await hall.greet(name, batch_id="crowd") for name in names]
+    await hall.asked(names[0])
+    keys = exam.memory.partition_of(names[0])
+    ends_ms = int((await exam.stored(names[2]))["ends_ms"]) + 60_000
+    await execute(exam, "HSET", keys.sitting(names[0]), field, "rubbish")
+    await execute(exam, "HSET", keys.sitting(names[2]), "ends_ms", ends_ms)
+
+    await execute(exam, "HSET", keys.marker, "run_id", "f" * 40)
+    lines[1].save(1)
+    heard = await lines[2].hear("time")
+
+    assert heard["ends_ms"] == ends_ms
+    await lines[1].hear("saved")
+    if field == "state":
+        assert await lines[0].is_cut()
 
 
 # --- generations and lost news -----------------------------------------------------------------------------------
