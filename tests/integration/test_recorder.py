@@ -184,6 +184,27 @@ async def test_value_that_postgresql_never_takes_stops_no_other_partition(exam: 
     assert metrics.recorder_failures.labels("corrupt")._value.get() == before + 1
 
 
+async def test_sitting_that_somebody_else_is_writing_stops_no_other_partition(exam: Exam) -> None:
+    """A push of a large roster holds its rows for seconds: its candidates' partitions wait, the others are recorded."""
+    await exam.enter("one", "two")
+    before = metrics.recorder_failures.labels("held")._value.get()
+
+    async with exam.database.transaction() as push:
+        await push.execute("UPDATE sitting SET seat = '99' WHERE sitting_id = 'one'")
+        await drain(exam.recorder)
+        assert await exam.query("SELECT sitting_id, state FROM sitting ORDER BY 1") == [
+            ("one", "expected"),
+            ("two", "pledged"),
+        ]
+        assert await exam.query("SELECT DISTINCT sitting_id FROM sitting_event") == [("two",)]
+
+    exam.recorder._parked.clear()
+    await drain(exam.recorder)
+    assert await exam.query("SELECT state, seat FROM sitting WHERE sitting_id = 'one'") == [("pledged", "99")]
+    assert await exam.query("SELECT count(*) FROM sitting_event WHERE sitting_id = 'one'") == [(3,)]
+    assert metrics.recorder_failures.labels("held")._value.get() > before
+
+
 async def test_backlog_larger_than_a_round_is_read_ahead_and_recorded_once(
     exam: Exam, monkeypatch: pytest.MonkeyPatch
 ) -> None:
