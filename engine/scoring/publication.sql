@@ -9,7 +9,7 @@ FROM unnest($1::text[], $2::bigint[]) AS numbered (sitting_id, publication)
 WHERE result.sitting_id = numbered.sitting_id AND result.publication IS NULL
 
 -- lock_batch(batch_id) -> at most one row
--- The batch whose results are to be released.
+-- The batch whose results are to be released; the one lock for which grading, too, must wait: it asks whether to publish.
 SELECT * FROM batch WHERE batch_id = $1 FOR UPDATE
 
 -- unpublished(batch_id) -> any number of rows

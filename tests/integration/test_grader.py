@@ -13,11 +13,14 @@ import pytest
 from engine.recording.closer import collect_due
 from engine.rules import exact_json
 from engine.rules.errors import Corrupt, TryLater
+from engine.scheduling import batches as batches_module
 from engine.scoring import grader as grader_module
 from engine.scoring.grader import Grader
 from engine.sealing import answer_key
 from engine.sealing.signature import Signer, is_valid, shown_key
+from engine.stores import laying as laying_module
 from engine.stores.postgres import Connection
+from engine.stores.sql import Queries
 from tests.integration.exam import GRADER_KEY, PARTITIONS, Exam, question_set
 from tests.integration.test_closer import end
 
@@ -128,6 +131,17 @@ async def test_many_sittings_are_shared_by_chunks_at_once(exam: Exam, monkeypatc
     assert sum(totals) == 60
     counted = "SELECT count(*), count(DISTINCT sitting_id), min(publication), max(publication) FROM result"
     assert await exam.query(counted) == [(60, 60, 1, 60)]
+
+
+async def test_batch_that_is_laid_or_pushed_meanwhile_is_graded(exam: Exam) -> None:
+    """Laying a large roster takes seconds, and its results wait for none of them."""
+    await finish(exam)
+    grader = Grader(exam.database, GRADER_KEY, SIGNER)
+
+    async with exam.database.transaction() as laying:
+        assert await laying.fetchrow(Queries(laying_module.__file__).lock_batch, exam.batch.batch_id)
+        assert await laying.fetchrow(Queries(batches_module.__file__).lock_batch, exam.batch.batch_id)
+        assert await asyncio.wait_for(grader.grade(), 30) == 2
 
 
 async def test_open_sitting_is_not_graded(exam: Exam) -> None:
