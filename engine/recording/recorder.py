@@ -87,6 +87,8 @@ class Recorder:
             self._backlog.shrink()
             self.forget()
             raise
+        if entries:
+            self._backlog.grow()
         await self._publish()
         return entries
 

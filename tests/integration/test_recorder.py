@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine import metrics
+from engine.recording.backlog import Portion
 from engine.recording.leases import Leases
 from engine.recording.recorder import Recorder
 from engine.rules.errors import Corrupt, TryLater
@@ -256,6 +257,34 @@ async def test_what_was_read_ahead_of_a_failed_round_is_dropped(exam: Exam, monk
 
     assert was_behind and recorded == 0
     assert await exam.query("SELECT seq FROM response_history ORDER BY position") == [(seq,) for seq in range(1, 11)]
+
+
+async def test_rounds_stay_small_until_they_are_recorded(exam: Exam, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL takes a tenth of the usual: reading well is no reason to bring it too much again and again."""
+    monkeypatch.setattr("engine.recording.backlog.RECORD_BYTES_MAX", 10_000)
+    recorder = Recorder(exam.memory, exam.database, "recorder-1")
+    recorder.hold(await exam.hold())
+    await exam.enter("one")
+    for seq in range(1, 401):
+        await exam.save("one", (f"A{seq % 4 + 1}", seq, '"a"'))
+    original = Recorder._write
+
+    async def slow(self: Recorder, connection: Connection, portions: dict[int, Portion]) -> None:
+        if sum(len(portion.chunk.history) for portion in portions.values()) > 20:
+            raise TryLater("PostgreSQL did not take it in time")
+        await original(self, connection, portions)
+
+    monkeypatch.setattr(Recorder, "_write", slow)
+    failed = 0
+    for _ in range(300):
+        try:
+            await recorder.record()
+        except TryLater:
+            failed += 1
+            recorder.hold(await exam.leases.take())
+
+    assert 0 < failed < 150
+    assert await exam.query("SELECT count(*), max(seq) FROM response_history") == [(400, 400)]
 
 
 async def test_live_lease_is_not_taken_over(exam: Exam) -> None:
