@@ -57,7 +57,7 @@ class Backlog:
         self._bytes_max = max(1, self._bytes_max // 2)
 
     def grow(self) -> None:
-        """What was read has been recorded. A reading alone proves nothing: it is the recording that may take too long."""
+        """What was read has been recorded. Reading alone proves nothing: recording may take too long."""
         self._bytes_max = min(RECORD_BYTES_MAX, self._bytes_max + RECORD_BYTES_MAX // _STEPS)
 
     async def read(self, positions: Mapping[int, Position], rollbacks_accepted: Collection[int]) -> Reading:

@@ -108,7 +108,8 @@ RESTORE_SITTINGS_MAX = 200  # sittings restored in one transaction: about 20,000
 LEASE_S = 4  # a dead recorder's partitions are free after this; under the promised 5 s
 COLLECT_SITTINGS_MAX = 200  # sittings collected by one script call: 2 ms of Redis's time
 GRADE_SITTINGS_MAX = 200  # sittings graded in one transaction
-MARKS_KEPT = 50_000  # marks of responses that a grader remembers per answer key: at most 60 MB
+MARK_BOOK_BYTES_MAX = 64 * 2**20  # marks that a grader remembers of one answer key: some 100,000 different responses
+MARK_BOOKS_BYTES_MAX = 256 * 2**20  # and of all: on a joint-exam day dozens of batches close at one moment
 MARKS_KEPT_CHARACTERS_MAX = 200  # longer responses are hardly ever given twice
 
 assert CHANGES_PER_CALL_MAX * 3 < 8_000, "Lua cannot unpack more arguments than this"
@@ -116,4 +117,5 @@ assert RESULTS_PAGE_DEFAULT <= RESULTS_PAGE_MAX
 assert AUTOSAVE_BODY_BYTES_MAX < CHUNK_BYTES_MAX, "one legal call must always fit into a chunk"
 assert CHUNK_BYTES_MAX < QUEUE_BYTES_MAX, "a lane must hold the next chunk while one is under way"
 assert 2 * CHANNEL_UNANSWERED_MAX <= SITTING_CALLS_MAX, "a sitting's two channels must fit into its lane"
+assert MARK_BOOK_BYTES_MAX < MARK_BOOKS_BYTES_MAX, "one answer key must not push out all the others"
 assert CHANNEL_SILENT_S > 2 * CHANNEL_PING_S, "silence is an unanswered ping"

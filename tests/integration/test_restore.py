@@ -302,7 +302,7 @@ async def test_unknown_sittings_are_found_though_nothing_was_recorded_since_the_
 
 
 async def test_feed_numbers_of_lost_results_are_not_given_again(exam: Exam) -> None:
-    """PostgreSQL falls back in the middle of grading: who follows the feed finds what is graded again after its cursor."""
+    """PostgreSQL falls back in the middle of grading: a follower finds what is graded again after its cursor."""
     other = Exam.beside(exam, "large")
     await other.arm(*(f"s{number:02d}" for number in range(30)))
     await exam.query("UPDATE sitting SET state = 'absent' WHERE batch_id = 'large' RETURNING 1")
