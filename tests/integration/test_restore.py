@@ -19,7 +19,7 @@ from engine.scoring.grader import Grader
 from engine.sealing.signature import Signer
 from engine.stores.postgres import Connection
 from tests.integration.copies import DatabaseCopy, RedisCopy, settle
-from tests.integration.exam import GRADER_KEY, LOGIN_KEY, PARTITIONS, Exam
+from tests.integration.exam import GRADER_KEY, LOGIN_KEY, PARTITIONS, Exam, until_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -77,7 +77,7 @@ async def test_committed_of_a_restored_database_is_not_claimed_while_it_is_resto
         await blocker.execute("SELECT 1 FROM sitting FOR UPDATE")
         await exam.mender.look(await exam.leases.take())
         mending = asyncio.create_task(exam.mender.mend())
-        await asyncio.sleep(0.2)
+        await until_waiting(exam)
         meanwhile = await exam.save("one", ("A2", 2, '"a"'))
         assert not mending.done()
 
