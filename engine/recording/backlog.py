@@ -20,6 +20,7 @@ from engine.rules.limits import RECORD_BYTES_MAX
 from engine.stores.memory import Memory, Purpose, beside
 
 _BACKLOG = beside(__file__)
+_STEPS = 16  # from the least to the most that is read at once, one with every round recorded
 
 Entry = Sequence[Any]  # id, flat fields
 
@@ -45,7 +46,7 @@ class Reading(Struct):
 
 
 class Backlog:
-    """Reads less at once after a reading that took too long, and slowly more again."""
+    """Reads half as much at once after a round that failed, and slowly more again after rounds that were recorded."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -54,6 +55,10 @@ class Backlog:
     def shrink(self) -> None:
         """What was read was too much, for Redis to send or for PostgreSQL to take in time."""
         self._bytes_max = max(1, self._bytes_max // 2)
+
+    def grow(self) -> None:
+        """What was read has been recorded. Reading alone proves nothing: recording may take too long."""
+        self._bytes_max = min(RECORD_BYTES_MAX, self._bytes_max + RECORD_BYTES_MAX // _STEPS)
 
     async def read(self, positions: Mapping[int, Position], rollbacks_accepted: Collection[int]) -> Reading:
         """What can be read now; raises TryLater when nothing can. Repeatable."""
@@ -66,7 +71,6 @@ class Backlog:
         except TryLater:
             self.shrink()
             raise
-        self._bytes_max = min(RECORD_BYTES_MAX, self._bytes_max * 2)
         unread = sum(isinstance(reply, TryLater) for reply in replies)
         if unread:
             metrics.recorder_failures.labels("unread").inc(unread)

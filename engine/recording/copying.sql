@@ -3,7 +3,7 @@
 SELECT sitting_id, state IN ('submitted', 'collected', 'absent', 'void') AS is_closed
 FROM sitting WHERE sitting_id = ANY ($1::text[])
 ORDER BY sitting_id
-FOR UPDATE
+FOR NO KEY UPDATE
 
 -- find_newer(sitting_ids, items, seqs) -> one row per sitting
 -- Of which PostgreSQL lacks a response, or has an older one.

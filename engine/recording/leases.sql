@@ -30,7 +30,7 @@ FROM (
     FROM recording JOIN unnest($2::smallint[], $3::text[]) AS seen (partition, left_by)
         ON recording.partition = seen.partition AND recording.leased_by = seen.left_by
     ORDER BY recording.partition
-    FOR UPDATE OF recording SKIP LOCKED
+    FOR NO KEY UPDATE OF recording SKIP LOCKED
 ) AS free
 WHERE recording.partition = free.partition
 RETURNING recording.partition, generation, position
@@ -45,7 +45,7 @@ WHERE application_name = ANY ($1::text[]) AND usename = current_user AND pid <> 
 UPDATE recording SET leased_by = ''
 WHERE partition IN (
     SELECT partition FROM recording WHERE leased_by = $1 AND partition = ANY ($2::smallint[])
-    ORDER BY partition FOR UPDATE SKIP LOCKED
+    ORDER BY partition FOR NO KEY UPDATE SKIP LOCKED
 )
 
 -- leave(owner) -> none

@@ -1,7 +1,8 @@
 """The recorder's process: leases, mending, recording and closing, each in a loop that survives its stores.
 
 Staying alive waits for nothing else: it has a loop and connections of its own. Taking and giving back partitions share
-their turn with recording, for which they may wait one round; mending, laying and making months wait for nobody.
+their turn with recording, for which they may wait one round; mending, laying and making months wait for nobody, and the
+stop does not wait for them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import uvloop
 
@@ -42,6 +43,7 @@ _MONTHS_EVERY_S = 60.0
 _RETRY_S = 0.2  # after a failure, doubled with every further one, less a random part:
 _RETRY_MAX_S = 2.0  # who waits in step comes back in step, and a store that comes back must not be run over
 _CORRUPT_RETRY_S = 5.0
+_STOP_S = 1.0  # at the stop, for laying, mending, adopting and making months to come to their end
 _HOST_CHARACTERS_MAX = 40
 _OWN_CONNECTIONS = 2
 
@@ -76,18 +78,33 @@ class _Process:
             loop.add_signal_handler(number, self.stopping.set)
         log.logger().info("recorder.started")
         notify.tell(notify.READY)
+        long = [
+            asyncio.create_task(self._repeat("lay", self._lay)),
+            asyncio.create_task(self._repeat("mend", self._mend)),
+            asyncio.create_task(self._repeat("adopt", self._adopt)),
+            asyncio.create_task(self._repeat("months", self._months)),
+        ]
         await asyncio.gather(
             self._repeat("renew", self._renew),
             self._repeat("lease", self._lease),
             self._repeat("record", self._record),
             self._repeat("close", self._close),
             self._repeat("measure", self._measure),
-            self._repeat("lay", self._lay),
-            self._repeat("mend", self._mend),
-            self._repeat("adopt", self._adopt),
-            self._repeat("months", self._months),
+            self._cut_off(long),
         )
         await self._finish()
+
+    async def _cut_off(self, long: Sequence[asyncio.Task[None]]) -> None:
+        """At the stop, end what may take minutes: whoever takes over begins it again, wherever it was."""
+        stop = asyncio.create_task(self.stopping.wait())
+        await asyncio.wait([stop, *long], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        _, late = await asyncio.wait(long, timeout=_STOP_S)
+        for task in late:
+            task.cancel()
+        for ended in await asyncio.gather(*long, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
 
     async def _repeat(self, name: str, turn: Callable[[], Awaitable[float]]) -> None:
         """Call `turn` until the stop, each time after the pause in seconds that it asks for."""
@@ -174,16 +191,21 @@ class _Process:
         return 0.0 if await collect_due(self.memory, list(self.recorder.held)) else _CLOSE_EVERY_S
 
     async def _finish(self) -> None:
-        """Record what is there, but no longer than a lease lasts: under a full load there is always more."""
+        """Record what is there, but no longer than a lease lasts: under a full load there is always more.
+
+        Whatever fails, the leases are given back; where that fails, too, they end by themselves.
+        """
         until_s = monotonic_s() + LEASE_S / 2
         try:
-            async with self.turn:
+            async with asyncio.timeout(LEASE_S), self.turn:
                 while await self.recorder.record() and monotonic_s() < until_s:
                     pass
-        except (TryLater, Corrupt) as fault:
-            log.logger().warning("recorder.finish_failed", detail=str(fault))
-        with contextlib.suppress(TryLater):  # else the leases end by themselves
+        except Exception as fault:
+            self._failed("finish", "stopping", fault)
+        try:
             await self.leases.leave()
+        except Exception as fault:
+            self._failed("leave", "stopping", fault)
         await self.memory.close()
         for database in (self.database, self.lease_database, self.record_database):
             await database.close()

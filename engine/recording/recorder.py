@@ -14,6 +14,7 @@ from typing import Any
 
 from engine import log, metrics
 from engine.recording.backlog import Backlog, Portion, Reading, RolledBack
+from engine.recording.copying import NAMED_MAX
 from engine.recording.position import Position
 from engine.rules.errors import TryLater
 from engine.stores.clock import monotonic_s, now_ms
@@ -24,6 +25,7 @@ from engine.stores.sql import Queries
 _queries = Queries(__file__)
 _COMMITTED = beside(__file__, "committed")
 _PARKED_S = 5.0
+_HELD_RETRY_S = 0.5  # a sitting's row that somebody else is writing: a push of a large roster takes seconds
 
 
 class Recorder:
@@ -37,7 +39,7 @@ class Recorder:
         self._ahead: asyncio.Task[Reading] | None = None  # reads what follows the round that is being written
         self._unpublished: set[int] = set()
         self._rollbacks_accepted: set[int] = set()
-        self._parked: dict[int, float] = {}  # corrupt partition -> when to look at it again (monotonic seconds)
+        self._parked: dict[int, float] = {}  # partition left alone -> when to look at it again (monotonic seconds)
         self._known: dict[int, Position] = {}  # last held: no licence to write, but good enough to measure from
         self.held: dict[int, Position] = {}
 
@@ -68,9 +70,9 @@ class Recorder:
     async def record(self) -> int:
         """One round over the held partitions; the number of entries recorded.
 
-        A corrupt partition is reported and left alone for a while, a rolled-back one until it is held again, one that
-        another recorder has taken over for good; the others go on. Raises TryLater: what was committed stands, and
-        after a failed transaction nothing is held.
+        A corrupt partition is reported and left alone for a while, one of whose sittings somebody else is writing for a
+        moment, a rolled-back one until it is held again, one that another recorder has taken over for good; the others
+        go on. Raises TryLater: what was committed stands, and after a failed transaction nothing is held.
         """
         reading = await self._next_reading()
         if reading.faults:
@@ -85,6 +87,8 @@ class Recorder:
             self._backlog.shrink()
             self.forget()
             raise
+        if entries:
+            self._backlog.grow()
         await self._publish()
         return entries
 
@@ -148,10 +152,15 @@ class Recorder:
     # --- writing ---
 
     async def _record(self, portions: Mapping[int, Portion]) -> int:
-        """Commit the portions, all but those that PostgreSQL will never take: these are found by halving and parked."""
+        """Commit the portions, all but those that must wait, and those that PostgreSQL will never take.
+
+        These are found by halving and parked.
+        """
         try:
             async with self._database.transaction() as connection:
-                await self._write(connection, portions)
+                portions = await self._free(connection, portions)
+                if portions:
+                    await self._write(connection, portions)
         except UNFIT as fault:
             numbers = list(portions)
             if len(numbers) == 1:
@@ -172,6 +181,20 @@ class Recorder:
         metrics.recorder_entries.inc(entries)
         metrics.recorder_changes.inc(sum(len(portion.chunk.history) for portion in portions.values()))
         return entries
+
+    async def _free(self, connection: Connection, portions: Mapping[int, Portion]) -> Mapping[int, Portion]:
+        """Lock the sittings that are to be updated; the portions of which nobody else holds one. Waits for nobody."""
+        sittings = {sitting_id: number for number, portion in portions.items() for sitting_id in portion.chunk.sittings}
+        if not sittings:
+            return portions
+        held = [row["sitting_id"] for row in await connection.fetch(_queries.lock_sittings, list(sittings))]
+        waiting = {sittings[sitting_id] for sitting_id in held}
+        for number in waiting:
+            self._parked[number] = monotonic_s() + _HELD_RETRY_S
+            metrics.recorder_failures.labels("held").inc()
+        if held:
+            log.logger().warning("recorder.sittings_held", partitions=sorted(waiting), sittings=held[:NAMED_MAX])
+        return {number: portion for number, portion in portions.items() if number not in waiting}
 
     async def _write(self, connection: Connection, portions: Mapping[int, Portion]) -> None:
         left = _position_columns({number: portion.left for number, portion in portions.items()})

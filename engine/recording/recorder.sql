@@ -15,6 +15,17 @@ FROM recording JOIN unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS known 
     AND recording.position = known.position
 WHERE recording.leased_by = $4
 
+-- lock_sittings(sitting_ids) -> one row per sitting that somebody else holds
+-- Locks all the others until the commit, and waits for none: one push of a large roster must not stop every recording.
+WITH locked AS MATERIALIZED (
+    SELECT sitting_id FROM sitting WHERE sitting_id = ANY ($1::text[])
+    ORDER BY sitting_id
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT sitting_id FROM sitting
+WHERE sitting_id = ANY ($1::text[]) AND sitting_id NOT IN (SELECT sitting_id FROM locked)
+ORDER BY sitting_id
+
 -- upsert_responses(sitting_ids, items, seqs, texts, saved_ms, distinct_sitting_ids) -> none
 -- The newest value per item; an older seq never replaces a newer one.
 INSERT INTO response (sitting_id, item, seq, value, saved_ms)

@@ -24,7 +24,6 @@ from engine.recording.unknown import remember_unknown
 from engine.rules.errors import Corrupt, TryLater
 from engine.rules.limits import RESTORE_SITTINGS_MAX
 from engine.rules.outcome import Outcome
-from engine.stores.clock import now_ms
 from engine.stores.memory import Memory, beside
 from engine.stores.postgres import Postgres
 from engine.stores.sql import Queries
@@ -57,7 +56,5 @@ async def restore(
         moved = await connection.fetch(_queries.move_position, number, *recorded, *reached, owner)
         if not moved:
             raise TryLater(f"another recorder holds partition {number} now; it restores it")
-        # Results graded since may have been lost as well, and their numbers in the feed would be given again.
-        await connection.execute(_queries.leap_publication, now_ms())
     counts = {**structs.asdict(copied), "unknown": len(copied.unknown)}
     log.logger().error("restore.done", partition=number, recorded=str(recorded), reached=str(reached), **counts)

@@ -120,7 +120,8 @@ RESTORE_SITTINGS_MAX = 200  # sittings restored in one transaction: about 20,000
 LEASE_S = 4  # a dead recorder's partitions are free after this; under the promised 5 s
 COLLECT_SITTINGS_MAX = 200  # sittings collected by one script call: 2 ms of Redis's time
 GRADE_SITTINGS_MAX = 200  # sittings graded in one transaction
-MARKS_KEPT = 50_000  # marks of responses that a grader remembers per answer key: at most 60 MB
+MARK_BOOK_BYTES_MAX = 64 * 2**20  # marks that a grader remembers of one answer key: some 100,000 different responses
+MARK_BOOKS_BYTES_MAX = 256 * 2**20  # and of all: on a joint-exam day dozens of batches close at one moment
 MARKS_KEPT_CHARACTERS_MAX = 200  # longer responses are hardly ever given twice
 
 assert CHANGES_PER_CALL_MAX * 3 < 8_000, "Lua cannot unpack more arguments than this"
@@ -130,4 +131,5 @@ assert CHUNK_BYTES_MAX < QUEUE_BYTES_MAX, "a lane must hold the next chunk while
 assert 2 * CHANNEL_UNANSWERED_MAX <= SITTING_CALLS_MAX, "a sitting's two channels must fit into its lane"
 assert 2 * (CHANNEL_UNANSWERED_BYTES_MAX + CHANNEL_FRAME_BYTES_MAX) <= SITTING_BYTES_MAX, "in bytes as well"
 assert 4 * SITTING_BYTES_MAX < QUEUE_BYTES_MAX, "a lane has room for others"
+assert MARK_BOOK_BYTES_MAX < MARK_BOOKS_BYTES_MAX, "one answer key must not push out all the others"
 assert CHANNEL_SILENT_S > 2 * CHANNEL_PING_S, "silence is an unanswered ping"

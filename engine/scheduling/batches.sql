@@ -3,8 +3,8 @@
 SELECT * FROM batch WHERE batch_id = $1
 
 -- lock_batch(batch_id) -> at most one row
--- The same, held against other pushes until the transaction ends.
-SELECT * FROM batch WHERE batch_id = $1 FOR UPDATE
+-- The same, held against other pushes until the transaction ends; what only refers to it, as results do, goes on.
+SELECT * FROM batch WHERE batch_id = $1 FOR NO KEY UPDATE
 
 -- paper_exists(paper_id) -> one row
 -- Shared lock: the paper stays as it is until the batch is stored.

@@ -19,7 +19,7 @@ from engine.rules import exact_json
 from engine.rules.errors import Corrupt
 from engine.rules.limits import GRADE_SITTINGS_MAX
 from engine.rules.marking import AnswerKey, json_number, passed
-from engine.scoring.markbook import MarkBook, Marked
+from engine.scoring.markbook import MarkBook, MarkBooks, Marked
 from engine.scoring.publication import take_publications
 from engine.sealing.answer_key import open_answer_key
 from engine.sealing.paper import SealBroken
@@ -30,7 +30,6 @@ from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
 _GRADED_STATES = {"absent": "absent", "void": "void"}
-_KEYS_KEPT = 64
 _PARKED_S = 60.0
 
 
@@ -51,7 +50,7 @@ class Grader:
         self._database = database
         self._grader_key = grader_key
         self._signer = signer
-        self._mark_books: dict[str, MarkBook] = {}
+        self._mark_books = MarkBooks()
         self._parked_until_s: dict[str, float] = {}
 
     async def grade(self) -> int:
@@ -99,27 +98,30 @@ class Grader:
     def _parked_now(self) -> list[str]:
         return [batch_id for batch_id, until_s in self._parked_until_s.items() if until_s > monotonic_s()]
 
-    def _graded_batch(self, row: Record) -> GradedBatch:
+    def _mark_book(self, row: Record) -> MarkBook:
         digest = row["answer_key_digest"]
-        if digest not in self._mark_books:
-            try:
-                opened = open_answer_key(row["answer_key_envelope"], row["paper_digest"], self._grader_key)
-            except SealBroken as fault:
-                raise self._parked(row["batch_id"], str(fault)) from None
-            if exact_json.digest(opened) != digest:
-                raise self._parked(row["batch_id"], "the answer key is not the one pinned at arming")
-            if len(self._mark_books) >= _KEYS_KEPT:
-                self._mark_books.clear()
-            try:
-                self._mark_books[digest] = MarkBook(AnswerKey.load(opened))
-            except Exception as fault:  # whatever it is: the other batches are graded
-                raise self._parked(row["batch_id"], f"the answer key cannot be read ({fault})") from fault
+        if book := self._mark_books.find(digest):
+            return book
+        envelope = row["answer_key_envelope"]
+        try:
+            opened = open_answer_key(envelope, row["paper_digest"], self._grader_key)
+        except SealBroken as fault:
+            raise self._parked(row["batch_id"], str(fault)) from None
+        if exact_json.digest(opened) != digest:
+            raise self._parked(row["batch_id"], "the answer key is not the one pinned at arming")
+        try:
+            book = MarkBook(AnswerKey.load(opened), len(envelope))
+        except Exception as fault:  # whatever it is: the other batches are graded
+            raise self._parked(row["batch_id"], f"the answer key cannot be read ({fault})") from fault
+        return self._mark_books.keep(digest, book)
+
+    def _graded_batch(self, row: Record) -> GradedBatch:
         return GradedBatch(
-            marks=self._mark_books[digest],
+            marks=self._mark_book(row),
             pass_mark=Decimal(row["pass_mark"]),
             is_public=row["release"] == "graded" or row["released_ms"] is not None,
             paper_digest=row["paper_digest"],
-            answer_key_digest=digest,
+            answer_key_digest=row["answer_key_digest"],
         )
 
     def _result(

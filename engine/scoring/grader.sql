@@ -9,7 +9,7 @@ FROM sitting
 WHERE NOT is_graded AND state IN ('submitted', 'collected', 'absent', 'void') AND batch_id <> ALL ($2::text[])
 ORDER BY batch_id, sitting_id
 LIMIT $1
-FOR UPDATE SKIP LOCKED
+FOR NO KEY UPDATE SKIP LOCKED
 
 -- batches_with_seals(batch_ids) -> one row each
 -- Rules and the pinned answer key; nobody may release or change the batch until this chunk is committed.

@@ -7,6 +7,7 @@ says is said here, to the last digit: points are counted as whole units of one c
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -17,7 +18,7 @@ from msgspec import Struct
 
 from engine.rules import exact_json
 from engine.rules.errors import Corrupt
-from engine.rules.limits import MARKS_KEPT, MARKS_KEPT_CHARACTERS_MAX
+from engine.rules.limits import MARK_BOOK_BYTES_MAX, MARK_BOOKS_BYTES_MAX, MARKS_KEPT_CHARACTERS_MAX
 from engine.rules.marking import (
     AnswerKey,
     FillKey,
@@ -30,6 +31,8 @@ from engine.rules.marking import (
 )
 
 _UNANSWERED = "null"
+_ENTRY_BYTES = 300  # beside its two texts: the entry, its key, their place in the dictionary
+_TIMES_JSON = 10  # what an answer key takes as objects, of what it takes as JSON
 
 
 class Marked(Struct, frozen=True):
@@ -49,9 +52,9 @@ class _Entry(Struct, frozen=True):
 
 
 class MarkBook:
-    """Marks sittings by one answer key."""
+    """Marks sittings by one answer key, whose JSON has `json_bytes`; holds about `held_bytes` of memory."""
 
-    def __init__(self, answer_key: AnswerKey) -> None:
+    def __init__(self, answer_key: AnswerKey, json_bytes: int = 0) -> None:
         self._sections = answer_key.sections
         items = [item for section in self._sections for item in section.items]
         # Whatever an item can earn is a whole number of these.
@@ -59,6 +62,12 @@ class MarkBook:
         self._full = answer_key.full
         self._points = [sum((item.points for item in section.items), Fraction()) for section in self._sections]
         self._known: dict[tuple[str, str], _Entry] = {}
+        self._key_bytes = json_bytes * _TIMES_JSON
+        self._known_bytes = 0
+
+    @property
+    def held_bytes(self) -> int:
+        return self._key_bytes + self._known_bytes
 
     def mark(self, responses: Mapping[str, str]) -> Marked:
         """`responses`: item -> its value as JSON text; items that the key does not have count for nothing."""
@@ -90,13 +99,34 @@ class MarkBook:
         member = {"mark": shown_mark, "points": self._shown_points(mark.full)}
         entry = _Entry(int(units), mark.waits, f"{orjson.dumps(item.id).decode()}:{orjson.dumps(member).decode()}")
         if len(text) <= MARKS_KEPT_CHARACTERS_MAX:
-            if len(self._known) >= MARKS_KEPT:
+            entry_bytes = _ENTRY_BYTES + sys.getsizeof(text) + sys.getsizeof(entry.shown)
+            if self._known_bytes + entry_bytes > MARK_BOOK_BYTES_MAX:
                 self._known.clear()  # the usual ones come back within a sitting
+                self._known_bytes = 0
             self._known[item.id, text] = entry
+            self._known_bytes += entry_bytes
         return entry
 
     def _shown_points(self, points: Fraction) -> int | float:
         return json_number(four_decimals(points))
+
+
+class MarkBooks:
+    """A mark book per answer key; those used longest ago go when all together hold too much."""
+
+    def __init__(self) -> None:
+        self._books: dict[str, MarkBook] = {}  # by the digest of the answer key, the one used last at the end
+
+    def find(self, digest: str) -> MarkBook | None:
+        book = self._books.pop(digest, None)
+        return None if book is None else self.keep(digest, book)
+
+    def keep(self, digest: str, book: MarkBook) -> MarkBook:
+        self._books[digest] = book
+        held_bytes = sum(each.held_bytes for each in self._books.values())
+        while held_bytes > MARK_BOOKS_BYTES_MAX and len(self._books) > 1:
+            held_bytes -= self._books.pop(next(iter(self._books))).held_bytes
+        return book
 
 
 def _parts(item: ItemKey) -> int:

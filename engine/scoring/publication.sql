@@ -1,6 +1,7 @@
 -- take_publications(count) -> one row
--- The last of the next `count` numbers; the feed is held until the commit, and whoever fails gives the numbers back.
-UPDATE feed SET last_publication = last_publication + $1 RETURNING last_publication
+-- The last of the next `count` numbers, a moment in microseconds unless more were given; the feed is held until the commit.
+UPDATE feed SET last_publication = greatest(last_publication + $1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+RETURNING last_publication
 
 -- publish(sitting_ids, publications) -> none
 -- Put results into the feed under the numbers taken for them.
@@ -9,7 +10,7 @@ FROM unnest($1::text[], $2::bigint[]) AS numbered (sitting_id, publication)
 WHERE result.sitting_id = numbered.sitting_id AND result.publication IS NULL
 
 -- lock_batch(batch_id) -> at most one row
--- The batch whose results are to be released.
+-- The batch whose results are to be released; the one lock for which grading, too, must wait: it asks whether to publish.
 SELECT * FROM batch WHERE batch_id = $1 FOR UPDATE
 
 -- unpublished(batch_id) -> any number of rows

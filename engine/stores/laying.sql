@@ -1,6 +1,6 @@
 -- lock_batch(batch_id) -> at most one row
--- The batch, held against arming and roster pushes: what is laid ready is what stands, not what stood before.
-SELECT * FROM batch WHERE batch_id = $1 AND armed_ms IS NOT NULL FOR UPDATE
+-- The batch, held against arming and pushes, but not against grading: what is laid is what stands, not what stood before.
+SELECT * FROM batch WHERE batch_id = $1 AND armed_ms IS NOT NULL FOR NO KEY UPDATE
 
 -- find_seal(batch_id) -> at most one row
 -- The sealed paper and its wrapped key.

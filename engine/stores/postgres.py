@@ -78,6 +78,12 @@ class Postgres:
                 await pool
             async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
                 yield connection
+        except asyncpg.CheckViolationError as fault:
+            if fault.constraint_name:  # one of the schema's own: the row is wrong
+                raise
+            raise TryLater(
+                "a month was made while rows were on their way into it; nothing of them was written"
+            ) from fault
         except UNAVAILABLE as fault:
             if isinstance(fault, ValueError):  # the driver's own: an argument it cannot encode
                 raise

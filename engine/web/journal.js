@@ -191,10 +191,12 @@ class Journal extends EventTarget {
   /** PostgreSQL holds everything up to `committed`: what was saved by then is forgotten here. */
   progress(generation, committed) {
     if (generation > this.#generation) this.#raise(generation);
-    if (generation < this.#generation || !(committed > this.#committed)) return;
-    this.#committed = committed;
+    if (generation < this.#generation) return;
+    // What is known counts, not what is new: a poll may have told it before the reply to the save came, and the reply to
+    // a change sent twice names the position of today, which may be recorded already.
+    if (committed > this.#committed) this.#committed = committed;
     const drop = [];
-    for (const { entry } of this.#slots.values()) if (entry?.saved?.position <= committed) drop.push(entry.item);
+    for (const { entry } of this.#slots.values()) if (entry?.saved?.position <= this.#committed) drop.push(entry.item);
     // The log keeps its order: once something saved from here is recorded, so is all that was there before.
     const loaded = drop.length ? [...this.#slots].filter(([, slot]) => slot.known && !slot.entry).map(([item]) => item) : [];
     for (const item of [...drop, ...loaded]) {

@@ -62,6 +62,25 @@ def test_change_is_forgotten_only_when_committed_in_its_generation(page: Page) -
     assert states == ["none", "held", "held", "local", "saved", "saved", "saved", "recorded"]
 
 
+@pytest.mark.parametrize("reply", ["saved(3, 12, 11)", "saved(3, 12, 12)"], ids=["overtaken", "sent twice"])
+def test_change_is_recorded_though_its_commit_was_known_before_its_reply(page: Page, reply: str) -> None:
+    """In a quiet hall no later commit would ever say it again."""
+    before, after = journal(
+        page,
+        f"""
+        journal.merge({{ generation: 3, committed: 11 }});
+        await journal.write('A1', '"b"');
+        const chunk = journal.unsent();
+        journal.progress(3, 12);
+        const before = journal.state('A1');
+        journal.acknowledge(chunk, {reply});
+        return [before, journal.state('A1')];
+        """,
+    )
+
+    assert (before, after) == ("local", "recorded")
+
+
 def test_rise_of_the_generation_sends_everything_not_forgotten_again(page: Page) -> None:
     before, after, late = journal(
         page,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -227,3 +228,13 @@ class Exam:
         names += [keys.news] if has_news else []
         names.append(keys.sitting(sitting_id))
         return await self.memory.run(script, names, arguments)
+
+
+async def until_waiting(exam: Exam, sessions: int = 1) -> None:
+    """Until so many sessions of this database wait for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    for _ in range(1200):
+        if (await exam.query(waiting)) >= [(sessions,)]:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"not {sessions} sessions wait for a lock")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 
 import pytest
 
+from engine import metrics
 from engine.readiness import Readiness
 from engine.rules.errors import TryLater
 from engine.rules.limits import INSTANT_MS_MAX
@@ -14,7 +16,7 @@ from engine.sealing.signature import Signer
 from engine.stores import migrations, months, postgres
 from engine.stores.clock import now_ms
 from engine.stores.months import Month, months_between
-from tests.integration.exam import Exam
+from tests.integration.exam import Exam, until_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -117,6 +119,31 @@ async def test_rows_that_found_no_month_are_told_and_moved_into_theirs(exam: Exa
     assert readiness.warnings == {"backlog": "low"}
     assert await exam.query("SELECT * FROM response_history ORDER BY item") == before
     assert await exam.query("SELECT count(*) FROM response_history_default") == [(0,)]
+
+
+async def test_what_is_recorded_while_its_month_is_made_is_recorded_again(exam: Exam, postgres_dsn: str) -> None:
+    """It was on its way into the default partition, which takes it no longer: no fault of the row."""
+    await exam.enter("one")
+    await exam.recorder.record()
+    await exam.save("one", ("A1", 1, '"a"'))
+    before = metrics.recorder_failures.labels("corrupt")._value.get()
+    maker = await postgres.connect(postgres_dsn)
+    async with maker.transaction():
+        await maker.execute("LOCK TABLE response_history_default IN ACCESS EXCLUSIVE MODE")
+        recording = asyncio.create_task(exam.recorder.record())
+        await until_waiting(exam)
+        await maker.execute(
+            "CREATE TABLE made (LIKE response_history INCLUDING ALL);"
+            " ALTER TABLE response_history ATTACH PARTITION made FOR VALUES FROM (0) TO (9000000000000)"
+        )
+    await maker.close()
+    with pytest.raises(TryLater, match="a month was made"):
+        await recording
+
+    await exam.hold()
+    assert await exam.recorder.record() == 1
+    assert await exam.query("SELECT item, seq FROM made") == [("A1", 1)]
+    assert metrics.recorder_failures.labels("corrupt")._value.get() == before
 
 
 async def test_a_month_that_cannot_be_made_now_leaves_everything_as_it_was(exam: Exam) -> None:

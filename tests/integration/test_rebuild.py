@@ -21,7 +21,7 @@ from engine.sealing.signature import Signer
 from engine.sealing.token import Token
 from engine.stores.postgres import Postgres
 from tests.integration.copies import RedisCopy, lose_redis, settle
-from tests.integration.exam import LOGIN_KEY, PARTITIONS, WRAP_KEY, Exam
+from tests.integration.exam import LOGIN_KEY, PARTITIONS, WRAP_KEY, Exam, until_waiting
 from tests.integration.test_closer import end
 
 pytestmark = pytest.mark.anyio
@@ -186,7 +186,7 @@ async def test_rebuild_whose_recorder_dies_is_finished_by_the_next(exam: Exam) -
         await blocker.execute("SELECT 1 FROM batch FOR UPDATE")
         await exam.mender.look(await exam.leases.take())
         dying = asyncio.create_task(exam.mender.mend())
-        await asyncio.sleep(0.2)
+        await until_waiting(exam)
         dying.cancel()
         await asyncio.gather(dying, return_exceptions=True)
     await exam.query("UPDATE recorder SET alive_until = '-infinity' RETURNING 1")
@@ -215,7 +215,7 @@ async def test_rebuild_that_comes_late_leaves_what_another_recorder_built(exam: 
         await blocker.execute("SELECT 1 FROM batch FOR UPDATE")
         await late.look(await exam.leases.take())
         frozen = asyncio.create_task(late.mend())
-        await asyncio.sleep(0.2)
+        await until_waiting(exam)
         await exam.mender.look(await exam.leases.take())
         built = asyncio.create_task(exam.mender.mend())
     await asyncio.gather(frozen, built)

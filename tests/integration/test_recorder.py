@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine import metrics
+from engine.recording.backlog import Portion
 from engine.recording.leases import Leases
 from engine.recording.recorder import Recorder
 from engine.rules.errors import Corrupt, TryLater
@@ -184,6 +185,27 @@ async def test_value_that_postgresql_never_takes_stops_no_other_partition(exam: 
     assert metrics.recorder_failures.labels("corrupt")._value.get() == before + 1
 
 
+async def test_sitting_that_somebody_else_is_writing_stops_no_other_partition(exam: Exam) -> None:
+    """A push of a large roster holds its rows for seconds: its candidates' partitions wait, the others are recorded."""
+    await exam.enter("one", "two")
+    before = metrics.recorder_failures.labels("held")._value.get()
+
+    async with exam.database.transaction() as push:
+        await push.execute("UPDATE sitting SET seat = '99' WHERE sitting_id = 'one'")
+        await drain(exam.recorder)
+        assert await exam.query("SELECT sitting_id, state FROM sitting ORDER BY 1") == [
+            ("one", "expected"),
+            ("two", "pledged"),
+        ]
+        assert await exam.query("SELECT DISTINCT sitting_id FROM sitting_event") == [("two",)]
+
+    exam.recorder._parked.clear()
+    await drain(exam.recorder)
+    assert await exam.query("SELECT state, seat FROM sitting WHERE sitting_id = 'one'") == [("pledged", "99")]
+    assert await exam.query("SELECT count(*) FROM sitting_event WHERE sitting_id = 'one'") == [(3,)]
+    assert metrics.recorder_failures.labels("held")._value.get() > before
+
+
 async def test_backlog_larger_than_a_round_is_read_ahead_and_recorded_once(
     exam: Exam, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +257,34 @@ async def test_what_was_read_ahead_of_a_failed_round_is_dropped(exam: Exam, monk
 
     assert was_behind and recorded == 0
     assert await exam.query("SELECT seq FROM response_history ORDER BY position") == [(seq,) for seq in range(1, 11)]
+
+
+async def test_rounds_stay_small_until_they_are_recorded(exam: Exam, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL takes a tenth of the usual: reading well is no reason to bring it too much again and again."""
+    monkeypatch.setattr("engine.recording.backlog.RECORD_BYTES_MAX", 10_000)
+    recorder = Recorder(exam.memory, exam.database, "recorder-1")
+    recorder.hold(await exam.hold())
+    await exam.enter("one")
+    for seq in range(1, 401):
+        await exam.save("one", (f"A{seq % 4 + 1}", seq, '"a"'))
+    original = Recorder._write
+
+    async def slow(self: Recorder, connection: Connection, portions: dict[int, Portion]) -> None:
+        if sum(len(portion.chunk.history) for portion in portions.values()) > 20:
+            raise TryLater("PostgreSQL did not take it in time")
+        await original(self, connection, portions)
+
+    monkeypatch.setattr(Recorder, "_write", slow)
+    failed = 0
+    for _ in range(300):
+        try:
+            await recorder.record()
+        except TryLater:
+            failed += 1
+            recorder.hold(await exam.leases.take())
+
+    assert 0 < failed < 150
+    assert await exam.query("SELECT count(*), max(seq) FROM response_history") == [(400, 400)]
 
 
 async def test_live_lease_is_not_taken_over(exam: Exam) -> None:

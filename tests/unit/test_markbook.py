@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -14,7 +15,7 @@ from engine.rules import exact_json
 from engine.rules.limits import MARKS_KEPT_CHARACTERS_MAX
 from engine.rules.marking import AnswerKey, four_decimals, json_number, mark_sitting
 from engine.scoring import markbook
-from engine.scoring.markbook import MarkBook
+from engine.scoring.markbook import MarkBook, MarkBooks
 
 # Shares that no decimal holds, in every kind of item.
 ITEMS: list[dict[str, Any]] = [
@@ -129,7 +130,7 @@ def test_thirds_add_up_to_a_whole() -> None:
 
 def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """Candidates may write what they like: a grader's memory does not grow with it."""
-    monkeypatch.setattr(markbook, "MARKS_KEPT", 10)
+    monkeypatch.setattr(markbook, "MARK_BOOK_BYTES_MAX", 5_000)
     answer_key = key("N1", "E1")
     book = MarkBook(answer_key)
 
@@ -137,4 +138,36 @@ def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None
         long = "字" * (MARKS_KEPT_CHARACTERS_MAX + number)
         compare(answer_key, book, {"N1": str(number), "E1": text(long)})
 
-        assert len(book._known) <= 10
+        assert 0 < len(book._known) <= 12
+        assert 0 < book.held_bytes <= 5_000
+
+
+def test_what_is_remembered_of_an_answer_key_is_counted_as_it_is() -> None:
+    """The bound is one of memory: what is counted is what Python takes, within a third."""
+    answer_key = key("E1")
+    book = MarkBook(answer_key)
+    tracemalloc.start()
+    for number in range(2_000):
+        book.mark({"E1": text(f"{number:09} " + "字" * (number % 180))})
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert 0.67 < book.held_bytes / taken < 1.5
+
+
+def test_answer_keys_used_longest_ago_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty-four batches of different papers may close at once: together they hold no more than one bound says."""
+    monkeypatch.setattr(markbook, "MARK_BOOKS_BYTES_MAX", 64 * 1_000)
+    books = MarkBooks()
+    for number in range(64):
+        book = books.keep(f"k{number}", MarkBook(key("N1"), json_bytes=100))
+        books.find("k0")
+        for value in range(20):
+            book.mark({"N1": str(value)})
+
+    held = [number for number in range(64) if books.find(f"k{number}")]
+
+    assert sum(book.held_bytes for book in books._books.values()) <= 64 * 1_000
+    assert held[0] == 0 and held[-1] == 63
+    assert 3 < len(held) < 20
+    assert held[1:] == list(range(held[1], 64))

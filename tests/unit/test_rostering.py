@@ -635,7 +635,7 @@ def test_array_and_lines_give_the_same_candidates() -> None:
 def test_fifty_thousand_rows_are_read_within_seconds(write: Callable[[list[Any]], bytes]) -> None:
     """Linear in the rows: measured 2 s; anything quadratic would take minutes."""
     body = write([entry(number, room=f"{number // 30}", seat=f"{number % 30:02}") for number in range(50_000)])
-    started = time.perf_counter()
+    started_s = time.process_time()
 
     assert len(read_roster(body, "", TODAY)) == 50_000
-    assert time.perf_counter() - started < 15
+    assert time.process_time() - started_s < 60, "the processor's time, which a busy machine hardly lengthens"
