@@ -27,6 +27,7 @@ from engine.scheduling import arming, batches, papers, roster
 from engine.scheduling.resources import Scheduling
 from engine.scoring import results
 from engine.sealing import secrets
+from engine.sealing.provider import open_provider
 from engine.sealing.signature import Signer
 from engine.settings import Settings
 from engine.stores.api_keys import KnownKeys
@@ -80,11 +81,11 @@ class Worker:
         self.drains: list[Callable[[float], Awaitable[None]]] = []
         signer = Signer(secrets.read(settings.secrets_dir, "receipt.key"))
         login_key = secrets.read(settings.secrets_dir, "login.key")
-        wrap_key = secrets.read(settings.secrets_dir, "wrap.key")
+        provider = open_provider(settings)
         token_key = secrets.read(settings.secrets_dir, "token.key")
         self._memory = Memory(settings.redis_url, settings.partitions)
         self._database = Postgres(settings.postgres_dsn, settings.postgres_connections)
-        delivery = Delivery(self._memory, token_key, login_key, wrap_key, signer)
+        delivery = Delivery(self._memory, token_key, login_key, provider, signer)
         self.autosave = Autosave(delivery)
         self.save_heads = SaveHeads()
         self.channels = Channels(delivery, self.autosave)
@@ -97,7 +98,7 @@ class Worker:
         self._rest.router.redirect_slashes = False  # a path is right or there is nothing at it
         state = self._rest.state
         state.delivery = delivery
-        state.scheduling = Scheduling(self._database, self._memory, login_key, wrap_key)
+        state.scheduling = Scheduling(self._database, self._memory, login_key, provider)
         state.scoring = results.Scoring(self._database)
         state.known_keys = KnownKeys(self._database)
         self.readiness = readiness.Readiness(self._database, self._memory, signer, warnings)

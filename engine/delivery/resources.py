@@ -8,7 +8,8 @@ from msgspec import Struct
 from engine.rules import values
 from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import SEALED_KEPT_BYTES_MAX
-from engine.sealing import paper, token
+from engine.sealing import token
+from engine.sealing.provider import KeyProvider, paper_key_purpose
 from engine.sealing.signature import Signer
 from engine.stores.memory import Memory
 from engine.stores.prepare import PreparedBatch, batch_key, sealed_key
@@ -28,12 +29,14 @@ class ArmedBatch(Struct, frozen=True):
 class Delivery:
     """Resources of the candidate-facing half of a worker."""
 
-    def __init__(self, memory: Memory, token_key: bytes, login_key: bytes, wrap_key: bytes, signer: Signer) -> None:
+    def __init__(
+        self, memory: Memory, token_key: bytes, login_key: bytes, provider: KeyProvider, signer: Signer
+    ) -> None:
         self.memory = memory
         self.token_key = token_key
         self.login_key = login_key
         self.signer = signer
-        self._wrap_key = wrap_key
+        self._provider = provider
         self._batches: dict[str, ArmedBatch] = {}
         self._tokens: dict[str, token.Token] = {}
         self._paper_keys: dict[str, bytes] = {}
@@ -88,7 +91,7 @@ class Delivery:
         """The unwrapped paper key; call it only once the start has come."""
         batch_id = armed.prepared.batch.batch_id
         if batch_id not in self._paper_keys:
-            self._paper_keys[batch_id] = paper.unwrap_paper_key(
-                batch_id, armed.prepared.paper_key_wrapped, self._wrap_key
+            self._paper_keys[batch_id] = self._provider.unwrap(
+                paper_key_purpose(batch_id), armed.prepared.paper_key_wrapped
             )
         return self._paper_keys[batch_id]

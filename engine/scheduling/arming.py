@@ -26,6 +26,7 @@ from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster import find_overlaps
 from engine.scheduling.roster import queries as roster_queries
 from engine.sealing import paper
+from engine.sealing.provider import paper_key_purpose
 from engine.sealing.secrets import random_bytes
 from engine.sealing.signature import key_id
 from engine.stores import public_keys
@@ -104,13 +105,14 @@ async def _seal(scheduling: Scheduling, connection: Connection, batch: Batch) ->
     content = orjson.loads(await asyncio.to_thread(zlib.decompress, row["content"]))
     nonce = random_bytes(paper.NONCE_BYTES)
     sealed = await asyncio.to_thread(paper.seal_paper, batch.batch_id, content, paper_key, nonce)
-    wrap_nonce = random_bytes(paper.NONCE_BYTES)
+    purpose = paper_key_purpose(batch.batch_id)
+    wrapped = await asyncio.to_thread(scheduling.provider.wrap, purpose, paper_key)
     await connection.execute(
         _queries.insert_seal,
         batch.batch_id,
         paper.sealed_digest(sealed),
         sealed,
-        paper.wrap_paper_key(batch.batch_id, paper_key, scheduling.wrap_key, wrap_nonce),
+        wrapped,
         row["digest"],
         row["item_index"],
         row["answer_key_digest"],

@@ -15,6 +15,7 @@ from engine.recording.recorder import Recorder
 from engine.rules.question_set import QuestionSet, read_question_set
 from engine.rules.terms import Batch, Rules
 from engine.sealing import answer_key, paper
+from engine.sealing.provider import FileProvider, paper_key_purpose
 from engine.sealing.secrets import random_bytes
 from engine.stores.clock import now_ms
 from engine.stores.memory import Memory, Script, fields_of
@@ -102,7 +103,7 @@ class Exam:
         """Write batch, seal and sittings to PostgreSQL and lay them ready in Redis."""
         questions = question_set()
         sealed = paper.seal_paper(self.batch.batch_id, questions.public, b"k" * 32, random_bytes(12))
-        wrapped = paper.wrap_paper_key(self.batch.batch_id, b"k" * 32, WRAP_KEY, random_bytes(12))
+        wrapped = FileProvider(WRAP_KEY).wrap(paper_key_purpose(self.batch.batch_id), b"k" * 32)
         envelope = answer_key.seal_answer_key(questions.answer_key, questions.digest, answer_key.public_key(GRADER_KEY))
         index = msgspec.json.encode(questions.index)
         async with self.database.transaction() as connection:
