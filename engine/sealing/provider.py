@@ -1,7 +1,7 @@
 """Who holds the wrapping key: secrets that must lie somewhere before their time lie wrapped by a provider.
 
 Promise: what is stored opens only with the provider that wrapped it, and only for the purpose it was wrapped for, so a
-row copied from one batch or paper to another is of no use. Which provider is a setting; nobody else knows the difference.
+row copied from one batch or paper to another is of no use. Which provider is a setting; nobody else knows.
 A provider may ask a device and block: callers keep both calls off the event loop.
 """
 
