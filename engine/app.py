@@ -22,7 +22,7 @@ from engine.delivery.autosave import Autosave
 from engine.delivery.channel_watch import Channels
 from engine.delivery.resources import Delivery
 from engine.protocol import HOT_PATH, SaveHeads
-from engine.rules.errors import ExamError, Refused
+from engine.rules.errors import ExamError, Refused, TryLater
 from engine.scheduling import arming, batches, papers, roster
 from engine.scheduling.resources import Scheduling
 from engine.scoring import results
@@ -37,6 +37,7 @@ from engine.web import pages
 from engine.wire import problem_response
 
 _MEASURE_EVERY_S = 1.0
+_CLOCKS_EVERY_S = 5.0
 
 
 def routes() -> list[Route]:
@@ -114,9 +115,10 @@ class Worker:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         log.logger().info("worker.started", port=self._settings.port)
-        measuring = asyncio.create_task(self._measure())
+        tasks = [asyncio.create_task(self._measure()), asyncio.create_task(self._compare_clocks())]
         yield
-        measuring.cancel()
+        for task in tasks:
+            task.cancel()
         await self.channels.close()
         await self.autosave.drain()
         await self._memory.close()
@@ -127,6 +129,21 @@ class Worker:
         while True:
             self.autosave.measure()
             await asyncio.sleep(_MEASURE_EVERY_S)
+
+    async def _compare_clocks(self) -> None:
+        """Tell when paper keys would wait for one of two clocks; before a start there is time to mend it."""
+        while True:
+            warning = ""
+            try:
+                warning = await self.channels.delivery.release.clock_warning()
+            except TryLater:
+                pass  # readiness says that Redis is away
+            except Exception:
+                log.logger().exception("release.clocks_not_compared")
+            self.readiness.warnings.pop("clock", None)
+            if warning:
+                self.readiness.warnings["clock"] = warning
+            await asyncio.sleep(_CLOCKS_EVERY_S)
 
 
 def _count_requests(app: ASGIApp) -> ASGIApp:

@@ -57,6 +57,11 @@ RESULTS_PAGE_MAX = 1_000
 # --- delivery ---
 SEALED_KEPT_BYTES_MAX = 128 * 2**20  # sealed papers that one worker keeps in memory
 
+# --- release of paper keys -------------------------------------------------------------------------------------
+RELEASE_WAIT_MS = 1_000  # a call for a key waits so long for the later clock; beyond it the answer is `try_later`
+RELEASE_RETRY_S = 2  # then, and after a failure of the key provider: a whole hall that asks must not drown the saves
+CLOCKS_APART_WARNED_MS = 500  # between Redis and a worker: half of what a start may be late
+
 # --- the save path ---------------------------------------------------------------------------------------------
 CHUNK_CALLS_MAX = 512  # save calls in one script call: about 3 ms of Redis's time
 CHUNK_BYTES_MAX = 2 * 2**20  # and no more than this in one log entry
