@@ -25,6 +25,7 @@ from engine.protocol import HOT_PATH, SaveHeads
 from engine.rules.errors import ExamError, Refused, TryLater
 from engine.scheduling import arming, batches, papers, roster
 from engine.scheduling.resources import Scheduling
+from engine.scheduling.sealer import Sealer
 from engine.scoring import results
 from engine.sealing import secrets
 from engine.sealing.provider import open_provider
@@ -86,6 +87,7 @@ class Worker:
         token_key = secrets.read(settings.secrets_dir, "token.key")
         self._memory = Memory(settings.redis_url, settings.partitions)
         self._database = Postgres(settings.postgres_dsn, settings.postgres_connections)
+        self._sealer = Sealer(settings)
         delivery = Delivery(self._memory, token_key, login_key, provider, signer)
         self.autosave = Autosave(delivery)
         self.save_heads = SaveHeads()
@@ -99,7 +101,7 @@ class Worker:
         self._rest.router.redirect_slashes = False  # a path is right or there is nothing at it
         state = self._rest.state
         state.delivery = delivery
-        state.scheduling = Scheduling(self._database, self._memory, login_key, provider)
+        state.scheduling = Scheduling(self._database, self._memory, login_key, self._sealer)
         state.scoring = results.Scoring(self._database)
         state.known_keys = KnownKeys(self._database)
         self.readiness = readiness.Readiness(self._database, self._memory, signer, warnings)
@@ -123,6 +125,7 @@ class Worker:
         await self.autosave.drain()
         await self._memory.close()
         await self._database.close()
+        self._sealer.close()
         log.logger().info("worker.stopped")
 
     async def _measure(self) -> None:

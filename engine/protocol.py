@@ -6,6 +6,7 @@ head, found it to be a plain save call and verified its token, its bytes without
 that begins with exactly these bytes *is* such a call by that candidate, and only its length and body need reading.
 Everything else (the first call, a body in several segments, a pipelined request, any other header) goes the ordinary
 way through ASGI.
+Of a paper that is pushed nothing is left behind: its bytes go into a vault, and whatever held them on the way is wiped.
 Not here: what a save means (delivery/autosave.py).
 """
 
@@ -22,8 +23,15 @@ from engine.delivery import channel_upgrade
 from engine.delivery.autosave import Autosave
 from engine.delivery.lane import Saved
 from engine.rules.errors import ExamError, Refused
-from engine.rules.limits import AUTOSAVE_BODY_BYTES_MAX, HEAD_BYTES_MAX, HEADS_KEPT, SAVE_HEAD_BYTES_MAX
+from engine.rules.limits import (
+    AUTOSAVE_BODY_BYTES_MAX,
+    HEAD_BYTES_MAX,
+    HEADS_KEPT,
+    PAPER_BODY_BYTES_MAX,
+    SAVE_HEAD_BYTES_MAX,
+)
 from engine.sealing.token import Token
+from engine.vault import SCOPE_NAME, Vault, wipe, wipe_received
 from engine.wire import JSON_HEADERS, problem_bytes, problem_headers
 
 _CHANNEL_URL = channel_upgrade.PATH.encode()
@@ -32,6 +40,7 @@ _HEAD_BEGINS = f"POST {HOT_PATH} HTTP/1.1\r\n".encode()
 _HEAD_ENDS = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,6})\r\n")
 _PLAIN_UNLESS = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"x-upgrade"})
+_SECRET_PATHS = "/v1/papers/"
 _FOREIGN_UPGRADE = re.compile(rb"\r\nupgrade:(?![ \t]*websocket[ \t]*\r\n)", re.IGNORECASE)
 _CLOSE = b"connection: close\r\n"
 _SAVED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\ncontent-length: %d\r\n\r\n%b"
@@ -78,6 +87,8 @@ class Protocol(HttpToolsProtocol):
         self._head = b""  # of the request in the parser, when it may be worth remembering
         self._head_bytes = 0
         self._is_in_body = False
+        self._vault: Vault | None = None  # of the request in the parser, when its body must not stay here
+        self._has_secret = False  # in what is being parsed
         self._is_stopping = False
         self._used_s = 0.0  # when a save call last came the short way, by the loop's clock
 
@@ -94,8 +105,12 @@ class Protocol(HttpToolsProtocol):
             head = data[:end]
             self._head = head if known is None and head.startswith(_HEAD_BEGINS) else b""
             # Java's client offers h2c with its first call, body and all; the parser would take the offer as accepted.
-            data = _FOREIGN_UPGRADE.sub(b"\r\nx-upgrade:", head) + data[end:]
+            if _FOREIGN_UPGRADE.search(head):
+                data = _FOREIGN_UPGRADE.sub(b"\r\nx-upgrade:", head) + data[end:]
         self._parse(data)
+        if self._has_secret:
+            self._has_secret = False
+            wipe_received(data, self.loop)
 
     def _save(self, token: Token, body: bytes) -> bool:
         """Begin a save; False when it has to go the ordinary way."""
@@ -160,6 +175,8 @@ class Protocol(HttpToolsProtocol):
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             if rest := data[offered.args[0] :]:
                 self._parse(rest)
+                if self._has_secret:
+                    wipe(rest)
 
     def _should_upgrade(self) -> bool:
         return self.url.partition(b"?")[0] == _CHANNEL_URL and self._get_upgrade() == b"websocket"
@@ -177,12 +194,15 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._is_between = self._is_in_body = False
         self._head_bytes = 1
+        self._vault = None
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._head_bytes = 0
         self._is_in_body = True
         super().on_headers_complete()
+        if self.scope["method"] == "PUT" and self.scope["path"].startswith(_SECRET_PATHS):
+            self._vault = self.scope[SCOPE_NAME] = Vault(PAPER_BODY_BYTES_MAX)  # type: ignore[literal-required]
         if self._head:
             self._learn()
 
@@ -195,7 +215,20 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0
-        super().on_body(body)
+        if self._vault is None:
+            super().on_body(body)
+        else:
+            self._put_away(body, self._vault)
+
+    def _put_away(self, body: bytes, vault: Vault) -> None:
+        """As `super().on_body`, but the application is only told that there is more; one segment at a time."""
+        self._has_secret = True
+        if self.cycle.response_complete:
+            wipe(body)
+            return
+        vault.take(body)
+        self.flow.pause_reading()
+        self.cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         self._is_between = True

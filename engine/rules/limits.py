@@ -13,6 +13,9 @@ SEQ_MAX = 2**53 - 1  # the largest integer a browser counts exactly
 PAPER_BODY_BYTES_MAX = 64 * 2**20  # a paper with its media
 ROSTER_BODY_BYTES_MAX = 16 * 2**20  # about 80,000 candidates as JSON
 AUTOSAVE_BODY_BYTES_MAX = 256 * 2**10
+# A body over its limit is read to its end and thrown away, so that the client gets the answer instead of a broken pipe;
+# past this it is cut off all the same.
+DISCARDED_BYTES_MAX = 96 * 2**20
 SMALL_BODY_BYTES_MAX = 64 * 2**10  # logins, batches, arming: never near this
 JSON_DEPTH_MAX = 32  # a paper needs 7; deeper is an attack on the parser
 
@@ -37,6 +40,9 @@ TITLE_CHARACTERS_MAX = 200
 POINTS_MAX = 10_000  # one item
 POINTS_DECIMALS_MAX = 4  # section scores are exact to four decimals
 MEDIA_MAX = 1_000
+SEALS_AT_ONCE = 2  # papers that one worker has sealed at the same time: each may take hundreds of MB for a while
+SEAL_TIMEOUT_S = 120  # one paper of 64 MiB takes a few seconds
+SEAL_MEMORY_BYTES_MAX = 4 * 2**30  # address space: the worst 64 MiB of JSON unfold to half of this
 
 # --- batches and rosters ---------------------------------------------------------------------------------------
 DURATION_S_MAX = 43_200

@@ -6,18 +6,15 @@ with its answer key, and all that candidates need is laid ready, so that at the 
 
 from __future__ import annotations
 
-import asyncio
-import zlib
 from collections.abc import Sequence
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.access import require
 from engine.rules import timing
 from engine.rules.errors import Refused
-from engine.rules.limits import FAULTS_LISTED_MAX
+from engine.rules.limits import FAULTS_LISTED_MAX, PAPER_BODY_BYTES_MAX
 from engine.rules.people import read_people
 from engine.rules.terms import Batch
 from engine.scheduling.batches import describe, unknown_batch
@@ -25,15 +22,14 @@ from engine.scheduling.batches import queries as batch_queries
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster import find_overlaps
 from engine.scheduling.roster import queries as roster_queries
-from engine.sealing import paper
-from engine.sealing.provider import paper_key_purpose
-from engine.sealing.secrets import random_bytes
+from engine.scheduling.sealer_jobs import SealBatch
 from engine.sealing.signature import key_id
 from engine.stores import public_keys
 from engine.stores.clock import now_ms
 from engine.stores.laying import batch_of, lay_ready
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
+from engine.vault import Vault
 from engine.wire import json_response, path_id, read_json
 
 _queries = Queries(__file__)
@@ -52,8 +48,9 @@ async def arm(request: Request) -> Response:
         batch = batch_of(row)
         if row["armed_ms"] is None:
             sittings = await connection.fetch(roster_queries.sittings_of, batch_id)
-            await _check_ready(scheduling, connection, batch, sittings)
-            await _seal(scheduling, connection, batch)
+            paper = await connection.fetchrow(_queries.lock_paper, batch.paper_id)
+            await _check_ready(scheduling, connection, batch, sittings, paper)
+            await _seal(scheduling, connection, batch, paper)
             await connection.execute(_queries.arm, batch_id, now_ms(), witnesses)
     # After the commit, and again whenever arming is repeated; should it fail here, a recorder finishes it.
     await lay_ready(scheduling.memory, scheduling.database, batch_id, scheduling.login_key)
@@ -63,7 +60,7 @@ async def arm(request: Request) -> Response:
 
 
 async def _check_ready(
-    scheduling: Scheduling, connection: Connection, batch: Batch, sittings: Sequence[Record]
+    scheduling: Scheduling, connection: Connection, batch: Batch, sittings: Sequence[Record], paper: Record
 ) -> None:
     missing: list[dict[str, str]] = []
 
@@ -79,9 +76,10 @@ async def _check_ready(
     for row in sittings:
         if row["id_number"] in overlaps:
             not_ready("roster.overlap", f"candidate {row['candidate_id']!r}: {overlaps[row['id_number']]}")
-    paper_row = await connection.fetchrow(_queries.lock_paper, batch.paper_id)
+    if paper["content"] is None:
+        not_ready("paper.content", f"paper {batch.paper_id!r} came before papers were sealed; push it again")
     recipient = await public_keys.answer_key_recipient(connection)
-    if recipient is None or paper_row["answer_key_recipient"] != key_id(recipient):
+    if recipient is None or paper["answer_key_recipient"] != key_id(recipient):
         not_ready("paper.recipient", f"paper {batch.paper_id!r} is sealed to another grader's key; push it again")
     latest_entry_ms = timing.boundaries(batch, 0).latest_entry_ms
     if now_ms() >= latest_entry_ms:
@@ -99,22 +97,23 @@ async def _check_ready(
         raise Refused("batch.not_ready", f"batch {batch.batch_id!r}: {detail}{more}", not_ready=listed, errors=listed)
 
 
-async def _seal(scheduling: Scheduling, connection: Connection, batch: Batch) -> None:
-    row = await connection.fetchrow(_queries.lock_paper, batch.paper_id)
-    paper_key = random_bytes(paper.KEY_BYTES)
-    content = orjson.loads(await asyncio.to_thread(zlib.decompress, row["content"]))
-    nonce = random_bytes(paper.NONCE_BYTES)
-    sealed = await asyncio.to_thread(paper.seal_paper, batch.batch_id, content, paper_key, nonce)
-    purpose = paper_key_purpose(batch.batch_id)
-    wrapped = await asyncio.to_thread(scheduling.provider.wrap, purpose, paper_key)
+async def _seal(scheduling: Scheduling, connection: Connection, batch: Batch, paper: Record) -> None:
+    """Under a key of this batch's own, made and wrapped where it is used; this process sees neither."""
+    job = SealBatch(batch.batch_id, batch.paper_id, paper["digest"], paper["content_key_wrapped"])
+    content = Vault(2 * PAPER_BODY_BYTES_MAX)
+    try:
+        content.keep(paper["content"])
+        sealed = await scheduling.sealer.seal_batch(job, content)
+    finally:
+        content.close()
     await connection.execute(
         _queries.insert_seal,
         batch.batch_id,
-        paper.sealed_digest(sealed),
-        sealed,
-        wrapped,
-        row["digest"],
-        row["item_index"],
-        row["answer_key_digest"],
-        row["answer_key_envelope"],
+        sealed.sealed_digest,
+        sealed.sealed,
+        sealed.paper_key_wrapped,
+        paper["digest"],
+        paper["item_index"],
+        paper["answer_key_digest"],
+        paper["answer_key_recipient"],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.sealing.provider import KeyProvider
+from engine.scheduling.sealer import Sealer
 from engine.stores.memory import Memory
 from engine.stores.postgres import Postgres
 
@@ -13,4 +13,4 @@ class Scheduling(Struct, frozen=True):
     database: Postgres
     memory: Memory
     login_key: bytes
-    provider: KeyProvider
+    sealer: Sealer

@@ -108,11 +108,13 @@ class Exam:
         index = msgspec.json.encode(questions.index)
         async with self.database.transaction() as connection:
             await connection.execute(
-                "INSERT INTO paper VALUES ('P', $1, 't', 4, 4, '', $2, $3, $4, 'k', 0) ON CONFLICT DO NOTHING",
+                "INSERT INTO paper VALUES ('P', $1, 4, 4, NULL, $2, $3, 'k', 0) ON CONFLICT DO NOTHING",
                 questions.digest,
                 index,
                 questions.answer_key_digest,
-                envelope,
+            )
+            await connection.execute(
+                "INSERT INTO answer_key VALUES ($1, 'k', $2) ON CONFLICT DO NOTHING", questions.digest, envelope
             )
             await connection.execute(
                 "INSERT INTO batch"
@@ -132,7 +134,7 @@ class Exam:
                 questions.digest,
                 index,
                 questions.answer_key_digest,
-                envelope,
+                "k",
             )
             for seat, sitting_id in enumerate(sitting_ids):
                 await connection.execute(

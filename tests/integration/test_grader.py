@@ -149,6 +149,20 @@ async def test_hand_in_not_yet_recorded_is_not_graded(exam: Exam) -> None:
     assert await Grader(exam.database, GRADER_KEY, SIGNER).grade() == 0
 
 
+async def pin(exam: Exam, batch_id: str, envelope: bytes, digest: str) -> None:
+    """Give a batch another answer key than the paper's."""
+    await exam.query(
+        "INSERT INTO answer_key SELECT paper_digest, $1, $2 FROM seal WHERE batch_id = $1 RETURNING 1",
+        batch_id,
+        envelope,
+    )
+    await exam.query(
+        "UPDATE seal SET answer_key_recipient = $1, answer_key_digest = $2 WHERE batch_id = $1 RETURNING 1",
+        batch_id,
+        digest,
+    )
+
+
 async def test_another_graders_key_opens_nothing(exam: Exam) -> None:
     """Without the grader's private key no answer key is decrypted and no result is made."""
     await finish(exam)
@@ -164,9 +178,7 @@ async def test_batch_that_cannot_be_graded_stops_no_other(exam: Exam) -> None:
     await finish(exam)
     other = Exam.beside(exam, "A-broken")
     await other.arm("three")
-    await exam.query(
-        "UPDATE seal SET answer_key_envelope = 'x', answer_key_digest = 'x' WHERE batch_id = 'A-broken' RETURNING 1"
-    )
+    await pin(exam, "A-broken", b"x", "x")
     await exam.query("UPDATE sitting SET state = 'absent' WHERE sitting_id = 'three' RETURNING 1")
     grader = Grader(exam.database, GRADER_KEY, SIGNER)
 
@@ -183,11 +195,7 @@ async def test_a_batch_that_cannot_be_marked_stops_no_other(exam: Exam) -> None:
     await other.arm("three")
     unreadable: dict[str, Any] = {"sections": "none"}
     envelope = answer_key.seal_answer_key(unreadable, question_set().digest, answer_key.public_key(GRADER_KEY))
-    await exam.query(
-        "UPDATE seal SET answer_key_envelope = $1, answer_key_digest = $2 WHERE batch_id = 'A-first' RETURNING 1",
-        envelope,
-        exact_json.digest(unreadable),
-    )
+    await pin(exam, "A-first", envelope, exact_json.digest(unreadable))
     await exam.query("UPDATE sitting SET state = 'collected' WHERE batch_id = 'A-first' RETURNING 1")
     grader = Grader(exam.database, GRADER_KEY, SIGNER)
 

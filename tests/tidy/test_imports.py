@@ -23,10 +23,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notify": set(),
     "listening": {"rules"},
     "wire": {"rules"},
+    "vault": {"rules"},
     "access": {"rules", "stores", "wire"},
     # rooms
     "delivery": {"rules", "sealing", "stores", "log", "metrics", "wire"},
-    "scheduling": {"rules", "sealing", "stores", "log", "metrics", "wire", "access"},
+    "scheduling": {"rules", "sealing", "stores", "log", "metrics", "wire", "vault", "access", "settings"},
     "scoring": {"rules", "sealing", "stores", "log", "metrics", "wire", "access", "settings", "notify"},
     "recording": {"rules", "sealing", "stores", "log", "metrics", "settings", "notify"},
     "invigilation": {"rules", "sealing", "stores", "log", "metrics", "wire", "access"},
@@ -35,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "openapi": {"rules", "sealing", "wire"},
     # who starts whom
     "supervision": {"settings", "sealing", "stores", "notify"},
-    "protocol": {"rules", "sealing", "log", "wire", "delivery"},
+    "protocol": {"rules", "sealing", "log", "vault", "wire", "delivery"},
     "app": {
         "protocol", "rules", "sealing", "stores", "settings", "log", "metrics", "wire", "access",
         "delivery", "scheduling", "scoring", "invigilation", "web", "readiness", "openapi",
