@@ -86,7 +86,7 @@ class Worker:
         provider = open_provider(settings)
         token_key = secrets.read(settings.secrets_dir, "token.key")
         self._memory = Memory(settings.redis_url, settings.partitions)
-        self._database = Postgres(settings.postgres_dsn, settings.postgres_connections)
+        self._database = Postgres(settings.dsn_of("engine"), settings.postgres_connections)
         self._sealer = Sealer(settings)
         delivery = Delivery(self._memory, token_key, login_key, provider, signer)
         self.autosave = Autosave(delivery)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from engine import VERSION, metrics
 from engine.rules.errors import TryLater
 from engine.sealing.signature import ALGORITHM, Signer, shown_key
-from engine.stores import migrations, months, public_keys
+from engine.stores import migrations, months, public_keys, roles
 from engine.stores.clock import now_ms
 from engine.stores.memory import Memory
 from engine.stores.postgres import Postgres
@@ -84,6 +84,10 @@ class Readiness:
                 return f"migrations are missing: {', '.join(pending)}; `./run migrate` applies them"
             if await public_keys.answer_key_recipient(connection) is None:
                 return "no grader has registered its public key yet; start one"
+            excess = await roles.excess_of(connection, "engine")
+        self.warnings.pop("role", None)
+        if excess:
+            self.warnings["role"] = excess
         await self._register()
         return ""
 

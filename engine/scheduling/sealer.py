@@ -29,7 +29,6 @@ _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from engine.scheduling imp
 _BOOT += "sealer_process.main(int(sys.argv[2]))"
 _PATIENCE_S = SEAL_TIMEOUT_S + 5.0  # the job ends itself before
 _READ_BYTES = 2**20
-_STORES = ("postgres_dsn", "redis_url")
 
 
 class Sealer:
@@ -37,7 +36,7 @@ class Sealer:
 
     def __init__(self, settings: Settings) -> None:
         # It reaches no store, so it learns of none.
-        self._settings = msgspec.structs.replace(settings, **dict.fromkeys(_STORES, ""))
+        self._settings = msgspec.structs.replace(settings.for_process(None), redis_url="")
         self._turns = asyncio.Semaphore(SEALS_AT_ONCE)
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
