@@ -77,6 +77,9 @@ class Readiness:
 
     async def _postgresql(self) -> str:
         async with self._database.connection() as connection:
+            self.warnings.pop("role", None)
+            if excess := await roles.excess_of(connection, "engine"):
+                self.warnings["role"] = excess
             if await connection.fetchval("SHOW fsync") != "on":
                 return "PostgreSQL runs with fsync=off, expected on"
             pending = await migrations.pending(connection)
@@ -84,10 +87,6 @@ class Readiness:
                 return f"migrations are missing: {', '.join(pending)}; `./run migrate` applies them"
             if await public_keys.answer_key_recipient(connection) is None:
                 return "no grader has registered its public key yet; start one"
-            excess = await roles.excess_of(connection, "engine")
-        self.warnings.pop("role", None)
-        if excess:
-            self.warnings["role"] = excess
         await self._register()
         return ""
 
