@@ -6,6 +6,7 @@ with its answer key, and all that candidates need is laid ready, so that at the 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from starlette.requests import Request
@@ -102,7 +103,7 @@ async def _seal(scheduling: Scheduling, connection: Connection, batch: Batch, pa
     job = SealBatch(batch.batch_id, batch.paper_id, paper["digest"], paper["content_key_wrapped"])
     content = Vault(2 * PAPER_BODY_BYTES_MAX)
     try:
-        content.keep(paper["content"])
+        await asyncio.to_thread(content.keep, paper["content"])
         sealed = await scheduling.sealer.seal_batch(job, content)
     finally:
         content.close()

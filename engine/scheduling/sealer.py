@@ -28,6 +28,7 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from engine.scheduling import sealer_process; "
 _BOOT += "sealer_process.main(int(sys.argv[2]))"
 _PATIENCE_S = SEAL_TIMEOUT_S + 5.0  # the job ends itself before
+_LEAVE_S = 0.5
 _READ_BYTES = 2**20
 
 
@@ -50,12 +51,16 @@ class Sealer:
         return await self._done(job, content, SealedBatch)
 
     def close(self) -> None:
-        """The process ends by itself once nobody is at the other end."""
+        """The process ends by itself once nobody is at the other end; if it cannot, it is ended."""
         if self._line is not None:
             self._line.close()
             self._line = None
         if self._process is not None:
-            self._process.wait()
+            try:
+                self._process.wait(_LEAVE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
             self._process = None
 
     async def _done(self, job: SealPaper | SealBatch, content: Vault, expected: type[T]) -> T:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -211,3 +214,45 @@ async def test_databases_of_one_server_share_the_roles(exam: Exam, postgres_dsn_
         assert "0004_roles.sql" in applied
     finally:
         await connection.close()
+
+
+async def test_an_upgrade_keeps_answer_keys_and_leaves_no_readable_paper(
+    postgres_dsn_empty: str, tmp_path: Path
+) -> None:
+    """An armed batch is graded as before; other papers are pushed again, and no file of the table has them."""
+    for name in ("0001_exam.sql", "0002_months.sql", "0003_feed.sql"):
+        shutil.copy(migrations.FOLDER / name, tmp_path)
+    await migrations.migrate(postgres_dsn_empty, tmp_path)
+    connection = await postgres.connect(postgres_dsn_empty)
+    try:
+        for paper_id, digest, envelope in (("P1", "d1", b"e1"), ("P2", "d2", b"e2"), ("P3", "d1", b"e3")):
+            await connection.execute(
+                "INSERT INTO paper VALUES ($1, $2, 'title', 1, 1, 'a readable question', '{}', 'k', $3, 'grader', 0)",
+                paper_id,
+                digest,
+                envelope,
+            )
+        await connection.execute(
+            "INSERT INTO batch VALUES ('B', 't', 'o', 3, 's', 'formal', 'P1', 'C', 0, 1, '{}', 0, 1, true, '{a,b}')"
+        )
+        await connection.execute("INSERT INTO seal VALUES ('B', 's', 'sealed', 'wrapped', 'd1', '{}', 'k', 'e1')")
+
+        await migrations.migrate(postgres_dsn_empty)
+
+        graded = await connection.fetch(
+            "SELECT batch_id, envelope FROM seal JOIN answer_key"
+            " ON answer_key.paper_digest = seal.paper_digest AND recipient = answer_key_recipient"
+        )
+        known = await connection.fetch("SELECT paper_digest, recipient, envelope FROM answer_key ORDER BY 1")
+        contents = await connection.fetch("SELECT content, content_key_wrapped FROM paper")
+        await connection.execute("CHECKPOINT")
+        place = await connection.fetchval(
+            "SELECT current_setting('data_directory') || '/' || pg_relation_filepath('paper')"
+        )
+    finally:
+        await connection.close()
+    assert [tuple(row) for row in graded] == [("B", b"e1")]
+    assert [tuple(row) for row in known] == [("d1", "grader", b"e1"), ("d2", "grader", b"e2")]
+    assert [tuple(row) for row in contents] == [(None, None)] * 3
+    written = await asyncio.to_thread(Path(place).read_bytes)
+    assert b"P1" in written and b"readable" not in written
