@@ -23,7 +23,7 @@ from engine.delivery.channel_watch import Channels
 from engine.delivery.resources import Delivery
 from engine.protocol import HOT_PATH, SaveHeads
 from engine.rules.errors import ExamError, Refused, TryLater
-from engine.scheduling import arming, batches, papers, roster
+from engine.scheduling import arming, batches, package, papers, roster
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.sealer import Sealer
 from engine.scoring import results
@@ -84,6 +84,7 @@ class Worker:
         signer = Signer(secrets.read(settings.secrets_dir, "receipt.key"))
         login_key = secrets.read(settings.secrets_dir, "login.key")
         provider = open_provider(settings)
+        package_keys = package.trusted_keys(settings.package_keys)
         token_key = secrets.read(settings.secrets_dir, "token.key")
         self._memory = Memory(settings.redis_url, settings.partitions)
         self._database = Postgres(settings.dsn_of("engine"), settings.postgres_connections)
@@ -101,7 +102,7 @@ class Worker:
         self._rest.router.redirect_slashes = False  # a path is right or there is nothing at it
         state = self._rest.state
         state.delivery = delivery
-        state.scheduling = Scheduling(self._database, self._memory, login_key, self._sealer)
+        state.scheduling = Scheduling(self._database, self._memory, login_key, self._sealer, package_keys)
         state.scoring = results.Scoring(self._database)
         state.known_keys = KnownKeys(self._database)
         self.readiness = readiness.Readiness(self._database, self._memory, signer, warnings)

@@ -33,6 +33,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     grader_dsn: str = ""
     redis_url: str = "redis://127.0.0.1:6379/0"
     secrets_dir: str = "secrets"
+    package_keys: str = ""
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535)] = 8000
     workers: Annotated[int, Meta(ge=1, le=256)] = 1

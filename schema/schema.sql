@@ -43,6 +43,16 @@ CREATE TABLE answer_key (
     PRIMARY KEY (paper_digest, recipient)
 );
 
+-- Papers that came sealed for one batch; their keys come with the shares, at arming.
+CREATE TABLE package (
+    paper_id text PRIMARY KEY REFERENCES paper,
+    batch_id text NOT NULL,
+    sealed_digest text NOT NULL,
+    sealed bytea NOT NULL,
+    key_check text NOT NULL, -- tells the right paper key, and nothing about it
+    signed_by text NOT NULL -- key_id of the author
+);
+
 CREATE TABLE batch (
     batch_id text PRIMARY KEY,
     title text NOT NULL,
@@ -204,6 +214,7 @@ GRANT SELECT (scope, digest, revoked_ms) ON api_key TO liankao_engine;
 GRANT SELECT, INSERT, UPDATE ON public_key, paper, batch TO liankao_engine;
 GRANT INSERT ON answer_key TO liankao_engine;
 GRANT SELECT, INSERT ON seal TO liankao_engine;
+GRANT SELECT, INSERT, UPDATE, DELETE ON package TO liankao_engine;
 GRANT SELECT, DELETE,
     INSERT (sitting_id, batch_id, partition, candidate_id, name, id_number, admission_ticket, site, room, seat, extra_time_s),
     UPDATE (name, id_number, admission_ticket, site, room, seat, extra_time_s)

@@ -40,6 +40,7 @@ TITLE_CHARACTERS_MAX = 200
 POINTS_MAX = 10_000  # one item
 POINTS_DECIMALS_MAX = 4  # section scores are exact to four decimals
 MEDIA_MAX = 1_000
+SHARES_MAX = 20  # of a paper key: more holders than that nobody brings together
 SEALS_AT_ONCE = 2  # papers that one worker has sealed at the same time: each may take hundreds of MB for a while
 SEAL_TIMEOUT_S = 120  # one paper of 64 MiB takes a few seconds
 SEAL_MEMORY_BYTES_MAX = 4 * 2**30  # address space: the worst 64 MiB of JSON unfold to half of this

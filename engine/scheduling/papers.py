@@ -17,6 +17,7 @@ from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import ID_PATTERN, PAPER_BODY_BYTES_MAX
 from engine.rules.marking import json_number
 from engine.rules.shape import Faults
+from engine.scheduling.package import forget_package, is_package, store_package, take_package
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.sealer_jobs import SealedPaper, SealPaper
 from engine.sealing.signature import key_id
@@ -36,6 +37,12 @@ async def put_paper(request: Request) -> Response:
     scheduling: Scheduling = request.app.state.scheduling
     paper_id = request.path_params["paper_id"]
     check_id(paper_id, "paper_id", "paper.invalid")
+    if is_package(request):
+        package = await take_package(request, scheduling.package_keys)
+        is_new = await store_package(scheduling.database, paper_id, package)
+        return json_response(
+            _shown(paper_id, package.paper_digest, package.items, package.points), 201 if is_new else 200
+        )
     body = await read_vault(request.scope, request.receive, PAPER_BODY_BYTES_MAX)
     try:
         async with scheduling.database.connection() as connection:
@@ -104,6 +111,7 @@ async def _put(connection: Connection, paper_id: str, sealed: SealedPaper, recip
         now_ms(),
         sealed.content_key_wrapped,
     )
+    await forget_package(connection, paper_id)
 
 
 def _shown(paper_id: str, digest: str, items: int, points: Decimal) -> dict[str, Any]:

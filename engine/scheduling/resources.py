@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 from engine.scheduling.sealer import Sealer
@@ -14,3 +16,4 @@ class Scheduling(Struct, frozen=True):
     memory: Memory
     login_key: bytes
     sealer: Sealer
+    package_keys: list[dict[str, Any]] | None  # whose packages are taken; None: everybody's

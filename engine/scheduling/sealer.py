@@ -18,7 +18,18 @@ import msgspec
 
 from engine.rules.errors import TryLater
 from engine.rules.limits import SEAL_TIMEOUT_S, SEALS_AT_ONCE
-from engine.scheduling.sealer_jobs import Failed, Outcome, SealBatch, SealedBatch, SealedPaper, SealPaper
+from engine.scheduling.sealer_jobs import (
+    CombineShares,
+    Failed,
+    Job,
+    Outcome,
+    ReadArming,
+    SealBatch,
+    SealedBatch,
+    SealedPaper,
+    SealPaper,
+    Told,
+)
 from engine.settings import Settings
 from engine.vault import Vault
 
@@ -50,6 +61,14 @@ class Sealer:
         """Raises Refused `batch.not_ready` when the content cannot be opened, and TryLater."""
         return await self._done(job, content, SealedBatch)
 
+    async def read_arming(self, job: ReadArming, body: Vault) -> bytes:
+        """The body without its shares. Raises Refused `request.malformed` or `request.invalid`, and TryLater."""
+        return (await self._done(job, body, Told)).content
+
+    async def combine_shares(self, job: CombineShares, body: Vault) -> bytes:
+        """The wrapped paper key. Raises Refused `batch.not_ready` for shares that do not give it, and TryLater."""
+        return (await self._done(job, body, Told)).content
+
     def close(self) -> None:
         """The process ends by itself once nobody is at the other end; if it cannot, it is ended."""
         if self._line is not None:
@@ -63,7 +82,7 @@ class Sealer:
                 self._process.wait()
             self._process = None
 
-    async def _done(self, job: SealPaper | SealBatch, content: Vault, expected: type[T]) -> T:
+    async def _done(self, job: Job, content: Vault, expected: type[T]) -> T:
         async with self._turns:
             outcome = await self._outcome(msgspec.msgpack.encode(job), content)
         if isinstance(outcome, Failed):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import orjson
 from msgspec import Struct
 
 from engine.rules import exact_json
-from engine.rules.errors import ExamError, Refused
+from engine.rules.errors import ExamError, Invalid, Refused
 from engine.rules.question_set import read_question_set
-from engine.sealing import content, paper, secrets
+from engine.sealing import content, paper, secrets, shares
 from engine.sealing.answer_key import seal_answer_key
 from engine.sealing.paper import SealBroken
 from engine.sealing.provider import content_purpose, open_provider, paper_key_purpose
@@ -53,6 +54,24 @@ class SealedBatch(Struct, frozen=True, tag=True):
     paper_key_wrapped: bytes
 
 
+class ReadArming(Struct, frozen=True, tag=True):
+    """Read the body of an arming call, the job's bytes, and leave its shares out."""
+
+
+class CombineShares(Struct, frozen=True, tag=True):
+    """Put a paper key together from the shares in the body of an arming call, the job's bytes, and wrap it."""
+
+    batch_id: str
+    sealed_digest: str
+    key_check: str
+
+
+class Told(Struct, frozen=True, tag=True):
+    """What may be known: the rest of a body, or a wrapped key."""
+
+    content: bytes
+
+
 class Failed(Struct, frozen=True, tag=True):
     """A job that was refused; `members` is JSON."""
 
@@ -66,8 +85,8 @@ class Failed(Struct, frozen=True, tag=True):
         return kind(self.code, self.detail, **orjson.loads(self.members))
 
 
-Job = SealPaper | SealBatch
-Outcome = SealedPaper | SealedBatch | Failed
+Job = SealPaper | SealBatch | ReadArming | CombineShares
+Outcome = SealedPaper | SealedBatch | Told | Failed
 
 
 def do(job: Job, content_bytes: bytes, settings: Settings) -> Outcome:
@@ -75,7 +94,11 @@ def do(job: Job, content_bytes: bytes, settings: Settings) -> Outcome:
     try:
         if isinstance(job, SealPaper):
             return _seal_paper(job, content_bytes, settings)
-        return _seal_batch(job, content_bytes, settings)
+        if isinstance(job, SealBatch):
+            return _seal_batch(job, content_bytes, settings)
+        if isinstance(job, ReadArming):
+            return _read_arming(content_bytes)
+        return _combine_shares(job, content_bytes, settings)
     except MemoryError:
         return Failed("request.too_large", "the paper takes more memory than may be used for one")
     except ExamError as fault:
@@ -121,6 +144,31 @@ def _seal_batch(job: SealBatch, sealed_content: bytes, settings: Settings) -> Se
     )
 
 
-def _unready(message: str) -> Refused:
-    listed = [{"code": "paper.content", "message": message}]
+def _read_arming(body: bytes) -> Told:
+    document = exact_json.decode(body)
+    _shares_of(document)
+    return Told(orjson.dumps({name: value for name, value in document.items() if name != "shares"}, default=float))
+
+
+def _combine_shares(job: CombineShares, body: bytes, settings: Settings) -> Told:
+    try:
+        given = _shares_of(exact_json.decode(body))
+        paper_key = shares.combine_shares(given, job.sealed_digest, job.batch_id, job.key_check)
+    except SealBroken as fault:
+        raise _unready(str(fault), "shares.wrong") from None
+    return Told(open_provider(settings).wrap(paper_key_purpose(job.batch_id), paper_key))
+
+
+def _shares_of(document: object) -> list[shares.OpenShare]:
+    """Raises Invalid naming the first that is none; never its value."""
+    listed = document.get("shares") if isinstance(document, dict) else None
+    try:
+        return msgspec.convert(listed, list[shares.OpenShare])
+    except msgspec.ValidationError as fault:
+        pointer = "/shares" if isinstance(document, dict) else ""
+        raise Invalid("request.invalid", [{"pointer": pointer, "message": str(fault), "value": None}]) from None
+
+
+def _unready(message: str, code: str = "paper.content") -> Refused:
+    listed = [{"code": code, "message": message}]
     return Refused("batch.not_ready", message, not_ready=listed, errors=listed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 import orjson
@@ -16,15 +17,15 @@ from Crypto.Protocol.SecretSharing import Shamir
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from engine.rules.limits import SHARES_MAX
 from engine.sealing.encoding import from_base64url, to_base64url
 from engine.sealing.package import Package, fits
 from engine.sealing.paper import KEY_BYTES, SealBroken
 from engine.sealing.secrets import random_bytes
 
 FORMAT = "liankao-share-1"
-SHARES_MAX = 20
 PASSPHRASE_CHARACTERS_MIN = 10
 _HALF = KEY_BYTES // 2
 _SCRYPT = (2**17, 8, 1)  # 128 MiB and a third of a second: a stolen share is not guessed open
@@ -34,12 +35,12 @@ _NONCE = b"\0" * 12  # every share has a salt of its own, and so a key that lock
 class OpenShare(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One share as it is handed in; `split_id` keeps apart shares of two splits of one key."""
 
-    sealed_digest: str
-    split_id: str
-    k: int
-    n: int
-    index: int
-    share: str  # base64url of 32 bytes
+    sealed_digest: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    split_id: Annotated[str, Meta(min_length=1)]
+    k: Annotated[int, Meta(ge=2, le=SHARES_MAX)]
+    n: Annotated[int, Meta(ge=2, le=SHARES_MAX)]
+    index: Annotated[int, Meta(ge=1, le=SHARES_MAX)]
+    share: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{43}\Z")]  # base64url of 32 bytes
 
 
 class _File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
