@@ -316,6 +316,12 @@ def run_secrets(chosen: argparse.Namespace) -> int:
         made = secrets.create(folder)
     except OSError as fault:
         return told(f"{fault.filename}: {fault.strerror}", 1)
+    chosen_settings = settings.load()
+    if chosen_settings.key_provider == "pkcs11":
+        from engine.sealing import hsm
+
+        is_new = hsm.create_key(chosen_settings)
+        print(f"token {chosen_settings.pkcs11_token}: {'made' if is_new else 'kept'} key {chosen_settings.pkcs11_key}")
     print(f"{folder}: made {len(made)} key files, kept {len(secrets.NAMES) - len(made)}")
     return 0
 

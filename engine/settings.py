@@ -34,6 +34,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     redis_url: str = "redis://127.0.0.1:6379/0"
     secrets_dir: str = "secrets"
     package_keys: str = ""
+    key_provider: Annotated[str, Meta(pattern="^(file|pkcs11)$")] = "file"
+    pkcs11_module: str = ""
+    pkcs11_token: str = ""
+    pkcs11_key: str = "liankao-wrap"
+    pkcs11_pin_path: str = ""
+    pkcs11_environ: str = ""
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535)] = 8000
     workers: Annotated[int, Meta(ge=1, le=256)] = 1

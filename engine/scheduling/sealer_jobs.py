@@ -12,7 +12,7 @@ import orjson
 from msgspec import Struct
 
 from engine.rules import exact_json
-from engine.rules.errors import ExamError, Invalid, Refused
+from engine.rules.errors import ExamError, Invalid, Refused, TryLater
 from engine.rules.question_set import read_question_set
 from engine.sealing import content, paper, secrets, shares
 from engine.sealing.answer_key import seal_answer_key
@@ -81,6 +81,8 @@ class Failed(Struct, frozen=True, tag=True):
 
     def error(self) -> ExamError:
         """What to raise where the job came from."""
+        if self.code == "try_later":
+            return TryLater(self.detail)
         kind = ExamError if self.code == "internal" else Refused
         return kind(self.code, self.detail, **orjson.loads(self.members))
 

@@ -24,10 +24,10 @@ class KeyProvider(Protocol):
     """`purpose` says what the secret is for, and is bound to it."""
 
     def wrap(self, purpose: str, secret: bytes) -> bytes:
-        """`secret` as it may lie anywhere."""
+        """`secret` as it may lie anywhere. Raises TryLater when the provider does not answer."""
 
     def unwrap(self, purpose: str, wrapped: bytes) -> bytes:
-        """What was wrapped. Raises SealBroken for another key or purpose, or changed bytes."""
+        """What was wrapped. Raises SealBroken for another key or purpose, or changed bytes, and TryLater."""
 
 
 def paper_key_purpose(batch_id: str) -> str:
@@ -62,4 +62,8 @@ class FileProvider:
 
 def open_provider(settings: Settings) -> KeyProvider:
     """The provider that the settings name. Raises SecretError when it cannot be used."""
+    if settings.key_provider == "pkcs11":
+        from engine.sealing.hsm import TokenProvider  # its library is only there where it is wanted
+
+        return TokenProvider(settings)
     return FileProvider(secrets.read(settings.secrets_dir, "wrap.key"))

@@ -191,10 +191,10 @@ def declared(*extras: str) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("engine", ()),
+        ("engine", ("hsm",)),
         ("loadtest", ("load",)),
         ("loadtest/torture", ("load", "dev")),
-        ("tests", ("load", "dev")),
+        ("tests", ("load", "dev", "hsm")),
         ("bench", ("load", "dev")),
     ],
 )
@@ -203,7 +203,12 @@ def test_every_library_in_use_is_declared(folder: str, extras: tuple[str, ...]) 
     torture = set(python_files("loadtest", "torture"))  # a developer's instrument: an operator's rehearsal has no FUSE
     files = set(python_files(*folder.split("/"))) - (torture if folder == "loadtest" else set())
     ours = {"engine", "loadtest", "tests", "bench"}
-    through_another = {"yarl": "aiohttp", "requests": "schemathesis", "Crypto": "pycryptodome"}  # or imported so
+    through_another = {
+        "yarl": "aiohttp",
+        "requests": "schemathesis",
+        "Crypto": "pycryptodome",
+        "pkcs11": "python_pkcs11",
+    }  # or imported so
     used = {each.top for path in files for each in imports_of(path)} - sys.stdlib_module_names - ours
 
     assert {through_another.get(name, name) for name in used} <= declared(*extras)
