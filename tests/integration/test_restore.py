@@ -73,7 +73,7 @@ async def test_committed_of_a_restored_database_is_not_claimed_while_it_is_resto
     await backup.put_back(exam)
     exam.recorder.forget()
 
-    async with exam.database.transaction() as blocker:
+    async with exam.owner_database.transaction() as blocker:
         await blocker.execute("SELECT 1 FROM sitting FOR UPDATE")
         await exam.mender.look(await exam.leases.take())
         mending = asyncio.create_task(exam.mender.mend())
