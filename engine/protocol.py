@@ -242,7 +242,7 @@ class Protocol(HttpToolsProtocol):
         before = self.cycle
         super().on_headers_complete()
         self._has_cycle = self.cycle is not before  # an upgrade has none
-        if self._is_secret(self.scope["method"], self.scope["path"]):
+        if self._has_cycle and self._is_secret(self.scope["method"], self.scope["path"]):
             self._vault = self.scope[SCOPE_NAME] = Vault(PAPER_BODY_BYTES_MAX)  # type: ignore[literal-required]
         if self._head:
             self._learn()

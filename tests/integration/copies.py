@@ -16,6 +16,7 @@ _TABLES = (
     "sitting",
     "seal",
     "batch",
+    "package",
     "paper",
 )
 

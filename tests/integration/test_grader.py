@@ -139,9 +139,9 @@ async def test_many_sittings_are_shared_by_chunks_at_once(exam: Exam, monkeypatc
 async def test_batch_that_is_laid_or_pushed_meanwhile_is_graded(exam: Exam) -> None:
     """Laying a large roster takes seconds, and its results wait for none of them."""
     await finish(exam)
-    grader = Grader(exam.database, GRADER_KEY, SIGNER)
+    grader = Grader(exam.grader_database, GRADER_KEY, SIGNER)
 
-    async with exam.database.transaction() as laying:
+    async with exam.owner_database.transaction() as laying:
         assert await laying.fetchrow(Queries(laying_module.__file__).lock_batch, exam.batch.batch_id)
         assert await laying.fetchrow(Queries(batches_module.__file__).lock_batch, exam.batch.batch_id)
         assert await asyncio.wait_for(grader.grade(), 30) == 2
