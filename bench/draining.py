@@ -75,7 +75,7 @@ async def _fill(dsn: str, redis_url: str, ids: list[str], changes: int) -> tuple
         await leases.leave()
         async with database.transaction() as connection:
             await connection.execute(
-                "INSERT INTO paper VALUES ('P', 'd', 't', 1, 1, '', '', 'd', '', 'k', 0);"
+                "INSERT INTO paper VALUES ('P', 'd', 1, 1, NULL, '', 'd', 'k', 0);"
                 "INSERT INTO batch VALUES ('B', 't', 'o', 3, 's', 'mock', 'P', 'C', 0, 1, '{}', 0)"
             )
             await connection.execute(_INSERT_SITTINGS, ids)

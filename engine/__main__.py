@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from engine import paper_command
+
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     command("migrate", run_migrate, "bring the configured database to this version's schema")
     _key_arguments(command("key", run_key, "API keys of machine clients"))
     _secrets_arguments(command("secrets", run_secrets, "the engine's own key files"))
+    paper_command.arguments(command("paper", run_paper, "seal a paper away from any server, split its key, check, arm"))
     _verify_arguments(command("verify", run_verify, "check the signature of a receipt or a result, offline"))
     _rehearse_arguments(
         command("rehearse", run_rehearse, "a full exam with simulated candidates, every answer checked")
@@ -110,9 +113,11 @@ def _key_arguments(made: argparse.ArgumentParser) -> None:
 
 
 def _secrets_arguments(made: argparse.ArgumentParser) -> None:
-    acts = made.add_subparsers(metavar="create", required=True, dest="act")
+    acts = made.add_subparsers(metavar="create|public", required=True, dest="act")
     create = acts.add_parser("create", help="make the missing key files; never touches existing ones")
-    create.add_argument("--dir", type=Path, metavar="DIR", help="instead of LIANKAO_SECRETS_DIR")
+    public = acts.add_parser("public", help="print the public halves of those that have one, as JSON")
+    for act in (create, public):
+        act.add_argument("--dir", type=Path, metavar="DIR", help="instead of LIANKAO_SECRETS_DIR")
 
 
 def _verify_arguments(made: argparse.ArgumentParser) -> None:
@@ -300,15 +305,34 @@ def key_line(row: Mapping[str, Any]) -> str:
 
 
 def run_secrets(chosen: argparse.Namespace) -> int:
-    from engine import settings
+    from engine import ceremony, settings
     from engine.sealing import secrets
 
     folder = chosen.dir or Path(settings.load().secrets_dir)
+    if chosen.act == "public":
+        print(json.dumps({"keys": ceremony.public_halves(folder)}, indent=1))
+        return 0
     try:
         made = secrets.create(folder)
     except OSError as fault:
         return told(f"{fault.filename}: {fault.strerror}", 1)
+    chosen_settings = settings.load()
+    if chosen_settings.key_provider == "pkcs11":
+        from engine.sealing import hsm
+
+        is_new = hsm.create_key(chosen_settings)
+        print(f"token {chosen_settings.pkcs11_token}: {'made' if is_new else 'kept'} key {chosen_settings.pkcs11_key}")
     print(f"{folder}: made {len(made)} key files, kept {len(secrets.NAMES) - len(made)}")
+    return 0
+
+
+def run_paper(chosen: argparse.Namespace) -> int:
+    from engine.ceremony import CeremonyFault
+
+    try:
+        print("\n".join(paper_command.run(chosen)))
+    except CeremonyFault as fault:
+        return told(f"paper {chosen.act}: {fault}", 1)
     return 0
 
 

@@ -23,11 +23,13 @@ from engine.delivery.channel_watch import Channels
 from engine.delivery.resources import Delivery
 from engine.patience import Patience
 from engine.protocol import HOT_PATH, SaveHeads
-from engine.rules.errors import ExamError, Refused
-from engine.scheduling import arming, batches, papers, roster
+from engine.rules.errors import ExamError, Refused, TryLater
+from engine.scheduling import arming, batches, package, papers, roster
 from engine.scheduling.resources import Scheduling
+from engine.scheduling.sealer import Sealer
 from engine.scoring import results
 from engine.sealing import secrets
+from engine.sealing.provider import open_provider
 from engine.sealing.signature import Signer
 from engine.settings import Settings
 from engine.stores.api_keys import KnownKeys
@@ -37,6 +39,7 @@ from engine.web import pages
 from engine.wire import problem_response
 
 _MEASURE_EVERY_S = 1.0
+_CLOCKS_EVERY_S = 5.0
 
 
 def routes() -> list[Route]:
@@ -81,11 +84,13 @@ class Worker:
         self.drains: list[Callable[[float], Awaitable[None]]] = []
         signer = Signer(secrets.read(settings.secrets_dir, "receipt.key"))
         login_key = secrets.read(settings.secrets_dir, "login.key")
-        wrap_key = secrets.read(settings.secrets_dir, "wrap.key")
+        provider = open_provider(settings)
+        package_keys = package.trusted_keys(settings.package_keys)
         token_key = secrets.read(settings.secrets_dir, "token.key")
         self._memory = Memory(settings.redis_url, settings.partitions)
-        self._database = Postgres(settings.postgres_dsn, settings.postgres_connections)
-        delivery = Delivery(self._memory, token_key, login_key, wrap_key, signer)
+        self._database = Postgres(settings.dsn_of("engine"), settings.postgres_connections)
+        self._sealer = Sealer(settings)
+        delivery = Delivery(self._memory, token_key, login_key, provider, signer)
         self.autosave = Autosave(delivery)
         self.save_heads = SaveHeads()
         self.patience = Patience()
@@ -99,7 +104,7 @@ class Worker:
         self._rest.router.redirect_slashes = False  # a path is right or there is nothing at it
         state = self._rest.state
         state.delivery = delivery
-        state.scheduling = Scheduling(self._database, self._memory, login_key, wrap_key)
+        state.scheduling = Scheduling(self._database, self._memory, login_key, self._sealer, package_keys)
         state.scoring = results.Scoring(self._database)
         state.known_keys = KnownKeys(self._database)
         self.readiness = readiness.Readiness(self._database, self._memory, signer, warnings)
@@ -115,7 +120,7 @@ class Worker:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         log.logger().info("worker.started", port=self._settings.port)
-        loops = [asyncio.create_task(self._measure()), asyncio.create_task(self.patience.watch())]
+        loops = [asyncio.create_task(loop) for loop in (self._measure(), self._compare_clocks(), self.patience.watch())]
         yield
         for loop in loops:
             loop.cancel()
@@ -123,12 +128,28 @@ class Worker:
         await self.autosave.drain()
         await self._memory.close()
         await self._database.close()
+        self._sealer.close()
         log.logger().info("worker.stopped")
 
     async def _measure(self) -> None:
         while True:
             self.autosave.measure()
             await asyncio.sleep(_MEASURE_EVERY_S)
+
+    async def _compare_clocks(self) -> None:
+        """Tell when paper keys would wait for one of two clocks; before a start there is time to mend it."""
+        while True:
+            warning = ""
+            try:
+                warning = await self.channels.delivery.release.clock_warning()
+            except TryLater:
+                pass  # readiness says that Redis is away
+            except Exception:
+                log.logger().exception("release.clocks_not_compared")
+            self.readiness.warnings.pop("clock", None)
+            if warning:
+                self.readiness.warnings["clock"] = warning
+            await asyncio.sleep(_CLOCKS_EVERY_S)
 
 
 def _count_requests(app: ASGIApp) -> ASGIApp:

@@ -39,6 +39,10 @@ channel_ends = Counter("channel_ends", "Channels that ended, by why", ["reason"]
 channel_key_seconds = Histogram(
     "channel_key_seconds", "From the start to the paper key on its way to a channel open then", buckets=_SECONDS
 )
+release_failures = Counter("release_failures", "Times the key provider did not open a paper key that was due")
+release_clocks_apart_seconds = Gauge(
+    "release_clocks_apart_seconds", "Between the clocks of Redis and of a worker", multiprocess_mode="livemax"
+)
 login_calls = Counter("login_calls", "Logins by how they came out", ["outcome"])
 submit_calls = Counter("submit_calls", "Hand-ins by how they came out", ["outcome"])
 requests = Counter("requests", "Other requests by route and status", ["route", "status"])

@@ -6,6 +6,7 @@ head, found it to be a plain save call and verified its token, its bytes without
 that begins with exactly these bytes *is* such a call by that candidate, and only its length and body need reading.
 Everything else (the first call, a body in several segments, a pipelined request, any other header) goes the ordinary
 way through ASGI.
+Of a paper that is pushed nothing is left behind: its bytes go into a vault, and whatever held them on the way is wiped.
 Not here: what a save means (delivery/autosave.py).
 """
 
@@ -29,11 +30,13 @@ from engine.rules.limits import (
     HEAD_BYTES_MAX,
     HEADS_KEPT,
     HEADS_KEPT_BYTES_MAX,
+    PAPER_BODY_BYTES_MAX,
     REQUEST_BYTES_MIN,
     REQUEST_S,
     SAVE_HEAD_BYTES_MAX,
 )
 from engine.sealing.token import Token
+from engine.vault import SCOPE_NAME, Vault, wipe, wipe_received
 from engine.wire import JSON_HEADERS, problem_bytes, problem_headers
 
 _CHANNEL_URL = channel_upgrade.PATH.encode()
@@ -42,6 +45,8 @@ _HEAD_BEGINS = f"POST {HOT_PATH} HTTP/1.1\r\n".encode()
 _HEAD_ENDS = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,6})\r\n")
 _PLAIN_UNLESS = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"x-upgrade"})
+_SECRET_PATHS = "/v1/papers/"
+_ARMING = "/arm"
 _FOREIGN_UPGRADE = re.compile(rb"\r\nupgrade:(?![ \t]*websocket[ \t]*\r\n)", re.IGNORECASE)
 _CLOSE = b"connection: close\r\n"
 _SAVED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\ncontent-length: %d\r\n\r\n%b"
@@ -94,6 +99,8 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._is_in_body = False
         self._has_cycle = False  # the request in the parser has been handed on
+        self._vault: Vault | None = None  # of the request in the parser, when its body must not stay here
+        self._has_secret = False  # in what is being parsed
         self._is_stopping = False
         self._used_s = 0.0  # when a save call last came the short way, by the loop's clock
         self._patience: Patience = worker.patience
@@ -127,8 +134,12 @@ class Protocol(HttpToolsProtocol):
             head = data[:end]
             self._head = head if known is None and head.startswith(_HEAD_BEGINS) else b""
             # Java's client offers h2c with its first call, body and all; the parser would take the offer as accepted.
-            data = _FOREIGN_UPGRADE.sub(b"\r\nx-upgrade:", head) + data[end:]
+            if _FOREIGN_UPGRADE.search(head):
+                data = _FOREIGN_UPGRADE.sub(b"\r\nx-upgrade:", head) + data[end:]
         self._parse(data)
+        if self._has_secret:
+            self._has_secret = False
+            wipe_received(data, self.loop)
         if self._is_between:
             if self._is_awaited:
                 self._expect_nothing()
@@ -181,6 +192,7 @@ class Protocol(HttpToolsProtocol):
     # --- the ordinary way ----------------------------------------------------------------------------------------
     def _parse(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
+        is_copy = False
         while data and not self._last_words:
             if not self._is_between and self._head_bytes:
                 self._head_bytes += len(data)
@@ -189,12 +201,14 @@ class Protocol(HttpToolsProtocol):
                     return
             try:
                 self.parser.feed_data(data)
+                if is_copy and self._has_secret:
+                    wipe(data)
                 return
             except httptools.HttpParserError:
                 self._refuse_unreadable("this is not HTTP/1.1 as RFC 9112 has it")
                 return
             except httptools.HttpParserUpgrade as offered:
-                data = data[offered.args[0] :]
+                data, is_copy = data[offered.args[0] :], True
                 if self._should_upgrade():
                     self._hand_over(data)
                     return
@@ -219,6 +233,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._is_between = self._is_in_body = self._has_cycle = False
         self._head_bytes = 1
+        self._vault = None
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -227,8 +242,15 @@ class Protocol(HttpToolsProtocol):
         before = self.cycle
         super().on_headers_complete()
         self._has_cycle = self.cycle is not before  # an upgrade has none
+        if self._has_cycle and self._is_secret(self.scope["method"], self.scope["path"]):
+            self._vault = self.scope[SCOPE_NAME] = Vault(PAPER_BODY_BYTES_MAX)  # type: ignore[literal-required]
         if self._head:
             self._learn()
+
+    @staticmethod
+    def _is_secret(method: str, path: str) -> bool:
+        """A paper that is pushed; shares of a paper key that are handed in."""
+        return (method == "PUT" and path.startswith(_SECRET_PATHS)) or (method == "POST" and path.endswith(_ARMING))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._is_in_body:  # trailers mean nothing here
@@ -239,7 +261,20 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0
-        super().on_body(body)
+        if self._vault is None:
+            super().on_body(body)
+        else:
+            self._put_away(body, self._vault)
+
+    def _put_away(self, body: bytes, vault: Vault) -> None:
+        """As `super().on_body`, but the application is only told that there is more; one segment at a time."""
+        self._has_secret = True
+        if self.cycle.response_complete:
+            wipe(body)
+            return
+        vault.take(body)
+        self.flow.pause_reading()
+        self.cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         self._is_between = True

@@ -13,7 +13,7 @@ from engine import VERSION, metrics
 from engine.rules.errors import TryLater
 from engine.rules.limits import READINESS_S, RECORDER_LATE_S
 from engine.sealing.signature import ALGORITHM, Signer, shown_key
-from engine.stores import migrations, months, public_keys
+from engine.stores import migrations, months, public_keys, roles
 from engine.stores.clock import now_ms
 from engine.stores.memory import Memory
 from engine.stores.postgres import Postgres
@@ -113,6 +113,9 @@ class Readiness:
 
     async def _postgresql(self) -> str:
         async with self._database.connection() as connection:
+            self.warnings.pop("role", None)
+            if excess := await roles.excess_of(connection, "engine"):
+                self.warnings["role"] = excess
             if await connection.fetchval("SHOW fsync") != "on":
                 return "PostgreSQL runs with fsync=off, expected on"
             pending = await migrations.pending(connection)

@@ -28,8 +28,18 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Each field is `LIANKAO_<NAME>` in capitals, or `name` in the TOML file; `ops/README.md` explains them."""
 
     postgres_dsn: str = "postgresql:///liankao"
+    engine_dsn: str = ""
+    recorder_dsn: str = ""
+    grader_dsn: str = ""
     redis_url: str = "redis://127.0.0.1:6379/0"
     secrets_dir: str = "secrets"
+    package_keys: str = ""
+    key_provider: Annotated[str, Meta(pattern="^(file|pkcs11)$")] = "file"
+    pkcs11_module: str = ""
+    pkcs11_token: str = ""
+    pkcs11_key: str = "liankao-wrap"
+    pkcs11_pin_path: str = ""
+    pkcs11_environ: str = ""
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535)] = 8000
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
@@ -40,6 +50,15 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     drain_s: Annotated[int, Meta(ge=0, le=300)] = 3
     metrics_dir: str = ""
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+
+    def dsn_of(self, process: str) -> str:
+        """How `process` (engine, recorder or grader) reaches PostgreSQL: as a role of its own where one is set."""
+        return str(getattr(self, f"{process}_dsn")) or self.postgres_dsn
+
+    def for_process(self, process: str | None) -> Settings:
+        """What one process is to know: its own way to PostgreSQL, and nobody else's; none for a stranger."""
+        own = self.dsn_of(process) if process else ""
+        return msgspec.structs.replace(self, postgres_dsn=own, engine_dsn="", recorder_dsn="", grader_dsn="")
 
 
 def load(environ: Mapping[str, str] | None = None, config_file: str | None = None) -> Settings:

@@ -11,14 +11,11 @@ from starlette.types import Receive, Scope, Send
 
 from engine.rules import exact_json
 from engine.rules.errors import ExamError, Invalid, Refused, TryLater
-from engine.rules.limits import ID_PATTERN, SMALL_BODY_BYTES_MAX
+from engine.rules.limits import DISCARDED_BYTES_MAX, ID_PATTERN, SMALL_BODY_BYTES_MAX
 from engine.rules.shape import Faults
 
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 PROBLEM_HEADERS = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
-# A body over its limit is read to its end and thrown away, so that the client gets the answer instead of a broken
-# pipe; past this it is cut off all the same.
-_DISCARDED_BYTES_MAX = 96 * 2**20
 
 
 async def read_body(receive: Receive, bytes_max: int) -> bytes:
@@ -33,7 +30,7 @@ async def read_body(receive: Receive, bytes_max: int) -> bytes:
         total += len(part)
         if total <= bytes_max:
             parts.append(part)
-        elif total > _DISCARDED_BYTES_MAX:
+        elif total > DISCARDED_BYTES_MAX:
             break
         if not message.get("more_body", False):
             break

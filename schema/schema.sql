@@ -19,20 +19,38 @@ CREATE TABLE public_key (
     registered_ms bigint NOT NULL
 );
 
--- Question sets. `content` is what candidates may see after the start; the answers lie in an envelope that only
--- the grader's private key opens.
+-- Question sets. `content` is what candidates may see after the start, sealed as it arrived; null in a paper that came
+-- before papers were sealed, and has to be pushed again.
 CREATE TABLE paper (
     paper_id text PRIMARY KEY,
     digest text NOT NULL,
-    title text NOT NULL,
     items integer NOT NULL,
     points numeric NOT NULL CONSTRAINT paper_has_points CHECK (points > 0),
-    content bytea NOT NULL,
+    content bytea,
     item_index bytea NOT NULL,
     answer_key_digest text NOT NULL,
-    answer_key_envelope bytea NOT NULL,
-    answer_key_recipient text NOT NULL, -- key_id of the grader's public key it is sealed to
-    pushed_ms bigint NOT NULL
+    answer_key_recipient text NOT NULL, -- key_id of the grader's public key they are sealed to
+    pushed_ms bigint NOT NULL,
+    content_key_wrapped bytea, -- by the key provider
+    CONSTRAINT content_has_its_key CHECK ((content IS NULL) = (content_key_wrapped IS NULL))
+);
+
+-- Answers, sealed to a grader's public key: put in by a worker, read by the grader alone.
+CREATE TABLE answer_key (
+    paper_digest text NOT NULL,
+    recipient text NOT NULL,
+    envelope bytea NOT NULL,
+    PRIMARY KEY (paper_digest, recipient)
+);
+
+-- Papers that came sealed for one batch; their keys come with the shares, at arming.
+CREATE TABLE package (
+    paper_id text PRIMARY KEY REFERENCES paper,
+    batch_id text NOT NULL,
+    sealed_digest text NOT NULL,
+    sealed bytea NOT NULL,
+    key_check text NOT NULL, -- tells the right paper key, and nothing about it
+    signed_by text NOT NULL -- key_id of the author
 );
 
 CREATE TABLE batch (
@@ -57,7 +75,7 @@ CREATE TABLE batch (
 );
 CREATE INDEX batch_by_start ON batch (starts_ms);
 
--- What arming pinned: the sealed paper, its wrapped key, and the answer key in force.
+-- What arming pinned: the sealed paper, its wrapped key, and which answer key is in force.
 CREATE TABLE seal (
     batch_id text PRIMARY KEY REFERENCES batch,
     sealed_digest text NOT NULL CONSTRAINT sealed_paper_is_unique UNIQUE,
@@ -66,7 +84,8 @@ CREATE TABLE seal (
     paper_digest text NOT NULL,
     item_index bytea NOT NULL,
     answer_key_digest text NOT NULL,
-    answer_key_envelope bytea NOT NULL
+    answer_key_recipient text NOT NULL,
+    CONSTRAINT seal_has_an_answer_key FOREIGN KEY (paper_digest, answer_key_recipient) REFERENCES answer_key
 );
 
 -- One candidate in one batch on one seat.
@@ -171,3 +190,100 @@ CREATE TABLE feed (
     last_publication bigint NOT NULL
 );
 INSERT INTO feed (last_publication) VALUES (0);
+
+-- Roles belong to the whole server: another database may have made them, or be making them at this moment.
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY '{liankao_engine,liankao_recorder,liankao_grader}'::text[] LOOP
+        BEGIN
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+                EXECUTE format('CREATE ROLE %I LOGIN', name);
+            END IF;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL;
+        END;
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), name);
+    END LOOP;
+END
+$$;
+
+-- The worker. Never answer keys; of results only their release; of sittings only the roster.
+GRANT SELECT (scope, digest, revoked_ms) ON api_key TO liankao_engine;
+GRANT SELECT, INSERT, UPDATE ON public_key, paper, batch TO liankao_engine;
+GRANT INSERT ON answer_key TO liankao_engine;
+GRANT SELECT, INSERT ON seal TO liankao_engine;
+GRANT SELECT, INSERT, UPDATE, DELETE ON package TO liankao_engine;
+GRANT SELECT, DELETE,
+    INSERT (sitting_id, batch_id, partition, candidate_id, name, id_number, admission_ticket, site, room, seat, extra_time_s),
+    UPDATE (name, id_number, admission_ticket, site, room, seat, extra_time_s)
+    ON sitting TO liankao_engine;
+GRANT SELECT (sitting_id, item, seq, value) ON response TO liankao_engine;
+GRANT SELECT ON response_history TO liankao_engine;
+GRANT SELECT (saved_ms) ON response_history_default TO liankao_engine;
+GRANT SELECT (at_ms) ON sitting_event_default TO liankao_engine;
+GRANT SELECT ON recording, recorder TO liankao_engine;
+GRANT SELECT, UPDATE (publication) ON result TO liankao_engine;
+GRANT SELECT, UPDATE (last_publication) ON feed TO liankao_engine;
+
+-- The recorder. Never papers, answer keys or results; of a seal what Redis is rebuilt from.
+GRANT SELECT ON batch TO liankao_recorder;
+GRANT UPDATE (laid_ready) ON batch TO liankao_recorder;
+GRANT SELECT (batch_id, sealed_digest, sealed, paper_key_wrapped, item_index) ON seal TO liankao_recorder;
+GRANT SELECT, UPDATE (state, epoch, entered_ms, closed_ms) ON sitting TO liankao_recorder;
+GRANT SELECT, INSERT, UPDATE ON response TO liankao_recorder;
+GRANT INSERT ON response_history TO liankao_recorder;
+GRANT SELECT, INSERT ON sitting_event TO liankao_recorder;
+GRANT SELECT (saved_ms) ON response_history_default TO liankao_recorder;
+GRANT SELECT (at_ms) ON sitting_event_default TO liankao_recorder;
+GRANT SELECT, INSERT, UPDATE ON recording TO liankao_recorder;
+GRANT SELECT, INSERT, UPDATE, DELETE ON recorder TO liankao_recorder;
+GRANT SELECT, UPDATE (last_publication) ON feed TO liankao_recorder;
+
+-- The grader. Never papers, paper keys or who a candidate is; the right to change a batch is only there to hold its row.
+GRANT SELECT, INSERT, UPDATE ON public_key TO liankao_grader;
+GRANT SELECT (batch_id, rules, released_ms), UPDATE (laid_ready) ON batch TO liankao_grader;
+GRANT SELECT (batch_id, paper_digest, answer_key_digest, answer_key_recipient) ON seal TO liankao_grader;
+GRANT SELECT ON answer_key TO liankao_grader;
+GRANT SELECT (sitting_id, batch_id, candidate_id, admission_ticket, state, is_graded), UPDATE (is_graded)
+    ON sitting TO liankao_grader;
+GRANT SELECT (sitting_id, item, value) ON response TO liankao_grader;
+GRANT INSERT ON result TO liankao_grader;
+GRANT SELECT, UPDATE (last_publication) ON feed TO liankao_grader;
+
+-- Whoever may say to whom answers are sealed could have them sealed to himself: each says its own keys only.
+ALTER TABLE public_key ENABLE ROW LEVEL SECURITY;
+CREATE POLICY public_keys_are_public ON public_key FOR SELECT USING (true);
+CREATE POLICY worker_adds_its_own ON public_key FOR INSERT TO liankao_engine WITH CHECK (purpose = 'receipt');
+CREATE POLICY worker_renews_its_own ON public_key FOR UPDATE TO liankao_engine USING (purpose = 'receipt');
+CREATE POLICY grader_adds_its_own ON public_key FOR INSERT TO liankao_grader
+    WITH CHECK (purpose IN ('result', 'answer_key'));
+CREATE POLICY grader_renews_its_own ON public_key FOR UPDATE TO liankao_grader
+    USING (purpose IN ('result', 'answer_key'));
+
+-- Making a month needs the tables' owner; a recorder may ask for exactly that and nothing else of an owner's.
+CREATE FUNCTION make_month(parent text, first_ms bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path TO public, pg_temp
+AS $$
+DECLARE
+    moment text;
+    first_day timestamptz := date_trunc('month', to_timestamp(first_ms / 1000), 'UTC');
+    until_ms bigint := extract(epoch FROM (first_day AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC') * 1000;
+    month text := parent || to_char(first_day AT TIME ZONE 'UTC', '_YYYY_MM');
+BEGIN
+    moment := CASE parent WHEN 'response_history' THEN 'saved_ms' WHEN 'sitting_event' THEN 'at_ms' END;
+    IF moment IS NULL OR first_ms <> extract(epoch FROM first_day) * 1000 THEN
+        RAISE EXCEPTION 'no month of % begins at % ms', parent, first_ms;
+    END IF;
+    -- Built beside the table, filled with what had to lie in the default partition, and attached: recording goes on.
+    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', month, parent);
+    EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', parent || '_default');
+    EXECUTE format(
+        'WITH moved AS (DELETE FROM %I WHERE %I >= %s AND %I < %s RETURNING *) INSERT INTO %I SELECT * FROM moved',
+        parent || '_default', moment, first_ms, moment, until_ms, month);
+    EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)', parent, month, first_ms, until_ms);
+END
+$$;
+REVOKE ALL ON FUNCTION make_month FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION make_month TO liankao_recorder;

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,7 +168,13 @@ def environ() -> dict[str, str]:
 
 
 def start_engine(
-    data: Path, *, port: int | None = None, workers: int = 1, wait: bool = True, ready_name: str = "ready"
+    data: Path,
+    *,
+    port: int | None = None,
+    workers: int = 1,
+    wait: bool = True,
+    ready_name: str = "ready",
+    settings: Mapping[str, str] | None = None,
 ) -> Engine:
     """`python -m engine up --embedded` on `data`; returns when it takes traffic. The caller stops it."""
     port = port or free_port()
@@ -180,7 +186,13 @@ def start_engine(
     command += ["--workers", str(workers), "--ready-file", str(ready_file)]
     with open(said, "ab") as log:
         supervisor = subprocess.Popen(
-            command, cwd=ROOT, env=environ(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            command,
+            cwd=ROOT,
+            env={**environ(), **(settings or {})},
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
     engine = Engine(data=data, ready_file=ready_file, supervisor_log=said, port=port, supervisor=supervisor)
     if wait:

@@ -249,7 +249,7 @@ class Channel(WebSocket):
             return
         self._told_closed = ""
         if state == SittingState.IN_PROGRESS and not self._has_key:
-            frame = self._channels.key_frame(self.armed, self.token.sitting_id)
+            frame = self._channels.keys.key_frame(self, self.armed, self.token.sitting_id)
             if frame is not None:
                 self.write(frame)
                 self._has_key = True

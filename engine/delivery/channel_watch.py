@@ -4,22 +4,21 @@ Promise: a start reaches every open channel that may have the key within a secon
 and `committed` within a second of their happening; whoever is not there any more is noticed. None of it costs a task or
 a timer per channel.
 How: a few times a second one poll asks every partition that has channels for its news and for Redis's time; what is due
-by that time is done then, so that this machine's clock decides nothing but when to ask. Polls come earlier when a start
-or an end is near. Long lists are served in slices.
+by that time is done then, so that this machine's clock decides nothing but when to ask; a paper key waits for it, too
+(release.py). Polls come earlier when a start or an end is near. Long lists are served in slices.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 
 from engine import log, metrics
 from engine.delivery.autosave import Autosave
 from engine.delivery.channel import Channel
-from engine.delivery.channel_messages import frame
+from engine.delivery.channel_keys import KeysAwaited
 from engine.delivery.channel_news import NEWS, PartitionNews, spared
-from engine.delivery.resources import ArmedBatch, Delivery
+from engine.delivery.resources import Delivery
 from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import (
     CHANNEL_CLOSE_S,
@@ -30,8 +29,6 @@ from engine.rules.limits import (
     CHANNEL_SLICE,
     CHANNELS_MAX,
 )
-from engine.sealing.encoding import to_base64url
-from engine.sealing.paper import sitting_seeds
 from engine.sealing.token import Token
 from engine.stores.clock import monotonic_s
 from engine.stores.memory import Purpose
@@ -62,7 +59,7 @@ class Channels:
         self._closing: dict[Channel, float] = {}  # close frame sent -> until when
         self._moments: dict[int, set[Channel]] = {}  # server ms -> whose start or end it is
         self._ahead_ms: float | None = None  # Redis's clock before ours, at least
-        self._seeds: dict[str, Callable[[str], bytes]] = {}
+        self.keys = KeysAwaited(delivery.release)
         self._frames: dict[str, int] = {}
         self._ends: dict[str, int] = {}
         self._flushed_s = 0.0
@@ -100,6 +97,7 @@ class Channels:
         self._unheard.pop(channel, None)
         self._closing.pop(channel, None)
         self._forget_moment(channel)
+        self.keys.forget(channel)
         if channel.token is not None:
             self._of(channel.token).leave(channel, channel.token.sitting_id)
 
@@ -127,19 +125,6 @@ class Channels:
         self._unheard.pop(channel, None)
         self._closing[channel] = monotonic_s() + CHANNEL_CLOSE_S
 
-    def key_frame(self, armed: ArmedBatch, sitting_id: str) -> bytes | None:
-        """Paper key and seed; call it only once the start has come. None, and a log line, when it does not open."""
-        batch_id = armed.prepared.batch.batch_id
-        try:
-            paper_key = self.delivery.paper_key(armed)
-            if batch_id not in self._seeds:
-                self._seeds[batch_id] = sitting_seeds(paper_key)
-        except Exception:
-            log.logger().exception("channel.paper_key_failed", batch_id=batch_id)
-            return None
-        seed = self._seeds[batch_id](sitting_id)
-        return frame({"type": "paper_key", "paper_key": to_base64url(paper_key), "seed": to_base64url(seed)})
-
     def count_frame(self, kind: str) -> None:
         self._frames[kind] = self._frames.get(kind, 0) + 1
 
@@ -165,10 +150,14 @@ class Channels:
 
     def _pause_s(self) -> float:
         """Until the next poll: the usual time, or less if a moment comes first."""
-        if self._ahead_ms is None or not self._moments:
+        if self._ahead_ms is None:
             return CHANNEL_POLL_S
         # Redis's clock is at least where we think it is: we never ask too early.
-        left_s = (min(self._moments) - self._ahead_ms) / 1000 - monotonic_s()
+        redis_ms = self._ahead_ms + monotonic_s() * 1000
+        left_s = (min(self._moments) - redis_ms) / 1000 if self._moments else CHANNEL_POLL_S
+        key_left_ms = self.keys.left_ms(redis_ms)
+        if key_left_ms is not None:
+            left_s = min(left_s, key_left_ms / 1000)
         return min(CHANNEL_POLL_S, max(_POLL_SOONEST_S, left_s))
 
     async def _poll(self) -> None:
@@ -194,12 +183,16 @@ class Channels:
 
     async def _reach(self, now_ms: int) -> None:
         """Do what is due by now."""
-        for moment_ms in sorted(moment_ms for moment_ms in self._moments if moment_ms <= now_ms):
-            heard_s = monotonic_s()
-            for at, channel in enumerate(self._moments.pop(moment_ms)):
+        heard_s = monotonic_s()
+        due = [(moment_ms, self._moments.pop(moment_ms)) for moment_ms in sorted(self._moments) if moment_ms <= now_ms]
+        coming = [channel.armed for _, channels in due for channel in channels if channel.is_waiting_for_key]
+        late = await self.keys.open_due(coming, now_ms)
+        for moment_ms, channels in [*late, *due]:
+            for at, channel in enumerate(channels):
                 if at and at % CHANNEL_SLICE == 0:
                     await asyncio.sleep(0)
-                channel.moment_ms = 0
+                if channel.moment_ms == moment_ms:
+                    channel.moment_ms = 0
                 waited = channel.is_waiting_for_key
                 spared(channel, channel.advance, now_ms)
                 if waited and not channel.is_waiting_for_key:

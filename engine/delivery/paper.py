@@ -7,6 +7,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
+from engine.delivery.release import too_early
 from engine.delivery.resources import Delivery
 from engine.delivery.sitting import edges_of, read_sitting
 from engine.rules import timing
@@ -39,22 +40,17 @@ def _no_paper(digest: str) -> Refused:
 
 
 async def show_key(request: Request) -> Response:
-    """`GET /v1/sitting/paper-key`: 425 before the start, whoever asks."""
+    """`GET /v1/sitting/paper-key`: 425 before the start, whoever asks; then only with the release (release.py)."""
     delivery: Delivery = request.app.state.delivery
     token = delivery.authenticate(request.scope)  # type: ignore[arg-type]
     armed = await delivery.batch(token.batch_id)
     reading = await read_sitting(delivery, token)
     edges = edges_of(armed, reading.fields)
     if reading.now_ms < edges.starts_ms:
-        raise Refused(
-            "paper_key.too_early",
-            f"the key is released at {edges.starts_ms} ms, it is {reading.now_ms} ms",
-            starts_ms=edges.starts_ms,
-            server_ms=reading.now_ms,
-        )
+        raise too_early(edges.starts_ms, reading.now_ms)
     state = timing.state_at(SittingState(reading.fields["state"].decode()), edges, reading.now_ms)
     if state != SittingState.IN_PROGRESS:
         raise Refused("sitting.order", f"the key goes to sittings in progress, this one is {state}")
-    paper_key = delivery.paper_key(armed)
+    paper_key = await delivery.release.paper_key(armed, reading.now_ms, token.sitting_id)
     seed = sitting_seed(paper_key, token.sitting_id)
     return json_response({"paper_key": to_base64url(paper_key), "seed": to_base64url(seed)})

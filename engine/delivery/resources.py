@@ -5,11 +5,14 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from engine.delivery.release import Release
 from engine.rules import values
 from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import SEALED_KEPT_BYTES_MAX
-from engine.sealing import paper, token
+from engine.sealing import token
+from engine.sealing.provider import KeyProvider
 from engine.sealing.signature import Signer
+from engine.stores.clock import SteadyClock
 from engine.stores.memory import Memory
 from engine.stores.prepare import PreparedBatch, batch_key, sealed_key
 from engine.wire import bearer
@@ -28,15 +31,16 @@ class ArmedBatch(Struct, frozen=True):
 class Delivery:
     """Resources of the candidate-facing half of a worker."""
 
-    def __init__(self, memory: Memory, token_key: bytes, login_key: bytes, wrap_key: bytes, signer: Signer) -> None:
+    def __init__(
+        self, memory: Memory, token_key: bytes, login_key: bytes, provider: KeyProvider, signer: Signer
+    ) -> None:
         self.memory = memory
         self.token_key = token_key
         self.login_key = login_key
         self.signer = signer
-        self._wrap_key = wrap_key
+        self.release = Release(provider, SteadyClock(), memory)
         self._batches: dict[str, ArmedBatch] = {}
         self._tokens: dict[str, token.Token] = {}
-        self._paper_keys: dict[str, bytes] = {}
         self._sealed: dict[str, bytes] = {}
 
     def authenticate(self, scope: dict[str, object]) -> token.Token:
@@ -83,12 +87,3 @@ class Delivery:
                 self._sealed.clear()
             self._sealed[digest] = sealed
         return self._sealed[digest]
-
-    def paper_key(self, armed: ArmedBatch) -> bytes:
-        """The unwrapped paper key; call it only once the start has come."""
-        batch_id = armed.prepared.batch.batch_id
-        if batch_id not in self._paper_keys:
-            self._paper_keys[batch_id] = paper.unwrap_paper_key(
-                batch_id, armed.prepared.paper_key_wrapped, self._wrap_key
-            )
-        return self._paper_keys[batch_id]

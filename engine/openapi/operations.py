@@ -175,9 +175,13 @@ _SCHEDULING_CALLS = (
     _scheduling(
         "PUT /v1/papers/{paper_id}",
         "putPaper",
-        "Push a question set; the same content again changes nothing",
+        "Push a question set, or a package sealed for one batch; the same content again changes nothing",
         parameters=(_PAPER_ID,),
-        sends=_body("Paper", PAPER_BODY_BYTES_MAX),
+        sends=Content(
+            {JSON: ref("Paper")},
+            "JSON in UTF-8; or, as `application/vnd.liankao.sealed`, a package made by `./run paper seal`",
+            bytes_max=PAPER_BODY_BYTES_MAX,
+        ),
         replies={
             200: _json("StoredPaper", "The paper was there already, the same or in another version"),
             201: _json("StoredPaper", "A new paper"),

@@ -8,7 +8,9 @@ from engine.openapi.building import (
     SEQ,
     VALUE,
     Schema,
+    base64url,
     choice,
+    hex_digest,
     many,
     matching,
     number,
@@ -41,6 +43,7 @@ from engine.rules.limits import (
     RULE_S_MAX,
     SECTIONS_MAX,
     SEQ_MAX,
+    SHARES_MAX,
     TEXT_CHARACTERS_MAX,
     TITLE_CHARACTERS_MAX,
     TYPED_CHARACTERS_MAX,
@@ -174,7 +177,20 @@ _ROSTER = many(
 
 _PERSON = text(description=f"A name of at most {NAME_CHARACTERS_MAX} characters")
 _PEOPLE = many(_PERSON, PEOPLE_MIN, PEOPLE_MAX, uniqueItems=True, description="Different people")
-_ARM = sent({"witnesses": _PEOPLE})
+_SHARE = sent(
+    {
+        "sealed_digest": hex_digest("the sealed paper"),
+        "split_id": text(description="Which split of the key"),
+        "k": whole(2, SHARES_MAX),
+        "n": whole(2, SHARES_MAX),
+        "index": whole(1, SHARES_MAX),
+        "share": base64url(32),
+    }
+)
+_ARM = sent(
+    {"witnesses": _PEOPLE},
+    {"shares": many(ref("Share"), description="Of a package's key, opened; `./run paper arm` does it")},
+)
 _RELEASE = sent({"approved_by": _PEOPLE})
 
 # A message of the channel: one JSON object in a text message.
@@ -203,5 +219,6 @@ SCHEMAS: dict[str, Schema] = {
     "Candidate": _CANDIDATE,
     "Roster": _ROSTER,
     "Arm": _ARM,
+    "Share": _SHARE,
     "Release": _RELEASE,
 }

@@ -60,10 +60,11 @@ class _Process:
         owner = f"{socket.gethostname()[:_HOST_CHARACTERS_MAX]}:{os.getpid()}:{secrets.random_bytes(4).hex()}"
         self.login_key = login_key = secrets.read(settings.secrets_dir, "login.key")
         self.memory = Memory(settings.redis_url, settings.partitions)
-        self.database = Postgres(settings.postgres_dsn, settings.postgres_connections, owner)
+        dsn = settings.dsn_of("recorder")
+        self.database = Postgres(dsn, settings.postgres_connections, owner)
         # Connections of their own: a rebuild may use all the others for seconds.
-        self.lease_database = Postgres(settings.postgres_dsn, _OWN_CONNECTIONS, owner, LEASE_S)
-        self.record_database = Postgres(settings.postgres_dsn, _OWN_CONNECTIONS, owner, RECORD_TIMEOUT_S)
+        self.lease_database = Postgres(dsn, _OWN_CONNECTIONS, owner, LEASE_S)
+        self.record_database = Postgres(dsn, _OWN_CONNECTIONS, owner, RECORD_TIMEOUT_S)
         self.leases = Leases(self.lease_database, owner, settings.partitions)
         self.recorder = Recorder(self.memory, self.record_database, owner)
         self.mender = Mender(self.memory, self.database, login_key, owner)

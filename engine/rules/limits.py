@@ -13,6 +13,9 @@ SEQ_MAX = 2**53 - 1  # the largest integer a browser counts exactly
 PAPER_BODY_BYTES_MAX = 64 * 2**20  # a paper with its media
 ROSTER_BODY_BYTES_MAX = 16 * 2**20  # about 80,000 candidates as JSON
 AUTOSAVE_BODY_BYTES_MAX = 256 * 2**10
+# A body over its limit is read to its end and thrown away, so that the client gets the answer instead of a broken pipe;
+# past this it is cut off all the same.
+DISCARDED_BYTES_MAX = 96 * 2**20
 SMALL_BODY_BYTES_MAX = 64 * 2**10  # logins, batches, arming: never near this
 JSON_DEPTH_MAX = 32  # a paper needs 7; deeper is an attack on the parser
 
@@ -47,6 +50,10 @@ TITLE_CHARACTERS_MAX = 200
 POINTS_MAX = 10_000  # one item
 POINTS_DECIMALS_MAX = 4  # section scores are exact to four decimals
 MEDIA_MAX = 1_000
+SHARES_MAX = 20  # of a paper key: more holders than that nobody brings together
+SEALS_AT_ONCE = 2  # papers that one worker has sealed at the same time: each may take hundreds of MB for a while
+SEAL_TIMEOUT_S = 120  # one paper of 64 MiB takes a few seconds
+SEAL_MEMORY_BYTES_MAX = 4 * 2**30  # address space: the worst 64 MiB of JSON unfold to half of this
 
 # --- batches and rosters ---------------------------------------------------------------------------------------
 DURATION_S_MAX = 43_200
@@ -66,6 +73,11 @@ RESULTS_PAGE_MAX = 1_000
 
 # --- delivery ---
 SEALED_KEPT_BYTES_MAX = 128 * 2**20  # sealed papers that one worker keeps in memory
+
+# --- release of paper keys -------------------------------------------------------------------------------------
+RELEASE_WAIT_MS = 1_000  # a call for a key waits so long for the later clock; beyond it the answer is `try_later`
+RELEASE_RETRY_S = 2  # then, and after a failure of the key provider: a whole hall that asks must not drown the saves
+CLOCKS_APART_WARNED_MS = 500  # between Redis and a worker: half of what a start may be late
 
 # --- the save path ---------------------------------------------------------------------------------------------
 CHUNK_CALLS_MAX = 512  # save calls in one script call: about 3 ms of Redis's time

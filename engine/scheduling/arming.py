@@ -7,33 +7,32 @@ with its answer key, and all that candidates need is laid ready, so that at the 
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Sequence
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.access import require
 from engine.rules import timing
 from engine.rules.errors import Refused
-from engine.rules.limits import FAULTS_LISTED_MAX
+from engine.rules.limits import FAULTS_LISTED_MAX, PAPER_BODY_BYTES_MAX
 from engine.rules.people import read_people
 from engine.rules.terms import Batch
 from engine.scheduling.batches import describe, unknown_batch
 from engine.scheduling.batches import queries as batch_queries
+from engine.scheduling.package import package_faults, package_of, read_arming, seal_packaged
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster import find_overlaps
 from engine.scheduling.roster import queries as roster_queries
-from engine.sealing import paper
-from engine.sealing.secrets import random_bytes
+from engine.scheduling.sealer_jobs import SealBatch, SealedBatch
 from engine.sealing.signature import key_id
 from engine.stores import public_keys
 from engine.stores.clock import now_ms
 from engine.stores.laying import batch_of, lay_ready
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
-from engine.wire import json_response, path_id, read_json
+from engine.vault import Vault
+from engine.wire import json_response, path_id
 
 _queries = Queries(__file__)
 
@@ -43,17 +42,13 @@ async def arm(request: Request) -> Response:
     await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
     batch_id = path_id(request, "batch_id")
-    witnesses = read_people(await read_json(request), "witnesses")
-    async with scheduling.database.transaction() as connection:
-        row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
-        if row is None:
-            raise unknown_batch(batch_id)
-        batch = batch_of(row)
-        if row["armed_ms"] is None:
-            sittings = await connection.fetch(roster_queries.sittings_of, batch_id)
-            await _check_ready(scheduling, connection, batch, sittings)
-            await _seal(scheduling, connection, batch)
-            await connection.execute(_queries.arm, batch_id, now_ms(), witnesses)
+    document, shares = await read_arming(request, scheduling.sealer)
+    try:
+        witnesses = read_people(document, "witnesses")
+        await _arm(scheduling, batch_id, witnesses, shares)
+    finally:
+        if shares is not None:
+            shares.close()
     # After the commit, and again whenever arming is repeated; should it fail here, a recorder finishes it.
     await lay_ready(scheduling.memory, scheduling.database, batch_id, scheduling.login_key)
     async with scheduling.database.connection() as connection:
@@ -61,8 +56,34 @@ async def arm(request: Request) -> Response:
     return json_response(shown[0])
 
 
+async def _arm(scheduling: Scheduling, batch_id: str, witnesses: list[str], shares: Vault | None) -> None:
+    async with scheduling.database.transaction() as connection:
+        row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
+        if row is None:
+            raise unknown_batch(batch_id)
+        batch = batch_of(row)
+        if row["armed_ms"] is None:
+            sittings = await connection.fetch(roster_queries.sittings_of, batch_id)
+            paper = await connection.fetchrow(_queries.lock_paper, batch.paper_id)
+            package = await package_of(connection, batch.paper_id)
+            faults = package_faults(package, batch_id, batch.paper_id, shares)
+            await _check_ready(scheduling, connection, batch, sittings, paper, faults, package is not None)
+            if package is not None and shares is not None:
+                sealed = await seal_packaged(connection, scheduling.sealer, batch_id, batch.paper_id, shares)
+            else:
+                sealed = await _seal(scheduling, batch, paper)
+            await _pin(connection, batch_id, sealed, paper)
+            await connection.execute(_queries.arm, batch_id, now_ms(), witnesses)
+
+
 async def _check_ready(
-    scheduling: Scheduling, connection: Connection, batch: Batch, sittings: Sequence[Record]
+    scheduling: Scheduling,
+    connection: Connection,
+    batch: Batch,
+    sittings: Sequence[Record],
+    paper: Record,
+    faults: Sequence[tuple[str, str]],
+    is_packaged: bool,
 ) -> None:
     missing: list[dict[str, str]] = []
 
@@ -78,9 +99,12 @@ async def _check_ready(
     for row in sittings:
         if row["id_number"] in overlaps:
             not_ready("roster.overlap", f"candidate {row['candidate_id']!r}: {overlaps[row['id_number']]}")
-    paper_row = await connection.fetchrow(_queries.lock_paper, batch.paper_id)
+    for code, message in faults:
+        not_ready(code, message)
+    if paper["content"] is None and not is_packaged:
+        not_ready("paper.content", f"paper {batch.paper_id!r} came before papers were sealed; push it again")
     recipient = await public_keys.answer_key_recipient(connection)
-    if recipient is None or paper_row["answer_key_recipient"] != key_id(recipient):
+    if recipient is None or paper["answer_key_recipient"] != key_id(recipient):
         not_ready("paper.recipient", f"paper {batch.paper_id!r} is sealed to another grader's key; push it again")
     latest_entry_ms = timing.boundaries(batch, 0).latest_entry_ms
     if now_ms() >= latest_entry_ms:
@@ -98,21 +122,26 @@ async def _check_ready(
         raise Refused("batch.not_ready", f"batch {batch.batch_id!r}: {detail}{more}", not_ready=listed, errors=listed)
 
 
-async def _seal(scheduling: Scheduling, connection: Connection, batch: Batch) -> None:
-    row = await connection.fetchrow(_queries.lock_paper, batch.paper_id)
-    paper_key = random_bytes(paper.KEY_BYTES)
-    content = orjson.loads(await asyncio.to_thread(zlib.decompress, row["content"]))
-    nonce = random_bytes(paper.NONCE_BYTES)
-    sealed = await asyncio.to_thread(paper.seal_paper, batch.batch_id, content, paper_key, nonce)
-    wrap_nonce = random_bytes(paper.NONCE_BYTES)
+async def _seal(scheduling: Scheduling, batch: Batch, paper: Record) -> SealedBatch:
+    """Under a key of this batch's own, made and wrapped where it is used; this process sees neither."""
+    job = SealBatch(batch.batch_id, batch.paper_id, paper["digest"], paper["content_key_wrapped"])
+    content = Vault(2 * PAPER_BODY_BYTES_MAX)
+    try:
+        await asyncio.to_thread(content.keep, paper["content"])
+        return await scheduling.sealer.seal_batch(job, content)
+    finally:
+        content.close()
+
+
+async def _pin(connection: Connection, batch_id: str, sealed: SealedBatch, paper: Record) -> None:
     await connection.execute(
         _queries.insert_seal,
-        batch.batch_id,
-        paper.sealed_digest(sealed),
-        sealed,
-        paper.wrap_paper_key(batch.batch_id, paper_key, scheduling.wrap_key, wrap_nonce),
-        row["digest"],
-        row["item_index"],
-        row["answer_key_digest"],
-        row["answer_key_envelope"],
+        batch_id,
+        sealed.sealed_digest,
+        sealed.sealed,
+        sealed.paper_key_wrapped,
+        paper["digest"],
+        paper["item_index"],
+        paper["answer_key_digest"],
+        paper["answer_key_recipient"],
     )

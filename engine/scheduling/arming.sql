@@ -1,10 +1,11 @@
 -- lock_paper(paper_id) -> at most one row
 -- The paper as it is pinned; nobody may push another meanwhile.
-SELECT * FROM paper WHERE paper_id = $1 FOR SHARE
+SELECT digest, content, content_key_wrapped, item_index, answer_key_digest, answer_key_recipient
+FROM paper WHERE paper_id = $1 FOR SHARE
 
--- insert_seal(batch_id, sealed_digest, sealed, paper_key_wrapped, paper_digest, item_index, answer_key_digest, answer_key_envelope) -> none
+-- insert_seal(batch_id, sealed_digest, sealed, paper_key_wrapped, paper_digest, item_index, answer_key_digest, answer_key_recipient) -> none
 -- Pin paper, key and answer key of a batch for ever.
-INSERT INTO seal (batch_id, sealed_digest, sealed, paper_key_wrapped, paper_digest, item_index, answer_key_digest, answer_key_envelope)
+INSERT INTO seal (batch_id, sealed_digest, sealed, paper_key_wrapped, paper_digest, item_index, answer_key_digest, answer_key_recipient)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- arm(batch_id, armed_ms, witnesses) -> none

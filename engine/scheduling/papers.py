@@ -1,30 +1,32 @@
-"""Question sets come in here: checked whole, split into what candidates may see and the envelope of the answers."""
+"""Question sets come in here: checked whole, and sealed before anything of them is stored.
+
+Content goes under a key of its own which the key provider wraps, answers to the grader's public key; both are done in
+a process that forgets the paper (`sealer.py`), so that a worker never holds a readable one.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import zlib
 from decimal import Decimal
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.access import require
-from engine.rules import exact_json
 from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import ID_PATTERN, PAPER_BODY_BYTES_MAX
 from engine.rules.marking import json_number
-from engine.rules.question_set import QuestionSet, read_question_set
 from engine.rules.shape import Faults
+from engine.scheduling.package import forget_package, is_package, store_package, take_package
 from engine.scheduling.resources import Scheduling
-from engine.sealing.answer_key import seal_answer_key
+from engine.scheduling.sealer_jobs import SealedPaper, SealPaper
 from engine.sealing.signature import key_id
 from engine.stores import public_keys
 from engine.stores.clock import now_ms
+from engine.stores.postgres import Connection
 from engine.stores.sql import Queries
-from engine.wire import check, json_response, path_id, read_body
+from engine.vault import read_vault
+from engine.wire import check, json_response, path_id
 
 _queries = Queries(__file__)
 
@@ -35,13 +37,21 @@ async def put_paper(request: Request) -> Response:
     scheduling: Scheduling = request.app.state.scheduling
     paper_id = request.path_params["paper_id"]
     check_id(paper_id, "paper_id", "paper.invalid")
-    body = await read_body(request.receive, PAPER_BODY_BYTES_MAX)
-    question_set = await asyncio.to_thread(lambda: read_question_set(exact_json.decode(body)))
-    content = await asyncio.to_thread(lambda: zlib.compress(orjson.dumps(question_set.public, default=float), 1))
-    is_new = await _store(scheduling, paper_id, question_set, content)
-    return json_response(
-        _shown(paper_id, question_set.digest, question_set.items, question_set.points), 201 if is_new else 200
-    )
+    if is_package(request):
+        package = await take_package(request, scheduling.package_keys)
+        is_new = await store_package(scheduling.database, paper_id, package)
+        return json_response(
+            _shown(paper_id, package.paper_digest, package.items, package.points), 201 if is_new else 200
+        )
+    body = await read_vault(request.scope, request.receive, PAPER_BODY_BYTES_MAX)
+    try:
+        async with scheduling.database.connection() as connection:
+            recipient = await public_keys.answer_key_recipient(connection)
+        sealed = await scheduling.sealer.seal_paper(SealPaper(paper_id, recipient), body)
+    finally:
+        body.close()
+    is_new = await _store(scheduling, paper_id, sealed, recipient)
+    return json_response(_shown(paper_id, sealed.digest, sealed.items, sealed.points), 201 if is_new else 200)
 
 
 async def show_paper(request: Request) -> Response:
@@ -64,36 +74,44 @@ def check_id(given: str, name: str, code: str) -> None:
     check(faults, code)
 
 
-async def _store(scheduling: Scheduling, paper_id: str, question_set: QuestionSet, content: bytes) -> bool:
+async def _store(scheduling: Scheduling, paper_id: str, sealed: SealedPaper, sealed_to: bytes | None) -> bool:
     async with scheduling.database.transaction() as connection:
         recipient = await public_keys.answer_key_recipient(connection)
         if recipient is None:
             raise TryLater("no grader has registered its public key yet; start one, the paper was not stored")
+        if recipient != sealed_to:
+            raise TryLater("a grader has registered another public key meanwhile; the paper was not stored")
         stored = await connection.fetchrow(_queries.lock_paper, paper_id)
-        if stored and stored["digest"] == question_set.digest and stored["answer_key_recipient"] == key_id(recipient):
+        is_same = stored is not None and stored["digest"] == sealed.digest
+        if stored and is_same and stored["has_content"] and stored["answer_key_recipient"] == key_id(recipient):
             return False
         batch_id = await connection.fetchval(_queries.armed_batch_of, paper_id)
-        if batch_id is not None and stored and stored["digest"] == question_set.digest:
+        if batch_id is not None and is_same:
             return False  # armed batches have pinned it, with the key in use then
         if batch_id is not None:
             raise Refused(
                 "paper.in_use", f"paper {paper_id!r} is pinned by armed batch {batch_id!r}", batch_id=batch_id
             )
-        await connection.execute(
-            _queries.put_paper,
-            paper_id,
-            question_set.digest,
-            question_set.public["title"],
-            question_set.items,
-            question_set.points,
-            content,
-            orjson.dumps(question_set.index),
-            question_set.answer_key_digest,
-            seal_answer_key(question_set.answer_key, question_set.digest, recipient),
-            key_id(recipient),
-            now_ms(),
-        )
+        await _put(connection, paper_id, sealed, key_id(recipient))
     return stored is None
+
+
+async def _put(connection: Connection, paper_id: str, sealed: SealedPaper, recipient_id: str) -> None:
+    await connection.execute(_queries.put_answer_key, sealed.digest, recipient_id, sealed.answer_key_envelope)
+    await connection.execute(
+        _queries.put_paper,
+        paper_id,
+        sealed.digest,
+        sealed.items,
+        sealed.points,
+        sealed.content,
+        sealed.item_index,
+        sealed.answer_key_digest,
+        recipient_id,
+        now_ms(),
+        sealed.content_key_wrapped,
+    )
+    await forget_package(connection, paper_id)
 
 
 def _shown(paper_id: str, digest: str, items: int, points: Decimal) -> dict[str, Any]:

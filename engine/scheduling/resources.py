@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
+from engine.scheduling.sealer import Sealer
 from engine.stores.memory import Memory
 from engine.stores.postgres import Postgres
 
@@ -12,4 +15,5 @@ class Scheduling(Struct, frozen=True):
     database: Postgres
     memory: Memory
     login_key: bytes
-    wrap_key: bytes
+    sealer: Sealer
+    package_keys: list[dict[str, Any]] | None  # whose packages are taken; None: everybody's

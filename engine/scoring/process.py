@@ -15,7 +15,7 @@ from engine.scoring.grader import Grader
 from engine.sealing import answer_key, secrets
 from engine.sealing.signature import ALGORITHM, Signer
 from engine.settings import Settings
-from engine.stores import public_keys
+from engine.stores import public_keys, roles
 from engine.stores.postgres import Postgres
 
 _CHUNKS_AT_ONCE = 2  # one is marked while PostgreSQL writes the other
@@ -32,7 +32,7 @@ def grade(settings: Settings) -> None:
 async def _run(settings: Settings) -> None:
     grader_key = secrets.read(settings.secrets_dir, "grader.key")
     signer = Signer(secrets.read(settings.secrets_dir, "result.key"))
-    database = Postgres(settings.postgres_dsn, settings.postgres_connections)
+    database = Postgres(settings.dsn_of("grader"), settings.postgres_connections)
     grader = Grader(database, grader_key, signer)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -79,6 +79,8 @@ async def _register(database: Postgres, grader_key: bytes, signer: Signer) -> No
     async with database.transaction() as connection:
         await public_keys.register(connection, "answer_key", "X25519", answer_key.public_key(grader_key))
         await public_keys.register(connection, "result", ALGORITHM, signer.public_key)
+        if excess := await roles.excess_of(connection, "grader"):
+            log.logger().warning("grader.role_is_wide", detail=excess)
 
 
 def _failed(reason: str, fault: BaseException) -> None:

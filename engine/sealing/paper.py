@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 MAGIC = b"LKP1"
 KEY_BYTES = 32
 NONCE_BYTES = 12
-_WRAP_MAGIC = b"LKW1"
 
 
 class SealBroken(Exception):
@@ -60,24 +59,6 @@ def sitting_seeds(paper_key: bytes) -> Callable[[str], bytes]:
     """`sitting_seed` for many sittings of one batch: what is the same for all is done once."""
     seed_key = _derive(paper_key, "liankao/v1/seed")
     return lambda sitting_id: hmac.digest(seed_key, sitting_id.encode(), "sha256")
-
-
-def wrap_paper_key(batch_id: str, paper_key: bytes, wrap_key: bytes, nonce: bytes) -> bytes:
-    """The paper key as it lies in PostgreSQL and Redis."""
-    return _WRAP_MAGIC + nonce + AESGCM(wrap_key).encrypt(nonce, paper_key, _WRAP_MAGIC + batch_id.encode())
-
-
-def unwrap_paper_key(batch_id: str, wrapped: bytes, wrap_key: bytes) -> bytes:
-    """Raises SealBroken when the wrap key is another or the bytes were changed."""
-    if wrapped[: len(_WRAP_MAGIC)] != _WRAP_MAGIC:
-        raise SealBroken(f"expected a wrapped key beginning with {_WRAP_MAGIC!r}, got {wrapped[:4]!r}")
-    nonce = wrapped[len(_WRAP_MAGIC) : len(_WRAP_MAGIC) + NONCE_BYTES]
-    try:
-        return AESGCM(wrap_key).decrypt(
-            nonce, wrapped[len(_WRAP_MAGIC) + NONCE_BYTES :], _WRAP_MAGIC + batch_id.encode()
-        )
-    except (InvalidTag, ValueError):
-        raise SealBroken(f"wrap.key does not open the paper key of batch {batch_id!r}") from None
 
 
 def _derive(secret: bytes, purpose: str) -> bytes:

@@ -4,7 +4,7 @@
 |--------------|-----------------|-------------------|---------------------------------------------|
 | token.key    | 32 random bytes | workers           | candidates' tokens                          |
 | login.key    | 32 random bytes | workers, recorder | index of admission code + ID number         |
-| wrap.key     | 32 random bytes | workers           | wraps paper keys at rest                    |
+| wrap.key     | 32 random bytes | workers           | wraps paper keys at rest, unless a token does |
 | receipt.key  | Ed25519 seed    | workers           | signs receipts                              |
 | result.key   | Ed25519 seed    | grader            | signs results                               |
 | grader.key   | X25519 private  | grader            | opens answer keys                           |
@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import secrets
 from pathlib import Path
 
@@ -47,7 +48,12 @@ def create(directory: Path) -> list[str]:
 
 
 def read(directory: str | Path, name: str) -> bytes:
-    """The 32 bytes of one key. Raises SecretError naming the file and what was expected."""
+    """The 32 bytes of one key. Raises SecretError naming the file and what was expected.
+
+    From here on this process leaves no core dump: a key must lie in no other file than its own.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
     path = Path(directory) / name
     try:
         mode = path.stat().st_mode
@@ -61,6 +67,21 @@ def read(directory: str | Path, name: str) -> bytes:
     if len(content) != _BYTES:
         raise SecretError(f"key file {path} holds {len(content)} bytes, expected {_BYTES}")
     return content
+
+
+def read_pin(file: str) -> str:
+    """What logs in to a token. Raises SecretError naming the file and what was expected."""
+    path = Path(file)
+    try:
+        mode = path.stat().st_mode
+        pin = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        raise SecretError(f"PIN file {file!r}: {fault}") from None
+    if mode & 0o077:
+        raise SecretError(f"PIN file {path} may be read by others (mode {mode & 0o777:o}), expected 600")
+    if not pin:
+        raise SecretError(f"PIN file {path} is empty")
+    return pin
 
 
 def random_bytes(count: int) -> bytes:

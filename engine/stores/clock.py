@@ -19,5 +19,16 @@ def today() -> datetime.date:
 
 
 def monotonic_s() -> float:
-    """For measuring spans, never for deciding what a candidate may do."""
+    """For measuring spans; it decides nothing about a candidate but through SteadyClock."""
     return time.monotonic()
+
+
+class SteadyClock:
+    """The time of day when this began, carried on by the monotonic clock: whoever sets the machine's clock later does
+    not move it. A pause of the whole machine may stop it, so it may fall behind, and never run ahead."""
+
+    def __init__(self, wall_ns: int | None = None) -> None:
+        self._offset_ns = (time.time_ns() if wall_ns is None else wall_ns) - time.monotonic_ns()
+
+    def now_ms(self) -> int:
+        return (time.monotonic_ns() + self._offset_ns) // 1_000_000

@@ -243,6 +243,18 @@ class Memory:
             faults.append(f"Redis Cluster serves {SLOTS - slots_unserved} of {SLOTS} slots")
         return faults
 
+    async def read_clocks(self, own_ms: Callable[[], int]) -> list[tuple[int, int, int]]:
+        """For every node that serves: the caller's clock before asking, the node's in ms, the caller's after."""
+
+        async def read(node: Node) -> tuple[int, int, int]:
+            before_ms = own_ms()
+            seconds, microseconds = await node.line(Purpose.CALLS).ask("TIME")
+            return before_ms, int(seconds) * 1000 + int(microseconds) // 1000, own_ms()
+
+        nodes, _ = await self._primaries()
+        found = _each(await asyncio.gather(*map(read, nodes), return_exceptions=True))
+        return [clocks for clocks in found if not isinstance(clocks, TryLater)]
+
     async def _primaries(self) -> tuple[list[Node], int]:
         try:
             return await self._nodes.primaries()

@@ -92,7 +92,7 @@ async def make_ahead(database: Postgres, now_ms: int) -> list[str]:
             await connection.execute(_queries.take_turn, _LOCK)
             await connection.execute(_queries.limit_waiting, f"{_LOCK_TIMEOUT_MS}ms")
             if await _without(connection, [month], [table]):
-                await connection.execute(_make(table, month))
+                await connection.execute(_queries.make_month, table, month.first_ms)
                 made.append(month.of_table(table))
     return made
 
@@ -102,14 +102,3 @@ async def _without(
 ) -> list[tuple[str, Month]]:
     attached = {row["name"] for row in await connection.fetch(_queries.attached, list(TABLES))}
     return sorted((table, month) for table in tables for month in months if month.of_table(table) not in attached)
-
-
-def _make(table: str, month: Month) -> str:
-    """Statements: names and bounds cannot be parameters of DDL. All of them come from this module and the calendar."""
-    return _queries.make_month.format(
-        table=table,
-        column=TABLES[table],
-        month=month.of_table(table),
-        first_ms=month.first_ms,
-        until_ms=month.next.first_ms,
-    )

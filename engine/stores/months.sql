@@ -25,12 +25,6 @@ SELECT pg_advisory_xact_lock($1)
 -- For the locks of this transaction, as `2000ms`.
 SELECT set_config('lock_timeout', $1, true)
 
--- make_month() -> none
+-- make_month(table, first_ms) -> none
 -- Built beside the table, filled with what had to lie in the default partition, and attached: recording goes on.
-CREATE TABLE {month} (LIKE {table} INCLUDING ALL);
-LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE;
-WITH moved AS (
-    DELETE FROM {table}_default WHERE {column} >= {first_ms} AND {column} < {until_ms} RETURNING *
-)
-INSERT INTO {month} SELECT * FROM moved;
-ALTER TABLE {table} ATTACH PARTITION {month} FOR VALUES FROM ({first_ms}) TO ({until_ms})
+SELECT make_month($1, $2)

@@ -153,7 +153,7 @@ def _crowd(engine: Running, exam: Exam, candidates: int, minutes: float) -> Prog
     return Program(
         name=name,
         command=[*embedded.dies_with_parent(embedded.ENGINE_STOP), sys.executable, "-m", "loadtest.crowd", *arguments],
-        environ=child_environ(engine.settings),
+        environ=child_environ(engine.settings, None),
         log=engine.logs / f"{name}.log" if engine.logs else None,
         is_kept=False,
     )

@@ -115,8 +115,8 @@ def _takes_sockets(folder: Path) -> bool:
     return True
 
 
-def postgres_dsn(sockets: Path, database: str = DATABASE) -> str:
-    return f"postgresql://{USER}@/{database}?host={sockets}&port={POSTGRES_PORT}"
+def postgres_dsn(sockets: Path, database: str = DATABASE, user: str = USER) -> str:
+    return f"postgresql://{user}@/{database}?host={sockets}&port={POSTGRES_PORT}"
 
 
 def redis_url(sockets: Path) -> str:

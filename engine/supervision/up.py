@@ -35,6 +35,7 @@ from engine.supervision.supervisor import STOP_TOTAL_S, CannotStart, Program, Su
 
 SCOPES = ("schedule", "results", "proctor", "ops")
 KEY_LABEL = "up"
+PROCESSES = ("engine", "recorder", "grader")  # each with a role of its own in PostgreSQL
 SERVER_READY_S = 60.0  # crash recovery after a power cut may take a while
 ENGINE_READY_S = 60.0
 READYZ_TIMEOUT_S = 4.0  # longer than it waits for a dependency
@@ -198,10 +199,17 @@ async def _start_servers(supervisor: Supervisor, data: Path, settings: Settings,
     return msgspec.structs.replace(
         settings,
         postgres_dsn=embedded.postgres_dsn(postgres_sockets),
+        **_role_dsns(postgres_sockets),
         redis_url=embedded.redis_url(sockets),
         secrets_dir=str(data / "secrets"),
         drain_s=min(settings.drain_s, EMBEDDED_DRAIN_S),
     )
+
+
+def _role_dsns(sockets: Path) -> dict[str, str]:
+    from engine.stores.roles import role_name
+
+    return {f"{process}_dsn": embedded.postgres_dsn(sockets, user=role_name(process)) for process in PROCESSES}
 
 
 async def _prepare(data: Path, settings: Settings) -> dict[str, str]:
@@ -244,28 +252,45 @@ def _check_secrets(settings: Settings) -> None:
 async def _start_engine(supervisor: Supervisor, settings: Settings, logs: Path | None) -> None:
     _check_secrets(settings)
     started_s = time.monotonic()
-    environ = child_environ(settings)
-    roles = [(f"worker-{number}", "serve") for number in range(settings.workers)]
-    roles += [("recorder-0", "record"), ("grader-0", "grade")]
-    for name, role in roles:
-        command = [*embedded.dies_with_parent(embedded.ENGINE_STOP), sys.executable, "-m", "engine", role]
+    parts = [(f"worker-{number}", "serve", "engine") for number in range(settings.workers)]
+    parts += [("recorder-0", "record", "recorder"), ("grader-0", "grade", "grader")]
+    for name, act, process in parts:
+        environ = child_environ(settings, process)
+        command = [*embedded.dies_with_parent(embedded.ENGINE_STOP), sys.executable, "-m", "engine", act]
         await supervisor.start(Program(name=name, command=command, environ=environ, log=_log(logs, name)), 0)
     try:
         await supervisor.until_ready("worker-0", lambda: is_all_ready(*readyz(settings)), ENGINE_READY_S)
     except CannotStart as fault:
         status, said = await asyncio.to_thread(readyz, settings)
         raise CannotStart(f"{fault}\n/readyz: {status or 'no answer'} {said}") from None
-    say(f"{', '.join(name for name, _ in roles)} ready after {time.monotonic() - started_s:.1f} s")
+    say(f"{', '.join(name for name, _, _ in parts)} ready after {time.monotonic() - started_s:.1f} s")
+    for process in PROCESSES:
+        if excess := await _excess_of(settings, process):
+            say(f"{process}: {excess} (LIANKAO_{process.upper()}_DSN)")
 
 
-def child_environ(settings: Settings) -> dict[str, str]:
-    """Our environment with exactly these settings in it, and the engine found where we found it."""
+async def _excess_of(settings: Settings, process: str) -> str:
+    """What a process may do in PostgreSQL and does not need; nothing while that cannot be told."""
+    from engine.stores import postgres, roles
+
+    try:
+        connection = await postgres.connect(settings.dsn_of(process))
+    except postgres.UNAVAILABLE:
+        return ""
+    try:
+        return await roles.excess_of(connection, process)
+    finally:
+        await connection.close()
+
+
+def child_environ(settings: Settings, process: str | None) -> dict[str, str]:
+    """Our environment with what `process` needs of the settings in it, and the engine found where we found it."""
     ours = (engine_settings.PREFIX, notify.VARIABLE)  # systemd wants to hear from the supervisor alone
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     root = str(Path(__file__).resolve().parents[2])
     return {
         **kept,
-        **engine_settings.as_environ(settings),
+        **engine_settings.as_environ(settings.for_process(process)),
         "PYTHONPATH": root,
         "PYTHONSAFEPATH": "1",
         "PROMETHEUS_MULTIPROC_DIR": settings.metrics_dir,

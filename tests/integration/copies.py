@@ -16,6 +16,7 @@ _TABLES = (
     "sitting",
     "seal",
     "batch",
+    "package",
     "paper",
 )
 
@@ -54,14 +55,14 @@ class DatabaseCopy:
 
     @classmethod
     async def of(cls, exam: Exam, schema: str = "backup") -> DatabaseCopy:
-        async with exam.database.transaction() as connection:
+        async with exam.owner_database.transaction() as connection:
             await connection.execute(f"CREATE SCHEMA {schema}")
             for table in _TABLES:
                 await connection.execute(f"CREATE TABLE {schema}.{table} AS TABLE public.{table}")
         return cls(schema)
 
     async def put_back(self, exam: Exam) -> None:
-        async with exam.database.transaction() as connection:
+        async with exam.owner_database.transaction() as connection:
             await connection.execute(f"TRUNCATE {', '.join(_TABLES)}")
             for table in reversed(_TABLES):
                 await connection.execute(f"INSERT INTO public.{table} SELECT * FROM {self._schema}.{table}")

@@ -18,6 +18,7 @@ from engine.delivery.resources import Delivery
 from engine.rules.errors import TryLater
 from engine.sealing import paper, token
 from engine.sealing.encoding import to_base64url
+from engine.sealing.provider import FileProvider
 from engine.sealing.signature import Signer
 from engine.stores.clock import now_ms
 from tests.contract.line import PATIENCE_S, frame, text
@@ -31,7 +32,7 @@ class Hall:
     """A worker's channels, on a port of their own: connections are channels from their first byte."""
 
     def __init__(self, exam: Exam) -> None:
-        delivery = Delivery(exam.memory, TOKEN_KEY, LOGIN_KEY, WRAP_KEY, Signer(b"s" * 32))
+        delivery = Delivery(exam.memory, TOKEN_KEY, LOGIN_KEY, FileProvider(WRAP_KEY), Signer(b"s" * 32))
         self.exam = exam
         self.autosave = Autosave(delivery)
         self.channels = Channels(delivery, self.autosave)

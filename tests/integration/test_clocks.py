@@ -6,6 +6,7 @@ as it lasts; but it loses nothing, and it finalises nothing, since the closer go
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,9 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -37,8 +40,8 @@ HALF_HOUR_MS = 1_800_000
 TOKEN_KEY = b"t" * 32
 
 
-@pytest.fixture
-def clock() -> Iterator[SteppedClock]:
+@contextmanager
+def stepped_clock() -> Iterator[SteppedClock]:
     """Where the library is missing the test says so; under CI it fails."""
     with temporary_folder("clock") as folder:
         try:
@@ -47,6 +50,12 @@ def clock() -> Iterator[SteppedClock]:
             if os.environ.get("CI"):
                 pytest.fail(str(fault))
             pytest.skip(str(fault))
+
+
+@pytest.fixture
+def clock() -> Iterator[SteppedClock]:
+    with stepped_clock() as found:
+        yield found
 
 
 class Stepped(Exam):
@@ -268,6 +277,7 @@ class Worker:
         settings = {**self._settings, "LIANKAO_SECRETS_DIR": str(keys), "LIANKAO_PORT": str(self._port)}
         settings["LIANKAO_PARTITIONS"] = str(PARTITIONS)
         self._log = open(folder / "log", "ab")
+        self._log_path = folder / "log"
         self._child = subprocess.Popen(
             [sys.executable, "-m", "engine", "serve"],
             cwd=ROOT,
@@ -283,6 +293,11 @@ class Worker:
         """The status of a candidate's call for it."""
         issued = token.issue(token.Token(sitting_id, exam.batch.batch_id, "1"), TOKEN_KEY)
         return self._status("/v1/sitting/paper-key", issued)
+
+    def released(self) -> list[dict[str, Any]]:
+        """What it has logged of keys that it has given out."""
+        lines = self._log_path.read_text("utf-8").splitlines()
+        return [json.loads(line) for line in lines if '"release.paper_key"' in line]
 
     def __exit__(self, *fault: object) -> None:
         stop(self._child, signal.SIGTERM)

@@ -43,7 +43,7 @@ async def test_closed_sittings_get_signed_results(exam: Exam) -> None:
     """Score, marks and signature come from the committed responses and the pinned key."""
     await finish(exam)
 
-    assert await Grader(exam.database, GRADER_KEY, SIGNER).grade() == 2
+    assert await Grader(exam.grader_database, GRADER_KEY, SIGNER).grade() == 2
 
     rows = await exam.query("SELECT document, marks, publication FROM result ORDER BY sitting_id")
     one, two = (orjson.loads(document) for document, _, _ in rows)
@@ -57,7 +57,7 @@ async def test_closed_sittings_get_signed_results(exam: Exam) -> None:
 async def test_two_graders_grade_each_sitting_once(exam: Exam) -> None:
     """Who comes second finds the sittings locked or graded."""
     await finish(exam)
-    graders = [Grader(exam.database, GRADER_KEY, SIGNER) for _ in range(2)]
+    graders = [Grader(exam.grader_database, GRADER_KEY, SIGNER) for _ in range(2)]
 
     graded = await asyncio.gather(*(grader.grade() for grader in graders))
     more = [await grader.grade() for grader in graders]
@@ -70,8 +70,8 @@ async def test_two_graders_grade_each_sitting_once(exam: Exam) -> None:
 async def test_a_commit_whose_answer_is_lost_grades_once(exam: Exam, monkeypatch: pytest.MonkeyPatch) -> None:
     """The grader believes that nothing was written, looks again, and finds nothing to do."""
     await finish(exam)
-    grader = Grader(exam.database, GRADER_KEY, SIGNER)
-    whole = exam.database.transaction
+    grader = Grader(exam.grader_database, GRADER_KEY, SIGNER)
+    whole = exam.grader_database.transaction
 
     @asynccontextmanager
     async def answer_lost() -> AsyncIterator[Connection]:
@@ -79,7 +79,7 @@ async def test_a_commit_whose_answer_is_lost_grades_once(exam: Exam, monkeypatch
             yield connection
         raise TryLater("the connection broke after the commit")
 
-    monkeypatch.setattr(exam.database, "transaction", answer_lost)
+    monkeypatch.setattr(exam.grader_database, "transaction", answer_lost)
     with pytest.raises(TryLater):
         await grader.grade()
     monkeypatch.undo()
@@ -93,8 +93,8 @@ async def test_a_commit_whose_answer_is_lost_grades_once(exam: Exam, monkeypatch
 async def test_a_failed_chunk_leaves_nothing_in_the_feed(exam: Exam, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its numbers were seen by nobody: who follows the feed by its cursor misses none."""
     await finish(exam)
-    grader = Grader(exam.database, GRADER_KEY, SIGNER)
-    whole = exam.database.transaction
+    grader = Grader(exam.grader_database, GRADER_KEY, SIGNER)
+    whole = exam.grader_database.transaction
 
     @asynccontextmanager
     async def dying() -> AsyncIterator[Connection]:
@@ -102,7 +102,7 @@ async def test_a_failed_chunk_leaves_nothing_in_the_feed(exam: Exam, monkeypatch
             yield connection
             raise TryLater("the grader died before the commit")
 
-    monkeypatch.setattr(exam.database, "transaction", dying)
+    monkeypatch.setattr(exam.grader_database, "transaction", dying)
     with pytest.raises(TryLater):
         await grader.grade()
     monkeypatch.undo()
@@ -120,7 +120,7 @@ async def test_many_sittings_are_shared_by_chunks_at_once(exam: Exam, monkeypatc
     other = Exam.beside(exam, "large")
     await other.arm(*(f"s{number:02d}" for number in range(60)))
     await exam.query("UPDATE sitting SET state = 'absent' WHERE batch_id = 'large' RETURNING 1")
-    graders = [Grader(exam.database, GRADER_KEY, SIGNER) for _ in range(3)]
+    graders = [Grader(exam.grader_database, GRADER_KEY, SIGNER) for _ in range(3)]
 
     async def grade_all(grader: Grader) -> int:
         total = 0
@@ -139,9 +139,9 @@ async def test_many_sittings_are_shared_by_chunks_at_once(exam: Exam, monkeypatc
 async def test_batch_that_is_laid_or_pushed_meanwhile_is_graded(exam: Exam) -> None:
     """Laying a large roster takes seconds, and its results wait for none of them."""
     await finish(exam)
-    grader = Grader(exam.database, GRADER_KEY, SIGNER)
+    grader = Grader(exam.grader_database, GRADER_KEY, SIGNER)
 
-    async with exam.database.transaction() as laying:
+    async with exam.owner_database.transaction() as laying:
         assert await laying.fetchrow(Queries(laying_module.__file__).lock_batch, exam.batch.batch_id)
         assert await laying.fetchrow(Queries(batches_module.__file__).lock_batch, exam.batch.batch_id)
         assert await asyncio.wait_for(grader.grade(), 30) == 2
@@ -154,7 +154,7 @@ async def test_open_sitting_is_not_graded(exam: Exam) -> None:
     while await exam.recorder.record():
         pass
 
-    assert await Grader(exam.database, GRADER_KEY, SIGNER).grade() == 0
+    assert await Grader(exam.grader_database, GRADER_KEY, SIGNER).grade() == 0
 
 
 async def test_hand_in_not_yet_recorded_is_not_graded(exam: Exam) -> None:
@@ -163,7 +163,21 @@ async def test_hand_in_not_yet_recorded_is_not_graded(exam: Exam) -> None:
     await exam.save("one", ("A1", 1, '"a"'))
     await exam.submit("one", seq=1)
 
-    assert await Grader(exam.database, GRADER_KEY, SIGNER).grade() == 0
+    assert await Grader(exam.grader_database, GRADER_KEY, SIGNER).grade() == 0
+
+
+async def pin(exam: Exam, batch_id: str, envelope: bytes, digest: str) -> None:
+    """Give a batch another answer key than the paper's."""
+    await exam.query(
+        "INSERT INTO answer_key SELECT paper_digest, $1, $2 FROM seal WHERE batch_id = $1 RETURNING 1",
+        batch_id,
+        envelope,
+    )
+    await exam.query(
+        "UPDATE seal SET answer_key_recipient = $1, answer_key_digest = $2 WHERE batch_id = $1 RETURNING 1",
+        batch_id,
+        digest,
+    )
 
 
 async def test_another_graders_key_opens_nothing(exam: Exam) -> None:
@@ -171,7 +185,7 @@ async def test_another_graders_key_opens_nothing(exam: Exam) -> None:
     await finish(exam)
 
     with pytest.raises(Corrupt, match=r"grader\.key does not open"):
-        await Grader(exam.database, b"x" * 32, SIGNER).grade()
+        await Grader(exam.grader_database, b"x" * 32, SIGNER).grade()
 
     assert await exam.query("SELECT count(*) FROM result") == [(0,)]
 
@@ -181,11 +195,9 @@ async def test_batch_that_cannot_be_graded_stops_no_other(exam: Exam) -> None:
     await finish(exam)
     other = Exam.beside(exam, "A-broken")
     await other.arm("three")
-    await exam.query(
-        "UPDATE seal SET answer_key_envelope = 'x', answer_key_digest = 'x' WHERE batch_id = 'A-broken' RETURNING 1"
-    )
+    await pin(exam, "A-broken", b"x", "x")
     await exam.query("UPDATE sitting SET state = 'absent' WHERE sitting_id = 'three' RETURNING 1")
-    grader = Grader(exam.database, GRADER_KEY, SIGNER)
+    grader = Grader(exam.grader_database, GRADER_KEY, SIGNER)
 
     with pytest.raises(Corrupt, match="A-broken"):
         await grader.grade()
@@ -200,13 +212,9 @@ async def test_a_batch_that_cannot_be_marked_stops_no_other(exam: Exam) -> None:
     await other.arm("three")
     unreadable: dict[str, Any] = {"sections": "none"}
     envelope = answer_key.seal_answer_key(unreadable, question_set().digest, answer_key.public_key(GRADER_KEY))
-    await exam.query(
-        "UPDATE seal SET answer_key_envelope = $1, answer_key_digest = $2 WHERE batch_id = 'A-first' RETURNING 1",
-        envelope,
-        exact_json.digest(unreadable),
-    )
+    await pin(exam, "A-first", envelope, exact_json.digest(unreadable))
     await exam.query("UPDATE sitting SET state = 'collected' WHERE batch_id = 'A-first' RETURNING 1")
-    grader = Grader(exam.database, GRADER_KEY, SIGNER)
+    grader = Grader(exam.grader_database, GRADER_KEY, SIGNER)
 
     with pytest.raises(Corrupt, match="A-first"):
         await grader.grade()

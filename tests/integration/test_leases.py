@@ -9,7 +9,7 @@ import pytest
 from engine.recording.leases import Leases
 from engine.rules.errors import TryLater
 from engine.stores.postgres import Postgres
-from tests.integration.exam import PARTITIONS, Exam
+from tests.integration.exam import PARTITIONS, Exam, as_role
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +73,7 @@ async def test_a_recorder_that_stops_leaves_at_once(exam: Exam) -> None:
 
 async def test_renewal_does_not_wait_for_a_recording_transaction(exam: Exam) -> None:
     """However long that takes: the rows it has moved are not those that say who lives."""
-    async with exam.database.transaction() as connection:
+    async with exam.owner_database.transaction() as connection:
         await connection.execute("UPDATE recording SET position = position")
 
         await asyncio.wait_for(exam.leases.renew(), 20)
@@ -84,7 +84,7 @@ async def test_renewal_does_not_wait_for_a_recording_transaction(exam: Exam) -> 
 
 async def test_the_open_transaction_of_a_dead_recorder_is_ended(exam: Exam, postgres_dsn: str) -> None:
     """It may be frozen, not gone: its locks must not keep the others from taking over, nor its rows come after all."""
-    frozen = Postgres(postgres_dsn, 1, "recorder-1")
+    frozen = Postgres(as_role(postgres_dsn, "recorder"), 1, "recorder-1")
     other = Leases(exam.database, "recorder-2", PARTITIONS)
     with pytest.raises(TryLater):
         async with frozen.transaction() as connection:

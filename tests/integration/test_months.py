@@ -63,7 +63,7 @@ async def test_the_month_of_an_armed_batch_is_made_however_far_away(exam: Exam) 
     """Until then it is told, and stops nobody: others may be in the middle of their exam."""
     starts_ms = now_ms() + 200 * DAY_MS
     month = Month.of(starts_ms).of_table("response_history")
-    readiness = Readiness(exam.database, exam.memory, Signer(b"s" * 32), {})
+    readiness = Readiness(exam.engine_database, exam.memory, Signer(b"s" * 32), {})
     await months.make_ahead(exam.database, now_ms())
     before = await readiness._months()
     await exam.query("UPDATE batch SET starts_ms = $1 RETURNING 1", starts_ms)
@@ -81,7 +81,7 @@ async def test_the_month_of_an_armed_batch_is_made_however_far_away(exam: Exam) 
 
 async def test_without_the_month_of_tomorrows_batch_nobody_is_ready(exam: Exam) -> None:
     """Tomorrow's path is walked today, also over the end of a month."""
-    readiness = Readiness(exam.database, exam.memory, Signer(b"s" * 32), {})
+    readiness = Readiness(exam.engine_database, exam.memory, Signer(b"s" * 32), {})
 
     assert Month.of(now_ms()).of_table("response_history") in await readiness._months()
     await months.make_ahead(exam.database, now_ms())
@@ -101,7 +101,7 @@ async def test_a_batch_at_the_end_of_the_calendar_harms_nobody(exam: Exam) -> No
 
 async def test_rows_that_found_no_month_are_told_and_moved_into_theirs(exam: Exam) -> None:
     """Nothing is refused and nothing lost: the default partition takes it until the month is made."""
-    readiness = Readiness(exam.database, exam.memory, Signer(b"s" * 32), {"backlog": "low"})
+    readiness = Readiness(exam.engine_database, exam.memory, Signer(b"s" * 32), {"backlog": "low"})
     await exam.enter("one")
     await exam.save("one", ("A1", 1, '"a"'), ("A2", 2, '"b"'))
     await exam.recorder.record()
@@ -150,7 +150,7 @@ async def test_a_month_that_cannot_be_made_now_leaves_everything_as_it_was(exam:
     """A long transaction on the default partition: the maker gives way instead of making everybody queue behind it."""
     await exam.enter("one")
     await exam.recorder.record()
-    async with exam.database.transaction() as connection:
+    async with exam.owner_database.transaction() as connection:
         await connection.execute("LOCK TABLE sitting_event_default IN ROW EXCLUSIVE MODE")
         with pytest.raises(TryLater):
             await months.make_ahead(exam.database, now_ms())

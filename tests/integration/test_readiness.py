@@ -30,7 +30,7 @@ async def synced(exam: Exam) -> AsyncIterator[None]:
 
 
 async def set_fsync(exam: Exam, wanted: str) -> None:
-    async with exam.database.connection() as connection:
+    async with exam.owner_database.connection() as connection:
         await connection.execute(f"ALTER SYSTEM SET fsync = {wanted}")
         await connection.execute("SELECT pg_reload_conf()")
         async with asyncio.timeout(60):
@@ -42,12 +42,12 @@ async def set_fsync(exam: Exam, wanted: str) -> None:
 async def ready(exam: Exam, synced: None) -> Readiness:
     """A deployment that misses nothing: months made, a grader known, everything held by a recorder and recorded."""
     await months.make_ahead(exam.database, now_ms())
-    async with exam.database.transaction() as connection:
+    async with exam.grader_database.transaction() as connection:
         await public_keys.register(connection, "answer_key", "X25519", answer_key.public_key(GRADER_KEY))
     await live_for(exam, 3600)
     while await exam.recorder.record():
         pass
-    return Readiness(exam.database, exam.memory, Signer(b"s" * 32), {})
+    return Readiness(exam.engine_database, exam.memory, Signer(b"s" * 32), {})
 
 
 async def live_for(exam: Exam, seconds: int) -> None:

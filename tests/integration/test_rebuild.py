@@ -158,7 +158,7 @@ async def test_rebuild_stops_neither_saves_nor_recording_elsewhere(exam: Exam) -
     keys, number = exam.memory.partition_of("one"), exam.memory.partition_of("one").number
     await exam.memory.delete(keys.marker, keys.log, keys.sitting("one"))
 
-    async with exam.database.transaction() as blocker:
+    async with exam.owner_database.transaction() as blocker:
         await blocker.execute("SELECT 1 FROM batch FOR UPDATE")
         exam.recorder.hold(*await exam.mender.look(await exam.leases.take()))
         mending = asyncio.create_task(exam.mender.mend())
@@ -182,7 +182,7 @@ async def test_rebuild_whose_recorder_dies_is_finished_by_the_next(exam: Exam) -
     await exam.save("one", ("A1", 1, '"a"'))
     await settle(exam)
     await lose_redis(exam)
-    async with exam.database.transaction() as blocker:
+    async with exam.owner_database.transaction() as blocker:
         await blocker.execute("SELECT 1 FROM batch FOR UPDATE")
         await exam.mender.look(await exam.leases.take())
         dying = asyncio.create_task(exam.mender.mend())
@@ -211,7 +211,7 @@ async def test_rebuild_that_comes_late_leaves_what_another_recorder_built(exam: 
     await settle(exam)
     await lose_redis(exam)
     late = Mender(exam.memory, exam.database, LOGIN_KEY, "recorder-1")
-    async with exam.database.transaction() as blocker:
+    async with exam.owner_database.transaction() as blocker:
         await blocker.execute("SELECT 1 FROM batch FOR UPDATE")
         await late.look(await exam.leases.take())
         frozen = asyncio.create_task(late.mend())

@@ -190,7 +190,7 @@ async def test_sitting_that_somebody_else_is_writing_stops_no_other_partition(ex
     await exam.enter("one", "two")
     before = metrics.recorder_failures.labels("held")._value.get()
 
-    async with exam.database.transaction() as push:
+    async with exam.owner_database.transaction() as push:
         await push.execute("UPDATE sitting SET seat = '99' WHERE sitting_id = 'one'")
         await drain(exam.recorder)
         assert await exam.query("SELECT sitting_id, state FROM sitting ORDER BY 1") == [

@@ -73,7 +73,7 @@ async def test_committed_of_a_restored_database_is_not_claimed_while_it_is_resto
     await backup.put_back(exam)
     exam.recorder.forget()
 
-    async with exam.database.transaction() as blocker:
+    async with exam.owner_database.transaction() as blocker:
         await blocker.execute("SELECT 1 FROM sitting FOR UPDATE")
         await exam.mender.look(await exam.leases.take())
         mending = asyncio.create_task(exam.mender.mend())
@@ -222,7 +222,7 @@ async def test_empty_database_beside_a_full_redis_gets_the_responses(exam: Exam)
     await settle(exam)
     exam.recorder.forget()
     await exam.query(
-        "TRUNCATE recording, response, response_history, sitting_event, result, sitting, seal, batch, paper"
+        "TRUNCATE recording, response, response_history, sitting_event, result, sitting, seal, batch, package, paper"
     )
 
     await settle(exam)
@@ -306,7 +306,7 @@ async def test_feed_numbers_of_lost_results_are_not_given_again(exam: Exam) -> N
     other = Exam.beside(exam, "large")
     await other.arm(*(f"s{number:02d}" for number in range(30)))
     await exam.query("UPDATE sitting SET state = 'absent' WHERE batch_id = 'large' RETURNING 1")
-    grader = Grader(exam.database, GRADER_KEY, Signer(b"r" * 32))
+    grader = Grader(exam.grader_database, GRADER_KEY, Signer(b"r" * 32))
     backup = await DatabaseCopy.of(exam)
     assert await grader.grade() == 30
     [(cursor,)] = await exam.query("SELECT max(publication) FROM result")

@@ -20,6 +20,7 @@ from engine.rules import exact_json
 from engine.sealing import answer_key, paper, secrets, token
 from engine.sealing.encoding import from_base64url, to_base64url
 from engine.sealing.paper import SealBroken
+from engine.sealing.provider import FileProvider
 from engine.sealing.secrets import SecretError
 from engine.sealing.signature import Signer, is_valid, shown_key
 from engine.sealing.token import Token
@@ -103,26 +104,30 @@ def test_every_sitting_has_its_own_seed_and_always_the_same() -> None:
 
 def test_a_wrapped_paper_key_comes_back() -> None:
     """And does not lie open in what is stored."""
-    wrapped = paper.wrap_paper_key("B1", KEY, OTHER_KEY, NONCE)
+    wrapped = FileProvider(OTHER_KEY).wrap("paper-key|B1", KEY)
 
-    assert paper.unwrap_paper_key("B1", wrapped, OTHER_KEY) == KEY
+    assert FileProvider(OTHER_KEY).unwrap("paper-key|B1", wrapped) == KEY
     assert KEY not in wrapped
 
 
-@pytest.mark.parametrize(("batch_id", "wrap_key"), [("B1", KEY), ("B2", OTHER_KEY)])
-def test_a_wrapped_paper_key_unwraps_for_no_other_key_or_batch(batch_id: str, wrap_key: bytes) -> None:
-    """A row copied from one batch to another is of no use."""
-    wrapped = paper.wrap_paper_key("B1", KEY, OTHER_KEY, NONCE)
+@pytest.mark.parametrize(
+    ("purpose", "wrap_key"), [("paper-key|B1", KEY), ("paper-key|B2", OTHER_KEY), ("content|B1", OTHER_KEY)]
+)
+def test_a_wrapped_paper_key_unwraps_for_no_other_key_or_purpose(purpose: str, wrap_key: bytes) -> None:
+    """A row copied from one batch or paper to another is of no use."""
+    wrapped = FileProvider(OTHER_KEY).wrap("paper-key|B1", KEY)
 
     with pytest.raises(SealBroken, match=r"wrap\.key does not open"):
-        paper.unwrap_paper_key(batch_id, wrapped, wrap_key)
+        FileProvider(wrap_key).unwrap(purpose, wrapped)
 
 
 def test_a_changed_wrapped_paper_key_does_not_unwrap() -> None:
     """Every byte is covered, the magic included."""
-    wrapped = paper.wrap_paper_key("B1", KEY, OTHER_KEY, NONCE)
+    wrapped = FileProvider(OTHER_KEY).wrap("paper-key|B1", KEY)
 
-    assert opened_among(changes_of(wrapped), lambda changed: paper.unwrap_paper_key("B1", changed, OTHER_KEY)) == []
+    assert (
+        opened_among(changes_of(wrapped), lambda changed: FileProvider(OTHER_KEY).unwrap("paper-key|B1", changed)) == []
+    )
 
 
 # --- the answer key's envelope ---------------------------------------------------------------------------------

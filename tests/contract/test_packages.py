@@ -1,0 +1,200 @@
+"""Packages: a paper sealed at a desk, pushed, armed with shares, sat and graded; its text never reaches the engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import __main__ as command_line
+from engine.sealing import shares
+from tests.contract import outsider as out
+from tests.contract.outsider import Outsider, accepted, person, refused, unique
+from tests.servers import Engine
+
+MEDIA_TYPE = "application/vnd.liankao.sealed"
+PHRASES = ("first holder's words", "second holder's words", "third holder's words")
+
+
+class Desk:
+    """The table at which papers are sealed, and what lies on it."""
+
+    def __init__(self, folder: Path, engine: Engine, outsider: Outsider) -> None:
+        self.folder = folder
+        self.outsider = outsider
+        self.document = out.paper(out.single("A1", answer="b"), out.true_false("C1"))
+        self.file("paper.json", json.dumps(self.document, ensure_ascii=False))
+        self.file("phrases", "\n".join(PHRASES))
+        self.file("api.key", engine.keys["schedule"])
+        self.secrets = engine.data / "secrets"
+
+    def file(self, name: str, text: str) -> Path:
+        (self.folder / name).write_text(text, "utf-8")
+        return self.folder / name
+
+    def run(self, *words: object) -> int:
+        return command_line.main([str(word) for word in words])
+
+    def seal(self, batch_id: str, capsys: pytest.CaptureFixture[str]) -> bytes:
+        """The package's bytes; its shares lie in a folder of the batch's name."""
+        capsys.readouterr()
+        assert self.run("secrets", "public", "--dir", self.secrets) == 0
+        grader = self.file("grader.json", capsys.readouterr().out)
+        made = self.folder / f"{batch_id}.sealed"
+        words = ["--batch", batch_id, "--grader-key", grader, "--signing-key", self.folder / "author.key", "-o", made]
+        words += ["--shares-to", self.folder / batch_id, "--passphrases", self.folder / "phrases"]
+        assert self.run("paper", "seal", self.folder / "paper.json", *words) == 0
+        return made.read_bytes()
+
+    def share(self, batch_id: str, index: int) -> Path:
+        return self.folder / batch_id / f"{batch_id}.share-{index}-of-3.json"
+
+    def arm(self, batch_id: str, *indexes: int) -> int:
+        phrases = self.file("two", "\n".join(PHRASES[index - 1] for index in indexes))
+        words: list[object] = ["--url", self.outsider.url, "--key-file", self.folder / "api.key"]
+        words += ["--passphrases", phrases, "--witness", "王五", "--witness", "赵六"]
+        for index in indexes:
+            words += ["--share", self.share(batch_id, index)]
+        return self.run("paper", "arm", *words)
+
+    def opened(self, batch_id: str, *indexes: int) -> list[dict[str, Any]]:
+        """Shares as the call takes them."""
+        found = [
+            shares.open_share(self.share(batch_id, index).read_bytes(), PHRASES[index - 1], "") for index in indexes
+        ]
+        return [{name: getattr(share, name) for name in share.__struct_fields__} for share in found]
+
+    def push(self, package: bytes, paper_id: str) -> Any:
+        return self.outsider.call(
+            "PUT", f"/v1/papers/{paper_id}", scope="schedule", content=package, headers={"content-type": MEDIA_TYPE}
+        )
+
+    def batch(self, paper_id: str, batch_id: str) -> out.Exam:
+        """A draft with one candidate."""
+        document = self.outsider.batch_document(paper_id)
+        accepted(self.outsider.put_batch(document, batch_id), 201)
+        roster = [person()]
+        accepted(self.outsider.put_roster(batch_id, roster))
+        return out.Exam(self.outsider, batch_id, document, roster)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, engine_up: Engine, outsider: Outsider, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(shares, "_SCRYPT", (2, 8, 1))  # these tests are not about guessing
+    yield Desk(tmp_path, engine_up, outsider)
+
+
+def test_a_batch_armed_with_two_shares_runs_to_its_results(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """Pushed, armed by the command, sat, opened, graded: as if the paper had been pushed readable."""
+    batch_id, paper_id = unique("B"), unique("P")
+    package = desk.seal(batch_id, capsys)
+    pushed = accepted(desk.push(package, paper_id), 201)
+    assert pushed == {"paper_id": paper_id, "digest": out.digest(desk.document), "items": 2, "points": pushed["points"]}
+    assert accepted(desk.push(package, paper_id)) == pushed
+    exam = desk.batch(paper_id, batch_id)
+    assert desk.arm(batch_id, 3, 1) == 0
+    assert f"batch {batch_id} is open" in capsys.readouterr().out
+    assert desk.arm(batch_id, 1, 2) == 0, "again is as good as once"
+
+    sitting = exam.enter()
+    paper_key = out.from_base64url(accepted(sitting.key())["paper_key"])
+    sealed = desk.outsider.call("GET", f"/v1/sealed/{sitting.login['paper']['digest']}").content
+    opened, _ = out.open_sealed(batch_id, sealed, paper_key)
+    assert [section["id"] for section in opened["sections"]] == [section["id"] for section in desk.document["sections"]]
+    refused(sitting.save(("A1", 1, "z")), 422)
+    accepted(sitting.save(("A1", 1, "b")))
+    accepted(sitting.submit(1))
+    (result,) = desk.outsider.all_results(batch_id, 1)
+    assert (result["state"], result["paper_digest"]) == ("graded", out.digest(desk.document))
+    assert result["score"] > 0
+
+
+def test_a_package_needs_its_shares_and_its_own_batch(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """409 lists what is missing, and names both batches when the package is another's."""
+    batch_id, paper_id, other_id = unique("B"), unique("P"), unique("B")
+    accepted(desk.push(desk.seal(batch_id, capsys), paper_id), 201)
+    desk.batch(paper_id, batch_id)
+    desk.batch(paper_id, other_id)
+    codes = [entry["code"] for entry in refused(desk.outsider.arm(batch_id), 409, "batch.not_ready")["not_ready"]]
+    wrong = refused(desk.outsider.arm(other_id, shares=desk.opened(batch_id, 1, 2)), 409, "batch.not_ready")
+
+    assert codes == ["shares.missing"]
+    assert [entry["code"] for entry in wrong["not_ready"]] == ["paper.batch"]
+    assert batch_id in wrong["detail"] and other_id in wrong["detail"]
+    assert desk.outsider.show_batch(batch_id)["state"] == "draft"
+
+
+def test_shares_that_do_not_give_the_key_arm_nothing(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """One too few, one twice, one of another paper, one made up; each says what is wrong, and none says a share."""
+    batch_id, paper_id, other_id = unique("B"), unique("P"), unique("B")
+    accepted(desk.push(desk.seal(batch_id, capsys), paper_id), 201)
+    desk.seal(other_id, capsys)
+    desk.batch(paper_id, batch_id)
+    one, two = desk.opened(batch_id, 1, 2)
+    (foreign,) = desk.opened(other_id, 2)
+    made_up = {**two, "share": one["share"]}
+    for given, told in (
+        ([one], "1 shares are given, expected 2 of 3"),
+        ([one, one], "share 1 is given twice"),
+        ([one, foreign], "share 2 is of another paper"),
+        ([one, made_up], "do not give the key of this paper"),
+    ):
+        problem = refused(desk.outsider.arm(batch_id, shares=given), 409, "batch.not_ready")
+        assert told in problem["detail"]
+        assert one["share"] not in json.dumps(problem)
+    for broken in ([{**one, "index": 0}], [{**one, "more": 1}], "x", [{**one, "share": "x"}]):
+        problem = refused(desk.outsider.arm(batch_id, shares=broken), 422, "request.invalid")
+        assert problem["errors"][0]["pointer"] == "/shares"
+    assert desk.arm(batch_id, 2) == 1
+    assert "expected 2 of 3" in capsys.readouterr().err
+    accepted(desk.outsider.arm(batch_id, shares=[one, two]))
+
+
+def test_shares_for_a_readable_paper_are_refused(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """Somebody believes that it was sealed elsewhere, and it was not."""
+    batch_id = unique("B")
+    desk.seal(batch_id, capsys)
+    desk.batch(desk.outsider.paper(), batch_id)
+    problem = refused(desk.outsider.arm(batch_id, shares=desk.opened(batch_id, 1, 2)), 409, "batch.not_ready")
+
+    assert [entry["code"] for entry in problem["not_ready"]] == ["shares.unexpected"]
+
+
+def test_a_package_that_was_changed_or_is_for_another_grader_is_refused(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """422 with the reason, and nothing is stored."""
+    paper_id = unique("P")
+    package = desk.seal(unique("B"), capsys)
+    stranger = desk.folder / "stranger"
+    assert desk.run("secrets", "create", "--dir", stranger) == 0
+    desk.secrets = stranger
+    foreign = desk.seal(unique("B"), capsys)
+    for content, told in (
+        (package[:-1], "envelope of the answers"),
+        (package[:100], "cut off"),
+        (b"{}", "expected a package"),
+        (foreign, "sealed to grader"),
+    ):
+        assert told in refused(desk.push(content, paper_id), 422, "paper.invalid")["detail"]
+    refused(desk.outsider.call("GET", f"/v1/papers/{paper_id}", scope="schedule"), 404)
+
+
+def test_a_package_and_a_readable_paper_replace_one_another_until_armed(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The newer counts, as with papers; an armed batch keeps what it has."""
+    batch_id, paper_id = unique("B"), unique("P")
+    package = desk.seal(batch_id, capsys)
+    accepted(desk.push(package, paper_id), 201)
+    accepted(desk.outsider.put_paper(out.paper(), paper_id))
+    accepted(desk.push(package, paper_id))
+    desk.batch(paper_id, batch_id)
+    accepted(desk.outsider.arm(batch_id, shares=desk.opened(batch_id, 1, 3)))
+
+    refused(desk.push(desk.seal(unique("B"), capsys), paper_id), 409, "paper.in_use")
+    refused(desk.outsider.put_paper(out.paper(), paper_id), 409, "paper.in_use")
+    assert accepted(desk.push(package, paper_id))["digest"] == out.digest(desk.document)
