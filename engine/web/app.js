@@ -1,6 +1,7 @@
 // The page: which screen is on, whose token it holds. No navigation ever happens; screens replace each other.
 // A screen is {render() -> nodes, stop?(), focus?}; the sitting's state decides which one comes.
 
+import './html.js';
 import { call, link, untilAnswered } from './api.js';
 import { confirmScreen, pledgeScreen } from './confirm.js';
 import { fill } from './dom.js';
