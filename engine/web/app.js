@@ -13,7 +13,9 @@ import { busyScreen, messageScreen } from './frame.js';
 import { effect, html, render, signal } from './html.js';
 import { loginScreen } from './login.js';
 import { obstacle } from './machine.js';
+import { sittingOf } from './pass.js';
 import { fetchReceipt, receiptScreen } from './receipt.js';
+import { keepShell } from './shell.js';
 import { prune } from './store.js';
 import { waitScreen } from './wait.js';
 import { forgetLook, t } from './words.js';
@@ -67,7 +69,7 @@ const app = {
     app.token = token;
     app.show(busyScreen(app));
     try {
-      view.value = await untilAnswered(() => call('GET', '/v1/sitting', { token }));
+      view.value = await sittingOf(token);
     } catch (problem) {
       if (!app.refused(problem)) app.leave('readonly.login');
       return;
@@ -137,6 +139,7 @@ function start() {
   const text = obstacle();
   if (text) return app.show(messageScreen(app, { title: 'stop.title', text }));
   prune().catch(() => {});
+  keepShell(() => !app.token && [...document.querySelectorAll('input')].every((input) => !input.value));
   const token = sessionStorage.getItem(TOKEN);
   return token ? app.resume(token) : app.show(loginScreen(app));
 }

@@ -7,6 +7,8 @@ import { joinChannel } from './channel.js';
 
 const NEXT_MS = 700; // with an answer overdue: a change is on the wire within a second
 const FLIGHTS_MAX = 8; // frames under way
+const UNHEARD_MS = 4_000; // the channel tells what of its own saves was recorded within a second; of others it need not
+const UNHEARD_MS_MAX = 60_000;
 const NOT_AS_IT_STANDS = new Set([400, 413, 422]); // one bad change refuses its whole call: find it, let the others pass
 // `sitting.order`: the engine has lost the pledge, and takes nothing before it is made again.
 const OVER = new Set(['autosave.closed', 'sitting.superseded', 'sitting.order']);
@@ -24,6 +26,8 @@ export function startAutosave(journal, token, onRefused) {
   let sent_ms = -Infinity;
   let stopped = false;
   let wake = () => {};
+  let unheard_since_ms = null; // something saved waits to be recorded, and the channel has not told more
+  let unheard_ms = UNHEARD_MS;
 
   async function run() {
     while (!signal.aborted) {
@@ -96,9 +100,29 @@ export function startAutosave(journal, token, onRefused) {
     });
   }
 
+  /** What was saved over HTTP just before the channel opened is not told over the channel: ask. */
+  async function ask() {
+    const now_ms = performance.now();
+    if (!journal.settling || !channel.open) unheard_since_ms = null;
+    else if (unheard_since_ms === null) unheard_since_ms = now_ms;
+    else if (now_ms - unheard_since_ms > unheard_ms) {
+      unheard_since_ms = now_ms;
+      unheard_ms = Math.min(UNHEARD_MS_MAX, unheard_ms * (1 + Math.random()));
+      const view = await call('GET', '/v1/sitting', { token }).catch(() => null);
+      if (view) progress(view, true);
+    }
+  }
+
+  function progress({ generation, committed }, asked = false) {
+    if (!asked) [unheard_since_ms, unheard_ms] = [null, UNHEARD_MS];
+    journal.progress(generation, committed);
+  }
+
+  const asking = setInterval(ask, 1_000);
+  signal.addEventListener('abort', () => clearInterval(asking));
   journal.addEventListener('ready', () => wake(), { signal });
   channel.addEventListener('open', () => wake(), { signal });
-  channel.addEventListener('committed', ({ detail }) => journal.progress(detail.generation, detail.committed), { signal });
+  channel.addEventListener('committed', ({ detail }) => progress(detail), { signal });
   signal.addEventListener('abort', () => wake());
   const running = run();
   return {

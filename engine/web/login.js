@@ -1,8 +1,9 @@
 // Admission code and ID number, typed as they are printed; folding is the engine's.
 
-import { call, Unreachable } from './api.js';
+import { Unreachable } from './api.js';
 import { Alert, Frame } from './frame.js';
 import { html, signal } from './html.js';
+import { logIn } from './pass.js';
 import { explain, t } from './words.js';
 import { tokenOfOtherTab } from './writer.js';
 
@@ -26,7 +27,7 @@ export function loginScreen(app, notice) {
     busy.value = true;
     fault.value = null;
     try {
-      const { token, ...view } = await call('POST', '/v1/login', { json: { admission_code: typed.code, id_number: typed.id_number } });
+      const { token, view } = await logIn(typed);
       await app.entered(token, view);
     } catch (problem) {
       fault.value = () => (problem instanceof Unreachable ? t('problem.unreachable') : explain(problem));

@@ -3,6 +3,7 @@
 The files are the ones beside this module and under `vendor/`; a request can only ever name one of them. A page points
 at its modules under a path that holds their common digest, so that a browser keeps them as long as they are the same:
 on a room's line a reload costs one small answer. The same files under plain `/web/…` are asked for again each time.
+The service worker gets the release and the files that the index names written into it: a new release is a new worker.
 Comments stay here: they are a seventh of the bytes, and a machine's share of the line may be 10 kbit/s.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import posixpath
 import re
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from starlette.routing import Route
 from engine.rules.errors import Refused
 
 INDEX = "index.html"
+WORKER = "sw.js"
 _PLAIN_PREFIX = "/web/"
 _FOLDER = Path(__file__).parent
 _CONTENT_TYPES = {
@@ -47,6 +50,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "style-src 'self'",
         "img-src 'self' data: blob:",
         "connect-src 'self'",
+        "worker-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
@@ -92,7 +96,10 @@ def routes() -> list[Route]:
         path = request.path_params["path"]
         first, _, rest = path.partition("/")
         if path in pages:
-            return answer(request, pages[path], _REVALIDATE)
+            reply = answer(request, pages[path], _REVALIDATE)
+            if path == WORKER:
+                reply.headers["service-worker-allowed"] = "/"
+            return reply
         # Another release's path (a page opened before an upgrade) gets this one's files, but is not told to keep them.
         if rest in pages and _RELEASE.fullmatch(first):
             return answer(request, pages[rest], _KEEP if first == release else _REVALIDATE)
@@ -113,6 +120,7 @@ def _read() -> tuple[dict[str, Page], str]:
     for name in contents:
         if name.endswith(".html"):
             contents[name] = _with_release(contents[name], contents, release)
+    contents[WORKER] = _for_release(release, contents[INDEX]) + contents[WORKER]
     pages = {name: _page(content, _CONTENT_TYPES[found[name].suffix]) for name, content in contents.items()}
     return pages, release
 
@@ -137,6 +145,12 @@ def _with_release(page: bytes, contents: dict[str, bytes], release: str) -> byte
     preloads = "\n".join(f'  <link rel="modulepreload" href="{prefix}{name}">' for name in modules)
     text = text.replace(_PLAIN_PREFIX, prefix)
     return text.replace("</head>", f"{preloads}\n</head>").encode()
+
+
+def _for_release(release: str, index: bytes) -> bytes:
+    """What the service worker is to keep: the files that the index names, on a line of their own."""
+    paths = sorted(set(re.findall(r'"(' + _PLAIN_PREFIX + r'[^"]+)"', index.decode())))
+    return f"const RELEASE = {json.dumps(release)}, FILES = {json.dumps(paths)};".encode()
 
 
 def modules_of(entry: str, contents: dict[str, bytes]) -> set[str]:

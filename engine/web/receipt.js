@@ -5,6 +5,7 @@ import { wallClock } from './clock.js';
 import { Frame } from './frame.js';
 import { html, signal } from './html.js';
 import { openJournal } from './journal.js';
+import { dropPassOf } from './pass.js';
 import { hex } from './seal.js';
 import { t } from './words.js';
 
@@ -27,6 +28,7 @@ export function receiptScreen(app, receipt, { journal, undelivered = [] } = {}) 
   const agrees = signal(null);
   const stopping = new AbortController();
   if (journal) compare();
+  dropPassOf(app.token);
   tidy();
 
   async function compare() {

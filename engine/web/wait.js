@@ -1,18 +1,20 @@
 // Between the pledge and the first question: the sealed paper is fetched and its digest shown, the server's time counts
 // down, at the start the paper key is asked for and the paper opens by itself. Also the way back in after a reload.
 
-import { call, pause, retryDelay } from './api.js';
+import { pause, retryDelay } from './api.js';
 import * as clock from './clock.js';
 import { Frame } from './frame.js';
 import { html, signal, useComputed } from './html.js';
+import { releasedKeys } from './key.js';
 import { linkUp, now } from './live.js';
 import { arrange } from './order.js';
+import { openPass } from './pass.js';
 import { bytesOf, fetchSealed, openSealed, SealBroken, shortDigest } from './seal.js';
+import { keepSealed } from './shell.js';
 import { startWatch } from './watch.js';
 import { t } from './words.js';
 
 const FETCH_SPREAD_MS = 15_000; // a room's machines do not all fetch at once
-const KEY_SPREAD_MS = 400; // nor ask for the key in the same instant
 const WATCH_MS = 15_000;
 
 /** `onOpen({items, media})` is called once, when the paper is open. */
@@ -32,13 +34,16 @@ export function waitScreen(app, onOpen) {
   }
 
   async function run() {
-    const [sealed, keys] = await Promise.all([sealedPaper(), releasedKeys()]);
-    if (stopped.aborted) return;
+    const [sealed, keys] = await Promise.all([sealedPaper(), keysAtStart()]);
+    if (stopped.aborted || !keys) return;
     for (let failures = 0, bytes = sealed; !stopped.aborted; failures += 1) {
       try {
         const paper = await openSealed(bytes, bytesOf(keys.paper_key), app.view.batch_id);
         const items = await arrange(paper, bytesOf(keys.seed), app.view.rules);
-        if (!stopped.aborted) await onOpen({ items, media: paper.media ?? {} });
+        if (stopped.aborted) return;
+        keepSealed(app.view.paper.digest, bytes); // neither of the two may hold up the first question
+        openPass(app.token, app.view, keys);
+        await onOpen({ items, media: paper.media ?? {} });
         return;
       } catch (fault) {
         if (app.refused(fault)) return;
@@ -66,25 +71,12 @@ export function waitScreen(app, onOpen) {
     return null;
   }
 
-  async function releasedKeys() {
-    for (let failures = 0; !stopped.aborted; ) {
-      await pause(Math.max(0, left_ms()) + Math.random() * KEY_SPREAD_MS, stopped);
-      if (stopped.aborted || left_ms() > 0) continue;
-      try {
-        return await call('GET', '/v1/sitting/paper-key', { token: app.token });
-      } catch (fault) {
-        if (fault.status === 425) {
-          if (fault.body.starts_ms) app.viewIs({ starts_ms: fault.body.starts_ms });
-          await pause(200, stopped);
-          continue;
-        }
-        if (app.refused(fault)) return null;
-        key_trouble.value = true;
-        await pause(retryDelay(failures, fault), stopped);
-        failures += 1;
-      }
-    }
-    return null;
+  function keysAtStart() {
+    const onStart = (starts_ms) => app.viewIs({ starts_ms });
+    const onTrouble = () => (key_trouble.value = true);
+    return releasedKeys(app.token, { left_ms, onStart, onTrouble }, stopped).catch((fault) => {
+      if (!app.refused(fault)) throw fault;
+    });
   }
 
   const late = left_ms() <= 0; // after a reload, or a log-in after the start

@@ -4,6 +4,7 @@
 import { call, pause, retryDelay } from './api.js';
 import { joinChannel } from './channel.js';
 import * as clock from './clock.js';
+import { dropPassOf, keepView } from './pass.js';
 
 const AFTER_CUT_MS = 1_000; // a cut channel may mean a takeover, an ended line, or a worker that moved: find out
 
@@ -21,6 +22,7 @@ export function startWatch(token, every_ms, { onView, onRefused, onNotice = () =
   let nudge = new AbortController();
   let replanned = false;
   let soon = false;
+  let kept_ends_ms = null;
 
   async function run() {
     for (let failures = 0; !signal.aborted; ) {
@@ -42,7 +44,7 @@ export function startWatch(token, every_ms, { onView, onRefused, onNotice = () =
   async function ask() {
     try {
       const view = await call('GET', '/v1/sitting', { token });
-      if (!signal.aborted) onView(view);
+      if (!signal.aborted) tell(view);
       return true;
     } catch (fault) {
       if (fault.status === 401 || fault.code === 'sitting.superseded') refuse(fault);
@@ -53,13 +55,21 @@ export function startWatch(token, every_ms, { onView, onRefused, onNotice = () =
   function refuse(fault) {
     if (signal.aborted) return;
     stop();
+    dropPassOf(token);
     onRefused(fault);
   }
 
   function hear({ detail }) {
     told = { ...told, ...viewOf(detail) };
     if (looks()) askSoon();
-    else onView(told);
+    else tell(told);
+  }
+
+  function tell(view) {
+    const { ends_ms } = view;
+    if (ends_ms !== kept_ends_ms) keepView(token, { ends_ms });
+    kept_ends_ms = ends_ms;
+    onView(view);
   }
 
   function replan() {
