@@ -290,5 +290,8 @@ class Seat:
     @property
     def sitting_id(self) -> str:
         """Asked with the tab's own token."""
-        token = self.page.evaluate("sessionStorage.getItem('liankao.token')")
-        return str(call(self.exam.url, "GET", "/v1/sitting", token)["sitting_id"])
+        return Seat.sitting_of(self.exam, self.page.evaluate("sessionStorage.getItem('liankao.token')"))
+
+    @staticmethod
+    def sitting_of(exam: Exam, token: str) -> str:
+        return str(call(exam.url, "GET", "/v1/sitting", token)["sitting_id"])
