@@ -86,7 +86,7 @@ def test_dead_line_is_noticed_and_what_was_on_it_is_sent_again(exam: Exam, line:
 def test_slow_line_that_breaks_again_and_again_delivers_everything(
     engine_up: servers.Engine, line: Line, machine: BrowserContext
 ) -> None:
-    """As a phone's line at the edge of its cell: a quarter of a second away, a few kilobytes a second, lost at times."""
+    """As a telephone's line at a cell's edge: a quarter of a second away, some kilobytes a second, lost at times."""
     exam = push_exam(engine_up.url, engine_up.keys, duration_s=240)
     seat = Seat(machine, behind(line, exam)).enter()
     line.wire.delay_s, line.wire.jitter_s, line.wire.bytes_per_s = 0.2, 0.2, 20_000
