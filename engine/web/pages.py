@@ -3,6 +3,7 @@
 The files are the ones beside this module and under `vendor/`; a request can only ever name one of them. A page points
 at its modules under a path that holds their common digest, so that a browser keeps them as long as they are the same:
 on a room's line a reload costs one small answer. The same files under plain `/web/…` are asked for again each time.
+The index gets its modules as one file (bundle.py), since fifty small ones cost more in headers than in code.
 The service worker gets the release and the files that the index names written into it: a new release is a new worker.
 Comments stay here: they are a seventh of the bytes, and a machine's share of the line may be 10 kbit/s.
 """
@@ -22,10 +23,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.rules.errors import Refused
+from engine.web.bundle import bundle
 
 INDEX = "index.html"
 WORKER = "sw.js"
+ENTRY = "app.js"
+_FOLDED = "page/"  # where the bundle stands
 _PLAIN_PREFIX = "/web/"
+_STARTED = f"{_PLAIN_PREFIX}{ENTRY}"
+_BUNDLED = f"{_PLAIN_PREFIX}{_FOLDED}{ENTRY}"
 _FOLDER = Path(__file__).parent
 _CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -117,12 +123,21 @@ def _read() -> tuple[dict[str, Page], str]:
     contents = {name: _without_comments(path) for name, path in found.items()}
     every = hashlib.sha256(b"".join(name.encode() + b"\0" + content for name, content in contents.items()))
     release = every.hexdigest()[:_RELEASE_CHARACTERS]
-    for name in contents:
+    contents[INDEX] = contents[INDEX].replace(b'"' + _STARTED.encode(), b'"' + _BUNDLED.encode())
+    contents |= _bundled(contents)
+    for name in list(contents):
         if name.endswith(".html"):
             contents[name] = _with_release(contents[name], contents, release)
     contents[WORKER] = _for_release(release, contents[INDEX]) + contents[WORKER]
-    pages = {name: _page(content, _CONTENT_TYPES[found[name].suffix]) for name, content in contents.items()}
+    pages = {name: _page(content, _CONTENT_TYPES[posixpath.splitext(name)[1]]) for name, content in contents.items()}
     return pages, release
+
+
+def _bundled(contents: dict[str, bytes]) -> dict[str, bytes]:
+    """The candidate's page in one file, and beside it whatever that fetches later."""
+    whole, addresses = bundle(ENTRY, contents)
+    later = {name: content for name, content in contents.items() if name.endswith(".js") and name != WORKER}
+    return {_FOLDED + name: content for name, content in {**later, **addresses, ENTRY: whole}.items()}
 
 
 def _is_served(path: Path) -> bool:
@@ -162,6 +177,8 @@ def modules_of(entry: str, contents: dict[str, bytes]) -> set[str]:
         if name in reached:
             continue
         reached.add(name)
+        if name.startswith(_FOLDED):
+            continue
         folder = posixpath.dirname(name)
         imported = _IMPORTED.findall(contents[name].decode())
         waiting += [posixpath.normpath(posixpath.join(folder, path)) for path in imported]
