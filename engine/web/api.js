@@ -4,8 +4,8 @@
 import * as clock from './clock.js';
 
 const CALL_MS_MAX = 8_000; // longer than any healthy reply
-const UPLOAD_MS_PER_BYTE = 1.25; // a room's line gives each machine about 10 kbit/s
-const SLOW_MS = 2_500; // a call open for longer shows as trouble on the line
+export const UPLOAD_MS_PER_BYTE = 1.25; // a room's line gives each machine about 10 kbit/s
+export const SLOW_MS = 2_500; // a call open for longer shows as trouble on the line
 const RETRY_BASE_MS = 500;
 const RETRY_MS_MAX = 8_000;
 
@@ -26,7 +26,8 @@ export class Unreachable extends Error {
 /** Whether the engine answers: `up` flips on the first call that says otherwise; listeners hear `change`. */
 export const link = Object.assign(new EventTarget(), { up: true });
 
-function setLink(up) {
+/** What a call, or the channel, has just shown about the line. */
+export function linkIs(up) {
   if (link.up === up) return;
   link.up = up;
   link.dispatchEvent(new Event('change'));
@@ -37,24 +38,24 @@ export async function call(method, path, { token, json, text, binary = false, ca
   const body = text ?? (json === undefined ? undefined : JSON.stringify(json));
   const limit_ms = call_ms_max ?? CALL_MS_MAX + (body?.length ?? 0) * UPLOAD_MS_PER_BYTE;
   const headers = { ...(body && { 'content-type': 'application/json' }), ...(token && { authorization: `Bearer ${token}` }) };
-  const slow = binary ? 0 : setTimeout(() => setLink(false), SLOW_MS);
+  const slow = binary ? 0 : setTimeout(() => linkIs(false), SLOW_MS);
   const sent = performance.now();
   try {
     const options = { method, headers, body, cache, credentials: 'omit', signal: AbortSignal.timeout(limit_ms) };
     const response = await fetch(path, options);
     const received = performance.now();
     if (response.ok && binary) {
-      setLink(true);
+      // Perhaps out of this machine's own cache: it tells nothing about the line.
       return new Uint8Array(await response.arrayBuffer());
     }
     const reply = await read(response);
     if (typeof reply.server_ms === 'number') clock.sync(reply.server_ms, sent, received);
     if (!response.ok) throw new Problem(response.status, reply, retryAfter(response));
-    setLink(true);
+    linkIs(true);
     return reply;
   } catch (fault) {
     const refused = fault instanceof Problem;
-    setLink(refused && fault.status < 500);
+    linkIs(refused && fault.status < 500);
     if (refused || fault instanceof Unreachable) throw fault;
     throw new Unreachable(fault.message, { cause: fault });
   } finally {

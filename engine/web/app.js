@@ -1,47 +1,57 @@
 // The page: which screen is on, whose token it holds. No navigation ever happens; screens replace each other.
-// A screen is {render() -> nodes, stop?(), focus?}; the sitting's state decides which one comes.
+//
+// A screen is an object {View, stop?, focus?}, made by a function such as `confirmScreen(app)`. `View` is a component
+// without props (`const View = () => html\`<${Frame} app=${app} title=${t('…')}>…</${Frame}>\``) that draws itself again
+// when a signal it read changes: its own, `app.view` (the sitting as the engine told it last), the language. `stop()` ends
+// what the screen started; `focus` is a selector, the heading unless given. `app.show(screen)` puts it on, `app.stateIs`
+// and `app.resume` let the sitting's state decide what comes next, `app.refused(problem)` deals with a lost token.
 
-import { call, link, untilAnswered } from './api.js';
+import { call, untilAnswered } from './api.js';
 import { confirmScreen, pledgeScreen } from './confirm.js';
-import { fill } from './dom.js';
 import { examScreen } from './exam.js';
 import { busyScreen, messageScreen } from './frame.js';
+import { effect, html, render, signal } from './html.js';
 import { loginScreen } from './login.js';
+import { obstacle } from './machine.js';
+import { sittingOf } from './pass.js';
 import { fetchReceipt, receiptScreen } from './receipt.js';
+import { keepShell } from './shell.js';
 import { prune } from './store.js';
 import { waitScreen } from './wait.js';
-import { t } from './words.js';
+import { forgetLook, t } from './words.js';
 
 const TOKEN = 'liankao.token'; // in this tab's storage: a reload goes on, another tab does not take over
 
 const page = document.getElementById('page');
+const view = signal(null);
 let screen = null;
+let shown = 0;
 let claim = false; // this page's token came from a login typed here
 
 const app = {
   token: null,
-  view: null, // the sitting as the engine told it last
+
+  get view() {
+    return view.value;
+  },
 
   show(next) {
     screen?.stop?.();
     screen = next;
-    app.redraw();
-    page.querySelector(screen.focus ?? 'h1')?.focus({ preventScroll: true });
+    shown += 1;
+    render(html`<${next.View} key=${shown} />`, page);
+    page.querySelector(next.focus ?? 'h1')?.focus({ preventScroll: true });
     scrollTo(0, 0);
   },
 
-  redraw() {
-    if (screen) fill(page, screen.render());
-    document.title = app.view?.title ?? t('brand');
-  },
-
-  viewIs(view) {
-    app.view = { ...app.view, ...view };
+  viewIs(changes) {
+    view.value = { ...view.value, ...changes };
   },
 
   /** After a login typed here. */
-  async entered(token, view) {
-    Object.assign(app, { token, view });
+  async entered(token, entered) {
+    app.token = token;
+    view.value = entered;
     claim = true;
     sessionStorage.setItem(TOKEN, token);
     navigator.storage?.persist?.();
@@ -50,16 +60,16 @@ const app = {
 
   /** The sitting's next state, as a step just answered. */
   stateIs(state) {
-    app.view.state = state;
+    app.viewIs({ state });
     route();
   },
 
   /** Goes on with a token there is already: after a reload, or in another tab. */
   async resume(token = app.token) {
     app.token = token;
-    app.show(busyScreen(app, link));
+    app.show(busyScreen(app));
     try {
-      app.view = await untilAnswered(() => call('GET', '/v1/sitting', { token }));
+      view.value = await sittingOf(token);
     } catch (problem) {
       if (!app.refused(problem)) app.leave('readonly.login');
       return;
@@ -71,7 +81,9 @@ const app = {
   /** Back to the login; `notice` says why. */
   leave(notice) {
     sessionStorage.removeItem(TOKEN);
-    Object.assign(app, { token: null, view: null });
+    app.token = null;
+    view.value = null;
+    if (!notice) forgetLook();
     app.show(loginScreen(app, notice));
   },
 
@@ -113,19 +125,23 @@ async function openExam(paper) {
 }
 
 async function showReceipt() {
-  app.show(busyScreen(app, link));
+  app.show(busyScreen(app));
   const receipt = await fetchReceipt(app.token);
   if (receipt) app.show(receiptScreen(app, receipt));
   else app.leave('readonly.login');
 }
 
 function start() {
-  const unable = (text) => app.show(messageScreen(app, { title: 'stop.title', text }));
-  if (!isSecureContext || !globalThis.crypto?.subtle) return unable('stop.insecure');
-  if (!globalThis.DecompressionStream || !navigator.locks || !AbortSignal.timeout) return unable('stop.old');
+  page.replaceChildren();
+  effect(() => {
+    document.title = app.view?.title ?? t('brand');
+  });
+  const text = obstacle();
+  if (text) return app.show(messageScreen(app, { title: 'stop.title', text }));
   prune().catch(() => {});
+  keepShell(() => !app.token && [...document.querySelectorAll('input')].every((input) => !input.value));
   const token = sessionStorage.getItem(TOKEN);
-  return token ? app.resume(token) : app.leave();
+  return token ? app.resume(token) : app.show(loginScreen(app));
 }
 
 start();

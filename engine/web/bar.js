@@ -1,55 +1,56 @@
 // The bar over the exam: who sits here, the one truthful sentence about all answers, the time left, handing in.
 
-import { link } from './api.js';
 import * as clock from './clock.js';
-import { h, setText, speak } from './dom.js';
-import { switches } from './frame.js';
+import { KindMark, Switches } from './frame.js';
+import { html, useComputed, useEffect } from './html.js';
+import { showKeys } from './keys.js';
+import { linkUp, now, speak } from './live.js';
 import { t } from './words.js';
 
-/** {element, update(), tick()}; `handIn` is called by the button, `mode()` gives null, `readonly` or `ended`. */
-export function barOf(app, journal, { mode, handIn }) {
-  const { candidate, title } = app.view;
-  const pill = h('p', { class: 'pill' });
-  const left = h('span', { class: 'left' });
-  const clockBox = h('div', { class: 'clock', role: 'timer' }, h('span', { class: 'clock-label' }, t('exam.left')), left);
-  const earliest = h('small', {});
-  const button = h('button', { type: 'button', class: 'hand-in', id: 'hand-in', onclick: handIn }, t('exam.hand_in'), earliest);
-  let spoken = '';
+const SPOKEN = new Set(['trouble', 'offline', 'broken']);
 
-  function update() {
-    const [state, text] = overall(journal, mode());
-    pill.dataset.state = state;
-    setText(pill, text);
-    if (['trouble', 'offline', 'broken'].includes(state) && text !== spoken) speak(text);
-    spoken = text;
-    button.disabled = mode() !== null;
-  }
-
-  function tick() {
-    const now_ms = clock.now();
-    const { ends_ms, rules } = app.view;
-    setText(left, clock.countdown(ends_ms - now_ms));
-    clockBox.classList.toggle('ending', now_ms >= rules.warning_ms);
-    const early = now_ms < rules.earliest_submit_ms;
-    button.classList.toggle('early', early);
-    setText(earliest, early ? t('exam.earliest', { time: clock.wallClock(rules.earliest_submit_ms) }) : '');
-  }
-
+export function Bar({ exam }) {
+  const { view } = exam.app;
+  const { candidate, title } = view;
   const place = [candidate.name, candidate.admission_ticket, candidate.seat && `${t('confirm.seat')} ${candidate.seat}`].filter(Boolean).join('　');
-  const element = h('header', { class: 'bar' },
-    h('div', { class: 'who' }, h('strong', {}, title), h('span', {}, place)),
-    pill, switches(app.redraw), clockBox, button);
-  update();
-  tick();
-  return { element, update, tick };
+  return html`<header class="bar">
+    <div class="who"><strong>${title}<${KindMark} view=${view} /></strong><span>${place}</span></div>
+    <${Overall} exam=${exam} />
+    <div class="tools"><${Switches} /><button type="button" class="quiet" id="keys" onclick=${showKeys}>${t('keys.button')}</button></div>
+    <${Clock} exam=${exam} />
+    <${HandIn} exam=${exam} />
+  </header>`;
+}
+
+function Overall({ exam }) {
+  const [state, text] = overall(exam);
+  useEffect(() => {
+    if (SPOKEN.has(state)) speak(text);
+  }, [text]);
+  return html`<p class="pill" data-state=${state}>${text}</p>`;
+}
+
+function Clock({ exam }) {
+  const left = useComputed(() => clock.countdown(exam.app.view.ends_ms - now.value));
+  const ending = useComputed(() => now.value >= exam.app.view.rules.warning_ms);
+  return html`<div class=${ending.value ? 'clock ending' : 'clock'} role="timer"><span class="clock-label">${t('exam.left')}</span><span class="left">${left}</span></div>`;
+}
+
+function HandIn({ exam }) {
+  const early = useComputed(() => now.value < exam.app.view.rules.earliest_submit_ms);
+  const time = clock.wallClock(exam.app.view.rules.earliest_submit_ms);
+  return html`<button type="button" class=${early.value ? 'hand-in early' : 'hand-in'} id="hand-in" disabled=${exam.mode() !== null} onclick=${exam.handIn}>
+    ${t('exam.hand_in')}${early.value && html`<small>${t('exam.earliest', { time })}</small>`}</button>`;
 }
 
 /** The worst that is true of any answer decides: [state, sentence]. */
-function overall(journal, mode) {
+function overall(exam) {
+  const journal = exam.followed.any();
+  const mode = exam.mode();
   const { held, invalid, refused, local, saved, recorded } = journal.counts();
   if (mode === 'readonly') return ['readonly', t('overall.readonly')];
   if (journal.broken) return ['broken', t('overall.broken')];
-  if (!link.up) return ['offline', local ? t('overall.offline', { n: local }) : t('overall.offline_none')];
+  if (!linkUp.value) return ['offline', local ? t('overall.offline', { n: local }) : t('overall.offline_none')];
   if (invalid + refused) return ['trouble', t('overall.trouble', { n: invalid + refused })];
   if (mode === 'ended' && !local && !held) return ['ended', t('overall.ended')];
   if (local) return ['local', t('overall.local', { n: local })];

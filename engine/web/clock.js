@@ -21,6 +21,11 @@ export function sync(server_ms, sent, received) {
   sampled_at_ms = received;
 }
 
+/** What the server's time must be about, as long as the server does not tell it; its first reading replaces this. */
+export function assume(server_ms) {
+  if (offset_ms === null) offset_ms = server_ms - performance.now();
+}
+
 /** The server's time now, in Unix milliseconds. */
 export function now() {
   return offset_ms === null ? Date.now() : performance.now() + offset_ms;

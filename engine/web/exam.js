@@ -1,19 +1,20 @@
-// The exam itself: one item at a time, the list beside it, the bar above. This file only wires: the journal keeps, autosave
-// sends, the watch listens, and `mode` says who may write: null (this page), `readonly` (with a reason) or `ended`.
+// The exam itself. This file only wires: the journal keeps, autosave sends, the watch listens, desk.js shows, and `mode`
+// says who may write: null (this page), `readonly` (with a reason) or `ended`.
 
-import { link } from './api.js';
-import * as clock from './clock.js';
 import { startAutosave } from './autosave.js';
-import { barOf } from './bar.js';
-import { fill, h } from './dom.js';
-import { endedSheet, readonlySheet } from './closing.js';
-import { gridOf } from './grid.js';
+import * as clock from './clock.js';
+import { Desk } from './desk.js';
 import { handIn } from './handin.js';
+import { html, signal } from './html.js';
 import { openJournal } from './journal.js';
-import { questionOf, restoreDrafts } from './question.js';
+import { listenToKeys } from './keys.js';
+import { recordLeaving } from './leaving.js';
+import { follow, now } from './live.js';
+import { restoreDrafts } from './question.js';
 import { fetchReceipt, receiptScreen } from './receipt.js';
 import { figureUrls } from './stem.js';
 import { startWatch } from './watch.js';
+import { keepFromCopying } from './watermark.js';
 import { t } from './words.js';
 import { openWriter } from './writer.js';
 
@@ -26,17 +27,37 @@ export async function examScreen(app, paper, claim) {
   const figures = figureUrls(paper.media);
   const journal = await openJournal(app.view.sitting_id);
   const leaving = new AbortController();
+  const { signal: left } = leaving;
+  const current = signal(items[0]);
+  const reason = signal(null); // why this page may not write: tab, superseded, login
+  const ended = signal(false);
+  const announced = signal(null); // what the banner says, until it is read
+  const built = signal(0); // how often the item's fields were built anew
+  const typing = { current: null }; // reports what is typed but still held back
   let autosave = null;
-  let reason = null; // why this page may not write: tab, superseded, login
-  let ended = false;
   let warned = false;
-  let parts = null;
-  let announced = null; // what the banner says, until it is read
-  let index = 0;
 
-  const mode = () => (reason ? 'readonly' : ended ? 'ended' : null);
+  const exam = {
+    app, items, figures, typing, current, reason, ended, announced, built,
+    sections: grouped(items),
+    followed: follow(journal, items, left),
+    mode: () => (reason.value ? 'readonly' : ended.value ? 'ended' : null),
+    /** This page sends nothing any more. */
+    stopped: () => reason.value === 'superseded' || reason.value === 'login',
+    rebuild: () => (built.value += 1),
+    focusHeading: () => document.querySelector('.question-number')?.focus({ preventScroll: true }),
+    go,
+    step(by) {
+      const next = items[items.indexOf(current.value) + by];
+      if (next) go(next);
+      return next !== undefined;
+    },
+    handIn: askHandIn,
+    takeHere,
+  };
+
   const writer = openWriter(app.view.sitting_id, app.token, { onYield: stopWriting, onLost: () => setReason('tab') });
-  const watch = startWatch(app.token, () => (journal.settling ? SETTLING_MS : WATCH_MS), { onView, onRefused });
+  const watch = startWatch(app.token, () => (journal.settling ? SETTLING_MS : WATCH_MS), { onView, onRefused, looks: () => reason.value === 'tab' });
 
   async function start() {
     if (await writer.acquire()) return beginWriting();
@@ -52,31 +73,33 @@ export async function examScreen(app, paper, claim) {
     await journal.reload();
     journal.merge(app.view);
     restoreDrafts(items, journal);
-    reason = null;
+    reason.value = null;
     autosave = startAutosave(journal, app.token, onRefused);
-    index = Math.max(0, items.findIndex((item) => item.id === journal.place));
+    current.value = items.find((item) => item.id === journal.place) ?? items[0];
     const disputed = items.filter((item) => journal.aside(item.id) !== undefined).length;
-    if (disputed) announce(() => t('aside.found', { n: disputed }));
+    if (disputed) announced.value = () => t('aside.found', { n: disputed });
   }
 
   async function stopWriting() {
-    parts?.question.flush();
+    flush();
     await journal.written();
     await autosave?.stop();
     autosave = null;
   }
 
+  function flush() {
+    typing.current?.();
+  }
+
   function setReason(next) {
-    if (leaving.signal.aborted || reason === next || (reason && next === 'tab')) return;
-    parts?.question.flush();
-    reason = next;
+    if (left.aborted || reason.value === next || (reason.value && next === 'tab')) return;
+    flush();
+    reason.value = next;
     autosave?.stop();
     autosave = null;
-    if (next !== 'tab') {
-      watch.stop();
-      writer.close();
-    }
-    app.redraw();
+    if (next === 'tab') return;
+    watch.stop();
+    writer.close();
   }
 
   async function takeHere() {
@@ -91,25 +114,27 @@ export async function examScreen(app, paper, claim) {
   }
 
   async function onView(view) {
-    const ends_ms = app.view.ends_ms;
+    const { ends_ms } = app.view;
     app.viewIs(view);
-    if (reason === 'tab') await look(view);
+    if (reason.value === 'tab') await look(view);
     else journal.progress(view.generation, view.committed);
-    if (view.ends_ms !== ends_ms) timeChanged();
-    if (['submitted', 'collected'].includes(view.state)) end();
+    if (app.view.ends_ms !== ends_ms) timeChanged();
+    if (['submitted', 'collected'].includes(app.view.state)) end();
   }
 
+  // Another tab writes: what it wrote is shown here, too.
   async function look(view) {
-    const before = JSON.stringify(journal.value(items[index].id));
+    const shown = () => JSON.stringify(journal.value(current.value.id));
+    const before = shown();
     await journal.reload();
     journal.merge(view, { look: true });
-    if (JSON.stringify(journal.value(items[index].id)) !== before) showItem();
+    if (shown() !== before) exam.rebuild();
   }
 
   function timeChanged() {
-    announce(() => t('exam.time_changed', { time: clock.wallClock(app.view.ends_ms) }));
+    announced.value = () => t('exam.time_changed', { time: clock.wallClock(app.view.ends_ms) });
     warned = warned && clock.now() >= app.view.rules.warning_ms;
-    if (ended && clock.now() < app.view.ends_ms) reopen();
+    if (ended.value && clock.now() < app.view.ends_ms) reopen();
   }
 
   // ---- the end ------------------------------------------------------------------------------------------------
@@ -117,13 +142,12 @@ export async function examScreen(app, paper, claim) {
   let collecting = null;
 
   function end() {
-    if (ended || leaving.signal.aborted) return;
-    parts?.question.flush();
-    ended = true;
-    announced = null;
-    collecting = new AbortController();
+    if (ended.value || left.aborted) return;
+    flush();
     for (const dialog of document.querySelectorAll('dialog')) dialog.close();
-    app.redraw();
+    ended.value = true;
+    announced.value = null;
+    collecting = new AbortController();
     collect(collecting.signal);
   }
 
@@ -138,122 +162,71 @@ export async function examScreen(app, paper, claim) {
   // Lost time given back in the grace: the candidate goes on.
   function reopen() {
     collecting.abort();
-    ended = false;
+    ended.value = false;
     autosave?.stop();
     autosave = startAutosave(journal, app.token, onRefused);
-    app.redraw();
   }
 
   function finish(receipt) {
-    const undelivered = items.filter((item) => journal.undelivered().includes(item.id)).map((item) => item.number);
-    app.show(receiptScreen(app, receipt, { journal: reason ? null : journal, undelivered: reason ? [] : undelivered }));
-  }
-
-  // ---- what is seen -------------------------------------------------------------------------------------------
-
-  function go(next) {
-    if (next < 0 || next >= items.length) return;
-    parts.question.flush();
-    index = next;
-    if (!reason) journal.setPlace(items[index].id);
-    showItem();
-    parts.question.heading.focus({ preventScroll: true });
-  }
-
-  function showItem() {
-    const question = questionOf(items[index], { count: items.length, journal, figures, readonly: mode() !== null,
-      stopped: reason === 'superseded' || reason === 'login', redraw: showItem });
-    parts.question = question;
-    fill(parts.desk, question.element);
-    fill(parts.standing, question.state);
-    parts.desk.scrollTop = 0;
-    parts.grid.place(index);
-    parts.previous.disabled = index === 0;
-    parts.next.disabled = index === items.length - 1;
-    parts.flag.disabled = mode() !== null;
-    showFlag();
-  }
-
-  function showFlag() {
-    const flagged = journal.flagged(items[index].id);
-    parts.flag.setAttribute('aria-pressed', flagged);
-    parts.flag.textContent = `⚑ ${t(flagged ? 'exam.unflag' : 'exam.flag')}`;
-  }
-
-  function announce(text) {
-    announced = text;
-    if (parts) showBanner();
-  }
-
-  function showBanner() {
-    const read = h('button', { type: 'button', class: 'quiet', onclick: () => announce(null) }, t('dialog.close'));
-    fill(parts.banner, announced && [h('p', {}, announced()), read]);
+    const missing = journal.undelivered();
+    const undelivered = items.filter((item) => missing.includes(item.id)).map((item) => item.number);
+    app.show(receiptScreen(app, receipt, { journal: reason.value ? null : journal, undelivered: reason.value ? [] : undelivered }));
   }
 
   async function askHandIn() {
-    parts.question.flush();
+    flush();
     await journal.written();
-    const receipt = await handIn(app, { items, journal, autosave, onRefused });
+    const receipt = await handIn(app, { items, journal, autosave, onRefused, go });
     if (receipt) finish(receipt);
   }
 
-  function render() {
-    parts?.question.flush();
-    const button = (id, text, onclick) => h('button', { type: 'button', id, onclick }, text);
-    const toggle = () => (journal.toggleFlag(items[index].id), showFlag());
-    parts = {
-      desk: h('main', { class: 'desk', tabIndex: -1 }), standing: h('div', { class: 'standing' }), banner: h('div', { class: 'banner', role: 'alert' }),
-      previous: button('previous', `← ${t('exam.previous')}`, () => go(index - 1)), next: button('next', `${t('exam.next')} →`, () => go(index + 1)),
-      flag: button('flag', '', toggle), grid: gridOf(items, journal, go), bar: barOf(app, journal, { mode, handIn: askHandIn }),
-    };
-    const sheet = reason ? readonlySheet(app, { reason, left: journal.undelivered().length, takeHere }) : ended && endedSheet(items, journal);
-    const walk = h('div', { class: 'walk' }, parts.standing, parts.previous, parts.flag, parts.next);
-    showItem();
-    showBanner();
-    requestAnimationFrame(() => parts.grid.place(index)); // now that it can scroll
-    return [parts.bar.element, h('div', { class: 'room' }, h('div', { class: 'left-side' }, parts.banner, sheet, parts.desk, walk), parts.grid.element)];
+  // ---- moving about -------------------------------------------------------------------------------------------
+
+  function go(item) {
+    flush();
+    current.value = item;
+    if (!reason.value) journal.setPlace(item.id);
+    // Drawn in the next microtask or two; the focus follows it there.
+    requestAnimationFrame(() => {
+      const desk = document.querySelector('.desk');
+      if (desk) desk.scrollTop = 0;
+      exam.focusHeading();
+    });
+  }
+
+  function tick() {
+    const { ends_ms, rules } = app.view;
+    if (!warned && !reason.value && now.value >= rules.warning_ms && now.value < ends_ms) {
+      warned = true;
+      const time = clock.countdown(ends_ms - now.value);
+      announced.value = () => t('exam.warning', { time });
+    }
+    if (now.value >= ends_ms) end();
   }
 
   let settling = false;
 
-  function changed({ detail }) {
+  function changed() {
     if (journal.settling && !settling) watch.replan();
     settling = journal.settling;
-    if (!parts) return;
-    if (detail === null || detail === items[index].id) parts.question.update();
-    parts.grid.update(detail);
-    parts.bar.update();
   }
 
-  function tick() {
-    if (!parts) return;
-    parts.bar.tick();
-    const now_ms = clock.now();
-    const { ends_ms, rules } = app.view;
-    if (!warned && !reason && now_ms >= rules.warning_ms && now_ms < ends_ms) {
-      warned = true;
-      const time = clock.countdown(ends_ms - now_ms);
-      announce(() => t('exam.warning', { time }));
-    }
-    if (now_ms >= ends_ms) end();
-  }
-
-  const { signal } = leaving;
-  const stopTicking = clock.everyTick(tick);
-  const flush = () => parts?.question.flush();
-  journal.addEventListener('change', changed, { signal });
-  link.addEventListener('change', () => changed({ detail: null }), { signal });
-  document.addEventListener('visibilitychange', flush, { signal });
-  addEventListener('pagehide', flush, { signal });
+  journal.addEventListener('change', changed, { signal: left });
+  document.addEventListener('visibilitychange', flush, { signal: left });
+  addEventListener('pagehide', flush, { signal: left });
   // Back must not leave the exam: there is always one more entry to go back from.
   const stay = () => history.pushState(null, '');
   stay();
-  addEventListener('popstate', stay, { signal });
-  addEventListener('beforeunload', (event) => mode() === null && journal.undelivered().length > 0 && event.preventDefault(), { signal });
+  addEventListener('popstate', stay, { signal: left });
+  addEventListener('beforeunload', (event) => exam.mode() === null && journal.undelivered().length > 0 && event.preventDefault(), { signal: left });
+  listenToKeys(exam, left);
+  recordLeaving(app.token, left);
+  if (app.view.rules.allow_copy === false) keepFromCopying(left);
   await start();
+  const stopTicking = clock.everyTick(tick);
 
   return {
-    render,
+    View: () => html`<${Desk} exam=${exam} />`,
     focus: '.question-number',
     stop() {
       leaving.abort();
@@ -265,4 +238,10 @@ export async function examScreen(app, paper, claim) {
       for (const url of figures.values()) URL.revokeObjectURL(url);
     },
   };
+}
+
+function grouped(items) {
+  const sections = new Map();
+  for (const item of items) sections.set(item.section, [...(sections.get(item.section) ?? []), item]);
+  return sections;
 }

@@ -1,76 +1,66 @@
-// What the screens around the exam share: the head with language and text size, the steps, dialogs, plain messages.
+// What the screens around the exam share: the head with its switches, the steps, plain messages.
 
-import { h } from './dom.js';
-import { switchLanguage, switchSize, t } from './words.js';
+import { html } from './html.js';
+import { linkUp } from './live.js';
+import { highContrast, size, switchContrast, switchLanguage, switchSize, t } from './words.js';
 
 const STEPS = ['login', 'confirm', 'pledge', 'wait'];
 
-/** Language and text size; `onSwitch` redraws. */
-export function switches(onSwitch) {
-  const button = (name, action) => h('button', { class: 'quiet', type: 'button', onclick: () => (action(), onSwitch()) }, t(name));
-  return h('div', { class: 'switches' }, button('switch.size', switchSize), button('switch.language', switchLanguage));
+/** Text size, contrast and language. */
+export function Switches() {
+  const button = (id, action, text, attributes) => html`<button type="button" class="quiet" id=${id} onclick=${action} ...${attributes}>${text}</button>`;
+  return html`<div class="switches">
+    ${button('size', switchSize, html`${t('switch.size')}<span class="size-now">${t(`size.${size()}`)}</span>`)}
+    ${button('contrast', switchContrast, t('switch.contrast'), { 'aria-pressed': highContrast() })}
+    ${button('language', switchLanguage, t('switch.language'), { lang: t('switch.language_lang') })}
+  </div>`;
+}
+
+/** Beside the title of an exam that does not count. */
+export function KindMark({ view }) {
+  return view && view.kind !== 'formal' ? html`<span class="kind-mark">${t(`kind.${view.kind}`)}</span>` : null;
 }
 
 /** A screen outside the exam itself: `step` marks the way, `title` is its heading and gets the focus. */
-export function frame(app, { step, title, wide = false }, ...content) {
-  const view = app.view;
-  return [
-    h('header', { class: 'head' },
-      h('span', { class: 'brand' }, t('brand')),
-      h('span', { class: 'head-title' }, view?.title ?? ''),
-      switches(app.redraw)),
-    h('main', { class: wide ? 'sheet wide' : 'sheet' },
-      step && steps(step),
-      h('h1', { tabIndex: -1 }, title),
-      ...content),
-  ];
+export function Frame({ app, step, steps = STEPS, title, wide = false, children }) {
+  return html`
+    <header class="head">
+      <span class="brand">${t('brand')}</span>
+      <span class="head-title">${app.view?.title ?? ''}<${KindMark} view=${app.view} /></span>
+      <${Switches} />
+    </header>
+    <main class=${wide ? 'sheet wide' : 'sheet'}>
+      ${step && html`<${Steps} current=${step} steps=${steps} />`}
+      <h1 tabindex="-1">${title}</h1>
+      ${children}
+    </main>`;
 }
 
-function steps(current) {
-  const reached = STEPS.indexOf(current);
+function Steps({ current, steps }) {
+  const reached = steps.indexOf(current);
   const mark = (index) => (index < reached ? 'done' : index === reached ? 'now' : 'next');
-  return h('ol', { class: 'steps' },
-    STEPS.map((name, index) => h('li', { class: mark(index), 'aria-current': index === reached && 'step' }, t(`step.${name}`))));
-}
-
-/** A question over the page; resolves to the chosen name, or null when it was closed. */
-export function ask(title, content, choices) {
-  return new Promise((resolve) => {
-    const choose = (name) => () => dialog.close(name);
-    const buttons = choices.map(({ name, text, kind }) => h('button', { type: 'button', class: kind, onclick: choose(name) }, text));
-    const heading = h('h2', { id: 'dialog-title' }, title);
-    const dialog = h('dialog', { 'aria-labelledby': 'dialog-title' }, heading, content, h('div', { class: 'actions' }, buttons));
-    dialog.addEventListener('close', () => {
-      dialog.remove();
-      resolve(dialog.returnValue || null);
-    });
-    document.body.append(dialog);
-    dialog.showModal();
-    buttons[0].focus();
-  });
+  const step = (name, index) => html`<li class=${mark(index)} aria-current=${index === reached ? 'step' : null}>${t(`step.${name}`)}</li>`;
+  return html`<ol class="steps" aria-label=${t('step.list')}>${steps.map(step)}</ol>`;
 }
 
 /** A message that nothing follows but its button. */
 export function messageScreen(app, { title, text, button, onButton }) {
-  return {
-    render: () => frame(app, { title: t(title) },
-      h('p', { class: 'lead' }, t(text)),
-      button && h('div', { class: 'actions' }, h('button', { type: 'button', class: 'main', onclick: onButton }, t(button)))),
-  };
+  const View = () => html`<${Frame} app=${app} title=${t(title)}>
+    <p class="lead">${t(text)}</p>
+    ${button && html`<div class="actions"><button type="button" class="main" onclick=${onButton}>${t(button)}</button></div>`}
+  </${Frame}>`;
+  return { View };
 }
 
 /** Shown while the engine is asked something the page cannot go on without. */
-export function busyScreen(app, link) {
-  const line = h('p', { class: 'lead busy', role: 'status' });
-  const tell = () => (line.textContent = t(link.up ? 'busy.connecting' : 'busy.trouble'));
-  link.addEventListener('change', tell);
-  return {
-    render: () => (tell(), frame(app, { title: t('brand') }, line)),
-    stop: () => link.removeEventListener('change', tell),
-  };
+export function busyScreen(app) {
+  const View = () => html`<${Frame} app=${app} title=${t('brand')}>
+    <p class="lead busy" role="status">${t(linkUp.value ? 'busy.connecting' : 'busy.trouble')}</p>
+  </${Frame}>`;
+  return { View };
 }
 
-/** An error beside what it is about; screen readers hear it. */
-export function alertLine(text) {
-  return h('p', { class: 'alert', role: 'alert' }, text);
+/** An error beside what it is about; screen readers hear it. `text` is a function, so that it follows the language. */
+export function Alert({ text }) {
+  return text ? html`<p class="alert" role="alert">${text()}</p>` : null;
 }

@@ -1,8 +1,8 @@
-// The inputs of the six item types. Each builds its fields from the journal's value and reports what was typed; a field
-// is never rebuilt while someone types in it.
+// The inputs of the six item types. Choices show what the journal holds; a field that is typed in is never written over
+// while someone types, only built anew (by its key).
 
-import { h, setText } from './dom.js';
-import { stemNodes } from './stem.js';
+import { html, useLayoutEffect, useRef, useSignal } from './html.js';
+import { Stem } from './stem.js';
 import { BLANK_CHARACTERS_MAX, foldNumber, plainDecimal, TEXT_CHARACTERS_MAX } from './values.js';
 import { t } from './words.js';
 
@@ -10,77 +10,96 @@ const TYPING_MS = 400; // a pause in typing; the change then goes out at once
 const TYPING_MS_MAX = 1_000; // and no longer than this while typing goes on
 
 /**
- * The answer area of `item`: {element, flush()}. `report(typed)` is called at once for choices and in pauses for text,
- * `hold()` whenever there is something to report; `flush` reports what is still held back.
+ * The answer area of `item`. `report(typed)` is called at once for choices and in pauses for text, `hold()` whenever there
+ * is something to report; `typing.current` is the function that reports what is still held back.
  */
-export function inputsOf(item, given) {
-  const field = { single: choice, true_false: choice, multiple: choices, fill: blanks, numeric, text }[item.type];
-  return field(item, given);
+export function Inputs(props) {
+  const Field = { single: Choice, true_false: Choice, multiple: Choices, fill: Blanks, numeric: Numeric, text: Text }[props.item.type];
+  return html`<${Field} ...${props} />`;
 }
 
-function choice(item, { value, figures, readonly, report }) {
-  const options = item.type === 'true_false' ? [{ id: true, text: t('true') }, { id: false, text: t('false') }] : item.shown;
-  const rows = options.map((option, index) => optionRow(item, option, index, figures, {
-    type: 'radio', name: 'answer', checked: option.id === value, disabled: readonly, onchange: () => report(option.id) }));
-  return { element: fieldset(item, rows), flush() {} };
+/** What can be chosen, in the order shown. */
+export function optionsOf(item) {
+  return item.type === 'true_false' ? [{ id: true, text: t('true') }, { id: false, text: t('false') }] : item.shown;
 }
 
-function choices(item, { value, figures, readonly, report }) {
-  const chosen = new Set(value ?? []);
-  const toggle = (id) => (event) => {
-    if (event.target.checked) chosen.add(id);
-    else chosen.delete(id);
-    report([...chosen]);
-  };
-  const rows = item.shown.map((option, index) => optionRow(item, option, index, figures, {
-    type: 'checkbox', checked: chosen.has(option.id), disabled: readonly, onchange: toggle(option.id) }));
-  return { element: fieldset(item, rows), flush() {} };
+function Choice({ item, value, figures, readonly, report }) {
+  return html`<${Options} item=${item} figures=${figures} input=${(option) => ({
+    type: 'radio', name: 'answer', checked: option.id === value, disabled: readonly, onchange: () => report(option.id) })} />`;
 }
 
-function optionRow(item, option, index, figures, attributes) {
-  const letter = item.type === 'true_false' ? null : h('span', { class: 'letter' }, String.fromCharCode(65 + index));
-  return h('label', { class: 'option' }, h('input', { ...attributes, 'data-option': String(option.id) }), letter,
-    h('span', { class: 'option-text' }, stemNodes(option.text, figures, true)));
+function Choices({ item, value, figures, readonly, report }) {
+  const chosen = value ?? [];
+  const toggle = (id) => ({ target }) => report(target.checked ? [...chosen, id] : chosen.filter((other) => other !== id));
+  return html`<${Options} item=${item} figures=${figures} input=${(option) => ({
+    type: 'checkbox', checked: chosen.includes(option.id), disabled: readonly, onchange: toggle(option.id) })} />`;
 }
 
-function fieldset(item, rows) {
-  return h('fieldset', { class: 'options' }, h('legend', { class: 'spoken' }, t(`type.${item.type}`)), rows);
+function Options({ item, figures, input }) {
+  const row = (option, index) => html`<label class="option" key=${String(option.id)}>
+    <input ...${input(option)} data-option=${String(option.id)} />
+    ${item.type !== 'true_false' && html`<span class="letter">${String.fromCharCode(65 + index)}</span>`}
+    <span class="option-text"><${Stem} text=${option.text} figures=${figures} small /></span>
+  </label>`;
+  return html`<fieldset class="options" aria-describedby="stem trouble">
+    <legend class="spoken">${t(`type.${item.type}`)}</legend>${optionsOf(item).map(row)}
+  </fieldset>`;
 }
 
-function blanks(item, { value, readonly, report, hold }) {
+function Blanks({ item, value, readonly, report, hold, typing }) {
   const count = item.blanks ?? 1;
-  const inputs = [];
-  const held = holdBack(() => report(inputs.map((input) => input.value)), hold);
-  const rows = Array.from({ length: count }, (_, index) => {
+  const inputs = useRef([]);
+  const held = useHeldBack(() => report(inputs.current.map((input) => input.value)), hold, typing);
+  const row = (_, index) => {
     const id = `blank-${index + 1}`;
-    const input = h('input', { id, type: 'text', value: value?.[index] ?? '', maxlength: BLANK_CHARACTERS_MAX, autocomplete: 'off',
-      spellcheck: 'false', readOnly: readonly, ...held.listeners });
-    inputs.push(input);
-    return h('div', { class: 'blank' }, h('label', { for: id }, count > 1 ? t('blank.label', { n: index + 1 }) : t('blank.only')), input);
-  });
-  return { element: h('div', { class: 'blanks' }, rows), flush: held.flush };
+    return html`<div class="blank"><label for=${id}>${count > 1 ? t('blank.label', { n: index + 1 }) : t('blank.only')}</label>
+      <input id=${id} type="text" ref=${(element) => element && (inputs.current[index] = element)} defaultValue=${value?.[index] ?? ''}
+        maxlength=${BLANK_CHARACTERS_MAX} autocomplete="off" spellcheck="false" readOnly=${readonly} aria-describedby="stem" ...${held} /></div>`;
+  };
+  return html`<div class="blanks">${Array.from({ length: count }, row)}</div>`;
 }
 
-function numeric(item, { value, draft, readonly, report, hold }) {
+function Numeric({ value, draft, readonly, report, hold, typing }) {
   // What was typed counts as the value's own spelling as long as it says the same number.
-  const spelt = draft !== undefined ? draft : value === null ? '' : plainDecimal(value);
-  const held = holdBack(() => report(input.value), hold);
-  const input = h('input', { id: 'number', type: 'text', inputmode: 'decimal', value: spelt, maxlength: 64, autocomplete: 'off', readOnly: readonly,
-    'aria-describedby': 'trouble', ...held.listeners });
-  return { element: h('div', { class: 'blank one-number' }, h('label', { for: 'number' }, t('numeric.label')), input), flush: held.flush };
+  const spelt = useRef(draft !== undefined ? draft : value === null ? '' : plainDecimal(value)).current;
+  const input = useRef(null);
+  const held = useHeldBack(() => report(input.current.value), hold, typing);
+  return html`<div class="blank one-number"><label for="number">${t('numeric.label')}</label>
+    <input id="number" type="text" inputmode="decimal" ref=${input} defaultValue=${spelt} maxlength="64" autocomplete="off" readOnly=${readonly}
+      aria-describedby="stem trouble" ...${held} /></div>`;
 }
 
-function text(item, { value, draft, readonly, report, hold }) {
-  const held = holdBack(() => report(area.value), () => (tell(), hold()));
-  const area = h('textarea', { id: 'essay', rows: 8, value: draft ?? value ?? '', readOnly: readonly, spellcheck: 'false',
-    'aria-describedby': 'essay-count trouble', ...held.listeners });
-  const counter = h('p', { class: 'hint', id: 'essay-count' });
-  const tell = () => setText(counter, t('text.count', { count: [...area.value].length, limit: TEXT_CHARACTERS_MAX }));
-  tell();
-  return { element: h('div', { class: 'essay' }, h('label', { for: 'essay' }, t('text.label')), area, counter), flush: held.flush };
+function Text({ value, draft, readonly, report, hold, typing }) {
+  const begun = useRef(draft ?? value ?? '').current;
+  const area = useRef(null);
+  const count = useSignal([...begun].length);
+  const counted = () => {
+    count.value = [...area.current.value].length;
+    hold();
+  };
+  const held = useHeldBack(() => report(area.current.value), counted, typing);
+  return html`<div class="essay"><label for="essay">${t('text.label')}</label>
+    <textarea id="essay" rows="8" ref=${area} defaultValue=${begun} readOnly=${readonly} spellcheck="false" aria-describedby="stem essay-count trouble" ...${held} />
+    <p class="hint" id="essay-count">${t('text.count', { count: count.value, limit: TEXT_CHARACTERS_MAX })}</p></div>`;
 }
 
-// Reports in pauses of typing, never in the middle of an input method's composition.
+/** Listeners that report in pauses of typing, never in the middle of an input method's composition. */
+function useHeldBack(report, onInput, typing) {
+  const latest = useRef();
+  latest.current = { report, onInput };
+  const held = useRef();
+  held.current ??= holdBack(() => latest.current.report(), () => latest.current.onInput());
+  const { flush, listeners } = held.current;
+  useLayoutEffect(() => {
+    typing.current = flush;
+    return () => {
+      flush();
+      if (typing.current === flush) typing.current = null;
+    };
+  }, []);
+  return listeners;
+}
+
 function holdBack(report, onInput) {
   let pause_timer = 0;
   let latest_timer = 0;

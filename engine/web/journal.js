@@ -1,6 +1,7 @@
 // The journal of one sitting: every change is on this machine's disk before it goes out, and is forgotten only when the
 // engine saved it in its current generation at a position that PostgreSQL holds. What a rise of the generation put in
-// doubt is sent again. In memory one slot per item; on disk the newest change per item (per item the highest seq wins).
+// doubt is sent again. In memory one slot per item; on disk the newest change per item (per item the highest seq wins), and
+// a copy of what was recorded, with which a reloaded page can go on while the engine is away (pass.js).
 
 import { isForeign, print } from './foreign.js';
 import { countStandings, isUndelivered, standing } from './standing.js';
@@ -67,11 +68,13 @@ class Journal extends EventTarget {
    */
   merge({ responses = {}, generation, committed }, { look = false } = {}) {
     const aside = { put: [], drop: [] };
+    const copies = [];
     for (const [item, { seq, value }] of Object.entries(responses)) {
       const slot = this.#slot(item);
       this.#sitting.seq = Math.max(this.#sitting.seq, seq);
       this.#acknowledged = Math.max(this.#acknowledged, seq);
       slot.known = seq;
+      copies.push({ item, seq, json: JSON.stringify(value) });
       if (!look && slot.entry && isForeign(slot.entry, seq, value)) {
         if (!(slot.entry.acked && seq > slot.entry.seq)) {
           slot.aside = slot.entry.json;
@@ -82,7 +85,7 @@ class Journal extends EventTarget {
       }
       if (!slot.entry) slot.value = value;
     }
-    if (aside.drop.length) this.#keep({ changes: { drop: aside.drop }, aside: { put: aside.put } });
+    if (copies.length && !look) this.#keep({ changes: { drop: aside.drop }, aside: { put: aside.put }, copies: { put: copies } });
     if (!look) this.progress(generation, committed);
     this.#changed(null);
   }
@@ -196,7 +199,12 @@ class Journal extends EventTarget {
     // a change sent twice names the position of today, which may be recorded already.
     if (committed > this.#committed) this.#committed = committed;
     const drop = [];
-    for (const { entry } of this.#slots.values()) if (entry?.saved?.position <= this.#committed) drop.push(entry.item);
+    const copies = [];
+    for (const { entry } of this.#slots.values()) {
+      if (!(entry?.saved?.position <= this.#committed)) continue;
+      drop.push(entry.item);
+      copies.push({ item: entry.item, seq: entry.seq, json: entry.json });
+    }
     // The log keeps its order: once something saved from here is recorded, so is all that was there before.
     const loaded = drop.length ? [...this.#slots].filter(([, slot]) => slot.known && !slot.entry).map(([item]) => item) : [];
     for (const item of [...drop, ...loaded]) {
@@ -205,7 +213,7 @@ class Journal extends EventTarget {
       slot.entry = null;
     }
     if (!drop.length) return;
-    this.#keep({ changes: { drop } });
+    this.#keep({ changes: { drop }, copies: { put: copies } });
     this.#changed(null);
   }
 

@@ -1,14 +1,20 @@
 """The candidate's page: static files, read once, served from memory. No build step and nothing from elsewhere.
 
-The files are the ones beside this module; a request can only ever name one of them. The index points at its modules
-under a path that holds their common digest, so that a browser keeps them as long as they are the same: on a room's
-line a reload costs one small answer. The same files under plain `/web/…` are asked for again each time.
+The files are the ones beside this module and under `vendor/`; a request can only ever name one of them. A page points
+at its modules under a path that holds their common digest, so that a browser keeps them as long as they are the same:
+on a room's line a reload costs one small answer. The same files under plain `/web/…` are asked for again each time.
+The index gets its modules as one file (bundle.py), since fifty small ones cost more in headers than in code.
+The service worker gets the release and the files that the index names written into it: a new release is a new worker.
+Comments stay here: they are a seventh of the bytes, and a machine's share of the line may be 10 kbit/s.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import json
+import posixpath
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +23,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.rules.errors import Refused
+from engine.web.bundle import bundle
 
 INDEX = "index.html"
+WORKER = "sw.js"
+ENTRY = "app.js"
+_FOLDED = "page/"  # where the bundle stands
 _PLAIN_PREFIX = "/web/"
+_STARTED = f"{_PLAIN_PREFIX}{ENTRY}"
+_BUNDLED = f"{_PLAIN_PREFIX}{_FOLDED}{ENTRY}"
 _FOLDER = Path(__file__).parent
 _CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -27,6 +39,13 @@ _CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+# A module's own imports; what it imports only when it is needed (`import('./words.en.js')`) is not fetched ahead.
+_IMPORTED = re.compile(r"""(?:\bfrom|^import) ?['"](\.{1,2}/[^'"]+)['"]""", re.MULTILINE)
+_NAMED = re.compile(r'src="' + _PLAIN_PREFIX + r'([^"]+\.js)"')
+# Lines of nothing but comment; what follows code on its line stays.
+_COMMENT = re.compile(r"^ *(?://[^\n]*|/\*(?:(?!\*/).)*\*/ *)$", re.MULTILINE | re.DOTALL)
+_RELEASE_CHARACTERS = 16
+_RELEASE = re.compile(rf"[0-9a-f]{{{_RELEASE_CHARACTERS}}}")
 _REVALIDATE = "no-cache"
 _KEEP = "public, max-age=31536000, immutable"
 # No inline script or style, no other origin, no frame around the exam; figures come out of the sealed paper as blobs.
@@ -37,6 +56,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "style-src 'self'",
         "img-src 'self' data: blob:",
         "connect-src 'self'",
+        "worker-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
@@ -79,38 +99,90 @@ def routes() -> list[Route]:
         return answer(request, pages[INDEX], _REVALIDATE)
 
     async def file(request: Request) -> Response:
-        page = pages.get(request.path_params["name"])
-        if page is None:
-            raise Refused("not_found", f"the page has no file {request.path_params['name'][:80]!r}")
+        path = request.path_params["path"]
+        first, _, rest = path.partition("/")
+        if path in pages:
+            reply = answer(request, pages[path], _REVALIDATE)
+            if path == WORKER:
+                reply.headers["service-worker-allowed"] = "/"
+            return reply
         # Another release's path (a page opened before an upgrade) gets this one's files, but is not told to keep them.
-        kept = request.path_params.get("release") == release
-        return answer(request, page, _KEEP if kept else _REVALIDATE)
+        if rest in pages and _RELEASE.fullmatch(first):
+            return answer(request, pages[rest], _KEEP if first == release else _REVALIDATE)
+        raise Refused("not_found", f"the page has no file {path[:80]!r}")
 
     return [
         Route("/", index, methods=["GET"]),
-        Route(_PLAIN_PREFIX + "{release}/{name}", file, methods=["GET"]),
-        Route(_PLAIN_PREFIX + "{name}", file, methods=["GET"]),
+        Route(_PLAIN_PREFIX + "{path:path}", file, methods=["GET"]),
     ]
 
 
 def _read() -> tuple[dict[str, Page], str]:
-    """All files by name, and the digest their paths carry."""
-    found = {path.name: path for path in sorted(_FOLDER.iterdir()) if path.suffix in _CONTENT_TYPES}
-    contents = {name: path.read_bytes() for name, path in found.items()}
+    """All files by their path from here, and the digest their paths carry."""
+    found = {path.relative_to(_FOLDER).as_posix(): path for path in sorted(_FOLDER.rglob("*")) if _is_served(path)}
+    contents = {name: _without_comments(path) for name, path in found.items()}
     every = hashlib.sha256(b"".join(name.encode() + b"\0" + content for name, content in contents.items()))
-    release = every.hexdigest()[:16]
-    contents[INDEX] = _with_release(contents[INDEX], contents, release)
-    pages = {name: _page(content, _CONTENT_TYPES[found[name].suffix]) for name, content in contents.items()}
+    release = every.hexdigest()[:_RELEASE_CHARACTERS]
+    contents[INDEX] = contents[INDEX].replace(b'"' + _STARTED.encode(), b'"' + _BUNDLED.encode())
+    contents |= _bundled(contents)
+    for name in list(contents):
+        if name.endswith(".html"):
+            contents[name] = _with_release(contents[name], contents, release)
+    contents[WORKER] = _for_release(release, contents[INDEX]) + contents[WORKER]
+    pages = {name: _page(content, _CONTENT_TYPES[posixpath.splitext(name)[1]]) for name, content in contents.items()}
     return pages, release
 
 
-def _with_release(index: bytes, contents: dict[str, bytes], release: str) -> bytes:
-    """The index, naming this release's files and all modules at once instead of one after the other."""
+def _bundled(contents: dict[str, bytes]) -> dict[str, bytes]:
+    """The candidate's page in one file, and beside it whatever that fetches later."""
+    whole, addresses = bundle(ENTRY, contents)
+    later = {name: content for name, content in contents.items() if name.endswith(".js") and name != WORKER}
+    return {_FOLDED + name: content for name, content in {**later, **addresses, ENTRY: whole}.items()}
+
+
+def _is_served(path: Path) -> bool:
+    return path.suffix in _CONTENT_TYPES
+
+
+def _without_comments(path: Path) -> bytes:
+    """The file as it is sent; every line keeps its number, so that a fault told by a browser can be found here."""
+    content = path.read_bytes()
+    if path.suffix not in (".js", ".css") or path.parent != _FOLDER:
+        return content
+    return _COMMENT.sub(lambda comment: "\n" * comment.group().count("\n"), content.decode()).encode()
+
+
+def _with_release(page: bytes, contents: dict[str, bytes], release: str) -> bytes:
+    """The page, naming this release's files, and all modules it starts with at once instead of one after the other."""
     prefix = f"{_PLAIN_PREFIX}{release}/"
-    modules = [name for name in contents if name.endswith(".js")]
+    text = page.decode()
+    modules = sorted({module for entry in _NAMED.findall(text) for module in modules_of(entry, contents)})
     preloads = "\n".join(f'  <link rel="modulepreload" href="{prefix}{name}">' for name in modules)
-    text = index.decode().replace(_PLAIN_PREFIX, prefix)
+    text = text.replace(_PLAIN_PREFIX, prefix)
     return text.replace("</head>", f"{preloads}\n</head>").encode()
+
+
+def _for_release(release: str, index: bytes) -> bytes:
+    """What the service worker is to keep: the files that the index names, on a line of their own."""
+    paths = sorted(set(re.findall(r'"(' + _PLAIN_PREFIX + r'[^"]+)"', index.decode())))
+    return f"const RELEASE = {json.dumps(release)}, FILES = {json.dumps(paths)};".encode()
+
+
+def modules_of(entry: str, contents: dict[str, bytes]) -> set[str]:
+    """`entry` and every module that it imports, straight or over others, before it can run."""
+    reached: set[str] = set()
+    waiting = [entry]
+    while waiting:
+        name = waiting.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        if name.startswith(_FOLDED):
+            continue
+        folder = posixpath.dirname(name)
+        imported = _IMPORTED.findall(contents[name].decode())
+        waiting += [posixpath.normpath(posixpath.join(folder, path)) for path in imported]
+    return reached
 
 
 def _page(content: bytes, content_type: str) -> Page:

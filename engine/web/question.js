@@ -1,9 +1,9 @@
 // One item on the screen: number, stem, answer area, and how far its answer has come.
 
-import { link } from './api.js';
-import { fill, h, setText } from './dom.js';
-import { inputsOf, spells } from './items.js';
-import { stemNodes } from './stem.js';
+import { html, useLayoutEffect, useRef } from './html.js';
+import { Inputs, spells } from './items.js';
+import { linkUp } from './live.js';
+import { Stem } from './stem.js';
 import { encode, plainDecimal } from './values.js';
 import { t } from './words.js';
 
@@ -21,70 +21,74 @@ export function restoreDrafts(items, journal) {
   }
 }
 
-/**
- * The panel of `item`: {element, state, heading, flush(), update()}; `state` stands where it is always seen. `stopped`: this
- * page sends nothing any more. `redraw` builds it anew.
- */
-export function questionOf(item, { count, journal, figures, readonly, stopped, redraw }) {
+/** The panel of `item`; `exam` is what exam.js made. Its key is the item and how often its fields were built anew. */
+export function Question({ exam, item }) {
+  const { followed, figures, items } = exam;
+  const journal = followed.of(item.id);
+  const readonly = exam.mode() !== null;
   const report = (typed) => {
     const { json, fault } = encode(item, typed);
     if (fault) journal.writeFaulty(item.id, typed, fault);
     else journal.write(item.id, json, item.type === 'numeric' && json !== 'null' ? typed : undefined);
   };
-  const value = journal.value(item.id);
-  const inputs = inputsOf(item, { value, draft: journal.draft(item.id), figures, readonly, report, hold: () => journal.hold(item.id) });
-  const trouble = h('p', { class: 'trouble-line', id: 'trouble', role: 'status' });
-  const stages = h('ol', { class: 'stages', 'aria-hidden': 'true' }, STAGES.map((stage) => h('li', {}, t(`state.${stage}`))));
-  const said = h('p', { class: 'state-says' });
-  const state = h('div', { class: 'state' }, stages, said);
-  const clear = CLEARABLE.has(item.type) && !readonly && h('button', { type: 'button', class: 'quiet', id: 'clear', onclick: () => {
+  const clear = () => {
     journal.write(item.id, 'null');
-    redraw();
-  } }, t('exam.clear'));
-  const elsewhere = h('div');
-  const heading = h('h1', { tabIndex: -1, class: 'question-number' }, t('exam.number', { number: item.number }),
-    h('small', {}, t('exam.of', { count })));
-
-  function update() {
-    const now = journal.state(item.id);
-    const reached = STAGES.indexOf(now);
-    for (const [index, stage] of [...stages.children].entries()) stage.className = index <= reached ? 'reached' : '';
-    state.dataset.state = now;
-    stages.hidden = reached === -1;
-    const local = stopped ? 'state.local_stopped_says' : link.up ? 'state.local_says' : 'state.local_offline_says';
-    setText(said, t(now === 'none' ? 'state.none' : now === 'local' ? local : `state.${now}_says`));
-    said.title = journal.refusal(item.id);
-    const faulty = troubleText(item, journal);
-    if (faulty && !trouble.textContent) requestAnimationFrame(() => trouble.scrollIntoView({ block: 'nearest' }));
-    setText(trouble, faulty);
-    if (clear) clear.disabled = journal.value(item.id) === null;
-    if (elsewhere.dataset.aside !== journal.aside(item.id)) fill(elsewhere, asideBox());
-  }
-
-  function asideBox() {
-    const json = journal.aside(item.id);
-    if (json === undefined) return null;
-    elsewhere.dataset.aside = json;
-    const settle = (takeUp) => async () => {
-      await journal.settle(item.id, takeUp);
-      redraw();
-    };
-    return h('section', { class: 'aside' }, h('p', {}, t('aside.title')), h('p', { class: 'aside-value' }, shown(item, JSON.parse(json)) || t('aside.blank')),
-      !readonly && h('div', { class: 'actions' },
-        h('button', { type: 'button', onclick: settle(true) }, t('aside.take')),
-        h('button', { type: 'button', onclick: settle(false) }, t('aside.drop'))));
-  }
-
+    document.querySelector('.question input')?.focus(); // the button that was pressed is about to go
+  };
   const how = item.type === 'multiple' ? `how.${item.marking ?? 'exact'}` : `how.${item.type}`;
-  const element = h('article', { class: 'question', 'data-item': item.id },
-    h('header', { class: 'question-head' }, heading,
-      h('p', { class: 'kind' }, h('strong', {}, t(`type.${item.type}`)), h('span', {}, t('exam.points', { points: plainDecimal(item.points) })),
-        h('span', { class: 'how' }, t(how)))),
-    h('div', { class: 'stem' }, stemNodes(item.stem, figures)),
-    elsewhere, inputs.element, trouble,
-    h('footer', { class: 'question-foot' }, clear));
-  update();
-  return { element, state, heading, update, flush: inputs.flush };
+  return html`<article class="question" data-item=${item.id} aria-labelledby="question-number">
+    <header class="question-head">
+      <h1 tabindex="-1" class="question-number" id="question-number">${t('exam.number', { number: item.number })}<small>${t('exam.of', { count: items.length })}</small></h1>
+      <p class="kind"><strong>${t(`type.${item.type}`)}</strong><span>${t('exam.points', { points: plainDecimal(item.points) })}</span><span class="how">${t(how)}</span></p>
+    </header>
+    ${item.group && html`<section class="stem shared" aria-label=${t('exam.shared')}><${Stem} text=${item.group.stem} figures=${figures} /></section>`}
+    <div class="stem" id="stem"><${Stem} text=${item.stem} figures=${figures} /></div>
+    <${Aside} exam=${exam} item=${item} readonly=${readonly} />
+    <${Inputs} item=${item} value=${journal.value(item.id)} draft=${journal.draft(item.id)} figures=${figures} readonly=${readonly}
+      report=${report} hold=${() => journal.hold(item.id)} typing=${exam.typing} />
+    <${Trouble} text=${troubleText(item, journal)} />
+    ${CLEARABLE.has(item.type) && !readonly && html`<footer class="question-foot">
+      <button type="button" class="quiet" id="clear" disabled=${journal.value(item.id) === null} onclick=${clear}>${t('exam.clear')}</button></footer>`}
+  </article>`;
+}
+
+function Trouble({ text }) {
+  const line = useRef(null);
+  useLayoutEffect(() => {
+    if (text) line.current.scrollIntoView({ block: 'nearest' });
+  }, [text]);
+  return html`<p class="trouble-line" id="trouble" role="status" ref=${line}>${text}</p>`;
+}
+
+// What this machine holds while another machine's answer counts: the candidate decides.
+function Aside({ exam, item, readonly }) {
+  const journal = exam.followed.of(item.id);
+  const json = journal.aside(item.id);
+  if (json === undefined) return null;
+  const settle = async (takeUp) => {
+    await journal.settle(item.id, takeUp);
+    exam.rebuild();
+    exam.focusHeading();
+  };
+  return html`<section class="aside"><p>${t('aside.title')}</p><p class="aside-value">${shown(item, JSON.parse(json)) || t('aside.blank')}</p>
+    ${!readonly && html`<div class="actions">
+      <button type="button" onclick=${() => settle(true)}>${t('aside.take')}</button>
+      <button type="button" onclick=${() => settle(false)}>${t('aside.drop')}</button></div>`}
+  </section>`;
+}
+
+/** How far the answer of `item` has come; it stands where it is always seen. */
+export function Standing({ exam, item }) {
+  const journal = exam.followed.of(item.id);
+  const now = journal.state(item.id);
+  const reached = STAGES.indexOf(now);
+  const local = exam.stopped() ? 'state.local_stopped_says' : linkUp.value ? 'state.local_says' : 'state.local_offline_says';
+  const says = now === 'none' ? 'state.none' : now === 'local' ? local : `state.${now}_says`;
+  return html`<div class="standing"><div class="state" data-state=${now}>
+    <ol class="stages" aria-hidden="true" hidden=${reached === -1}>
+      ${STAGES.map((stage, index) => html`<li class=${index <= reached ? 'reached' : ''}>${t(`state.${stage}`)}</li>`)}</ol>
+    <p class="state-says" title=${journal.refusal(item.id)}>${t(says)}</p>
+  </div></div>`;
 }
 
 function troubleText(item, journal) {

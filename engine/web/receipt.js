@@ -2,9 +2,10 @@
 
 import { call, pause, retryDelay } from './api.js';
 import { wallClock } from './clock.js';
-import { h } from './dom.js';
-import { frame } from './frame.js';
+import { Frame } from './frame.js';
+import { html, signal } from './html.js';
 import { openJournal } from './journal.js';
+import { dropPassOf } from './pass.js';
 import { hex } from './seal.js';
 import { t } from './words.js';
 
@@ -24,17 +25,17 @@ export async function fetchReceipt(token, signal) {
 
 /** `undelivered` are the numbers of items whose last answers came too late. */
 export function receiptScreen(app, receipt, { journal, undelivered = [] } = {}) {
-  let agrees = null;
+  const agrees = signal(null);
   const stopping = new AbortController();
   if (journal) compare();
+  dropPassOf(app.token);
   tidy();
 
   async function compare() {
     const delivered = journal.delivered().sort(([a], [b]) => (a < b ? -1 : 1));
     // Sorted arrays of strings, numbers and booleans: what JSON.stringify writes is the RFC 8785 form.
     const digest = hex(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(JSON.stringify(delivered))));
-    agrees = digest === receipt.digest;
-    app.redraw();
+    agrees.value = digest === receipt.digest;
   }
 
   // Once everything is recorded, the next candidate at this machine finds nothing.
@@ -52,31 +53,36 @@ export function receiptScreen(app, receipt, { journal, undelivered = [] } = {}) 
 
   function save() {
     const url = URL.createObjectURL(new Blob([JSON.stringify(receipt, null, 2)], { type: 'application/json' }));
-    h('a', { href: url, download: `receipt-${app.view.candidate.admission_ticket}.json` }).click();
+    const anchor = document.createElement('a');
+    Object.assign(anchor, { href: url, download: `receipt-${app.view.candidate.admission_ticket}.json` }).click();
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
   }
 
-  function render() {
+  function View() {
     const { candidate, title } = app.view;
     const submitted = receipt.state === 'submitted';
     const facts = [['confirm.name', candidate.name], ['confirm.ticket', candidate.admission_ticket], ['confirm.exam', title, 'whole'],
       ['receipt.state', t(submitted ? 'receipt.by_candidate' : 'receipt.by_engine')], ['receipt.time', wallClock(receipt.submitted_ms, true)],
       ['receipt.answered', t('receipt.answered_of', receipt)], ['receipt.sitting', receipt.sitting_id],
       ['receipt.digest', receipt.digest, 'whole proof'], ['receipt.signature', receipt.signature, 'whole proof'], ['receipt.key', receipt.key_id, 'whole proof']];
-    const row = ([name, value, kind = '']) => h('div', { class: `row ${kind}` }, h('dt', {}, t(name)), h('dd', {}, value));
-    return frame(app, { title: t(submitted ? 'receipt.submitted' : 'receipt.collected'), wide: true },
-      undelivered.length > 0 && h('div', { class: 'notice grave', role: 'alert' },
-        h('p', {}, t('ended.undelivered', { n: undelivered.length })), h('p', {}, t('ended.items', { numbers: undelivered.join('、') }))),
-      h('section', { class: 'card receipt', 'aria-label': t('receipt.title') },
-        h('h2', {}, t('receipt.title')),
-        h('dl', { class: 'facts' }, facts.map(row)),
-        agrees !== null && undelivered.length === 0 && h('p', { class: agrees ? 'agrees' : 'alert', id: 'agrees' }, t(agrees ? 'receipt.matches' : 'receipt.differs'))),
-      h('div', { class: 'actions no-print' },
-        h('button', { type: 'button', class: 'main', onclick: () => print() }, t('receipt.print')),
-        h('button', { type: 'button', id: 'save-receipt', onclick: save }, t('receipt.save')),
-        h('button', { type: 'button', onclick: () => app.leave() }, t('stop.back'))),
-      h('p', { class: 'hint no-print' }, t('receipt.leave')));
+    const row = ([name, value, kind = '']) => html`<div class=${`row ${kind}`}><dt>${t(name)}</dt><dd>${value}</dd></div>`;
+    const compared = agrees.value !== null && undelivered.length === 0;
+    return html`<${Frame} app=${app} title=${t(submitted ? 'receipt.submitted' : 'receipt.collected')} wide>
+      ${undelivered.length > 0 && html`<div class="notice grave" role="alert">
+        <p>${t('ended.undelivered', { n: undelivered.length })}</p><p>${t('ended.items', { numbers: undelivered.join('、') })}</p></div>`}
+      <section class="card receipt" aria-label=${t('receipt.title')}>
+        <h2>${t('receipt.title')}</h2>
+        <dl class="facts">${facts.map(row)}</dl>
+        ${compared && html`<p class=${agrees.value ? 'agrees' : 'alert'} id="agrees">${t(agrees.value ? 'receipt.matches' : 'receipt.differs')}</p>`}
+      </section>
+      <div class="actions no-print">
+        <button type="button" class="main" onclick=${() => print()}>${t('receipt.print')}</button>
+        <button type="button" id="save-receipt" onclick=${save}>${t('receipt.save')}</button>
+        <button type="button" onclick=${() => app.leave()}>${t('stop.back')}</button>
+      </div>
+      <p class="hint no-print">${t('receipt.leave')}</p>
+    </${Frame}>`;
   }
 
-  return { render, stop: () => stopping.abort() };
+  return { View, stop: () => stopping.abort() };
 }

@@ -1,7 +1,8 @@
-// Stems and options: plain text with line breaks and Markdown images, built from text nodes. Figures come out of the
-// opened paper as blob: URLs, typed by their bytes; an SVG in an <img> runs no script.
+// Stems and options: plain text with line breaks and Markdown images, drawn as text. Figures come out of the opened paper
+// as blob: URLs, typed by their bytes; an SVG in an <img> runs no script.
 
-import { h } from './dom.js';
+import { openDialog } from './dialog.js';
+import { html } from './html.js';
 import { bytesOf } from './seal.js';
 import { t } from './words.js';
 
@@ -28,13 +29,14 @@ function typeOf(bytes) {
   return /^<(\?xml|!--|!doctype svg|svg)/i.test(start) ? 'image/svg+xml' : 'application/octet-stream';
 }
 
-/** The nodes for `text`: lines as they are, images as figures that can be enlarged unless `small` (inside a label). */
-export function stemNodes(text, figures, small = false) {
+/** `text`: lines as they are, images as figures that can be enlarged unless `small` (inside a label). */
+export function Stem({ text, figures, small = false }) {
   const nodes = [];
   let from = 0;
   for (const match of text.matchAll(IMAGE)) {
     const [whole, alt, name] = match;
-    const figure = figures.has(name) ? picture(figures.get(name), alt, small) : h('span', { class: 'missing' }, t('exam.figure_missing', { name }));
+    const url = figures.get(name);
+    const figure = url ? html`<${Figure} url=${url} alt=${alt} small=${small} />` : html`<span class="missing">${t('exam.figure_missing', { name })}</span>`;
     // A line break beside a figure is the figure's own block, not an empty line.
     nodes.push(text.slice(from, match.index).replace(/\n$/, ''), figure);
     from = match.index + whole.length;
@@ -43,17 +45,17 @@ export function stemNodes(text, figures, small = false) {
   return [...nodes, text.slice(from)].filter((node) => node !== '');
 }
 
-function picture(url, alt, small) {
-  if (small) return h('img', { class: 'option-figure', src: url, alt });
-  const open = () => enlarge(url, alt);
-  return h('figure', {}, h('button', { type: 'button', class: 'figure', title: t('exam.zoom'), onclick: open }, h('img', { src: url, alt })));
+function Figure({ url, alt, small }) {
+  if (small) return html`<img class="option-figure" src=${url} alt=${alt} />`;
+  return html`<figure><button type="button" class="figure" title=${t('exam.zoom')} aria-label=${`${alt}，${t('exam.zoom')}`}
+    onclick=${() => enlarge(url, alt)}><img src=${url} alt="" /></button></figure>`;
 }
 
 function enlarge(url, alt) {
-  const dialog = h('dialog', { class: 'zoom', 'aria-label': alt },
-    h('img', { src: url, alt }),
-    h('div', { class: 'actions' }, h('button', { type: 'button', class: 'main', onclick: () => dialog.close() }, t('exam.close'))));
-  dialog.addEventListener('close', () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
+  const { dialog, close } = openDialog(html`<div class="zoomed"><img src=${url} alt=${alt} /></div>
+    <div class="actions">
+      <button type="button" class="twice" onclick=${({ currentTarget }) => currentTarget.setAttribute('aria-pressed', dialog.classList.toggle('twice'))}
+        aria-pressed="false">${t('exam.zoom_more')}</button>
+      <button type="button" class="main" onclick=${() => close()}>${t('exam.close')}</button></div>`, { class: 'zoom', 'aria-label': alt || t('exam.figure') });
+  dialog.querySelector('.main').focus();
 }

@@ -1,31 +1,42 @@
-// What the page says, in Chinese unless the candidate chose English.
+// What the page says, in Chinese unless the candidate chose English, and how large and strong it is shown. A component
+// that says something is drawn again when the language changes. The choices last for the sitting: they survive a reload
+// and end with the way back to the login after it.
 
 import { wallClock } from './clock.js';
-import { en } from './words.en.js';
+import { effect, signal } from './html.js';
 import { zh } from './words.zh.js';
 
-const LANGUAGE = 'liankao.language';
-const SIZE = 'liankao.size';
-const TABLES = { zh, en };
+const KEPT = 'liankao.look';
 const SIZES = ['normal', 'large', 'largest'];
+const PLAIN = { language: 'zh', size: 'normal', contrast: 'normal' };
 
-let language = remembered(LANGUAGE, Object.keys(TABLES));
-let size = remembered(SIZE, SIZES);
-apply();
+const look = signal({ ...PLAIN, ...remembered() });
+const english = signal(null); // fetched when it is first wanted
 
-function remembered(key, known) {
-  const found = localStorage.getItem(key);
-  return known.includes(found) ? found : known[0];
+function remembered() {
+  try {
+    return JSON.parse(localStorage.getItem(KEPT));
+  } catch {
+    return null; // not ours: begin plainly
+  }
 }
 
-function apply() {
-  document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
-  document.documentElement.dataset.size = size;
+effect(() => {
+  const { language, size, contrast } = look.value;
+  if (language === 'en' && !english.value) import('./words.en.js').then(({ en }) => (english.value = en));
+  Object.assign(document.documentElement.dataset, { size, contrast });
+  document.documentElement.lang = language === 'en' && english.value ? 'en' : 'zh-CN';
+});
+
+function choose(changes) {
+  look.value = { ...look.value, ...changes };
+  localStorage.setItem(KEPT, JSON.stringify(look.value));
 }
 
 /** The text named `name`, `{placeholders}` filled. */
 export function t(name, values = {}) {
-  const text = TABLES[language][name] ?? zh[name] ?? name;
+  const table = (look.value.language === 'en' && english.value) || zh;
+  const text = table[name] ?? zh[name] ?? name;
   return text.replace(/\{(\w+)\}/g, (whole, placeholder) => values[placeholder] ?? whole);
 }
 
@@ -37,16 +48,14 @@ export function explain(problem) {
   return name in zh ? t(name) : t('problem.other', { detail: problem.detail || problem.message, code: problem.code ?? '' });
 }
 
-/** To the other language. */
-export function switchLanguage() {
-  language = language === 'zh' ? 'en' : 'zh';
-  localStorage.setItem(LANGUAGE, language);
-  apply();
-}
+export const size = () => look.value.size;
+export const highContrast = () => look.value.contrast === 'high';
+export const switchLanguage = () => choose({ language: look.value.language === 'zh' ? 'en' : 'zh' });
+export const switchSize = () => choose({ size: SIZES[(SIZES.indexOf(look.value.size) + 1) % SIZES.length] });
+export const switchContrast = () => choose({ contrast: highContrast() ? 'normal' : 'high' });
 
-/** To the next text size. */
-export function switchSize() {
-  size = SIZES[(SIZES.indexOf(size) + 1) % SIZES.length];
-  localStorage.setItem(SIZE, size);
-  apply();
+/** The next candidate at this machine begins plainly. */
+export function forgetLook() {
+  look.value = { ...PLAIN };
+  localStorage.removeItem(KEPT);
 }

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, WebSocket, expect
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
 VIEWPORT = {"width": 1366, "height": 768}
@@ -197,13 +197,22 @@ class Seat:
         self.context = context
         self.page = page or context.new_page()
         self.faults: list[str] = []
-        self.calls: list[tuple[str, str]] = []  # path and body of every POST
+        self.calls: list[tuple[str, str]] = []  # address and body of every POST and of every frame sent
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("console", lambda said: self.faults.append(said.text) if "Content Security" in said.text else None)
         self.page.on(
             "request",
             lambda sent: self.calls.append((sent.url, sent.post_data or "")) if sent.method == "POST" else None,
         )
+        self.page.on("websocket", self._listen)
+
+    def _listen(self, channel: WebSocket) -> None:
+        channel.on("framesent", lambda frame: self.calls.append((channel.url, str(frame))))
+
+    def saves(self, *paths: str) -> list[str]:
+        """What was sent as changes, oldest first; only over `paths` if given."""
+        ways = paths or ("/v1/sitting/responses", "/v1/channel")
+        return [body for url, body in self.calls if url.endswith(ways) and '"changes"' in body]
 
     def shot(self, name: str) -> None:
         SCREENSHOTS.mkdir(exist_ok=True)
@@ -281,5 +290,8 @@ class Seat:
     @property
     def sitting_id(self) -> str:
         """Asked with the tab's own token."""
-        token = self.page.evaluate("sessionStorage.getItem('liankao.token')")
-        return str(call(self.exam.url, "GET", "/v1/sitting", token)["sitting_id"])
+        return Seat.sitting_of(self.exam, self.page.evaluate("sessionStorage.getItem('liankao.token')"))
+
+    @staticmethod
+    def sitting_of(exam: Exam, token: str) -> str:
+        return str(call(exam.url, "GET", "/v1/sitting", token)["sitting_id"])

@@ -65,7 +65,7 @@ def test_whole_path_from_login_to_receipt_records_exactly_what_was_typed(
     with page.expect_download() as saved:
         page.get_by_role("button", name="保存回执").click()
 
-    sent = "".join(body for url, body in seat.calls if url.endswith("/responses"))
+    sent = "".join(seat.saves())
     receipt = json.loads(saved.value.path().read_text("utf-8"))
     sitting_id = seat.sitting_id
     assert exam.responses(sitting_id) == {

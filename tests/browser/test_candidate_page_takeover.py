@@ -72,3 +72,26 @@ def test_login_typed_in_a_second_tab_takes_over_with_everything_typed_so_far(
     second.type("F1", "第一句，第二句").overall("recorded")
     assert exam.responses(second.sitting_id) == {"A1": "b", "F1": "第一句，第二句"}
     assert first.faults == [] and second.faults == []
+
+
+def test_old_machine_hears_of_the_takeover_without_asking(
+    exam: Exam, machine: BrowserContext, other_machine: BrowserContext
+) -> None:
+    """The channel tells it, within a second on a healthy line; the new one has the same order and time left."""
+
+    def left_s(seat: Seat) -> int:
+        minutes, seconds = map(int, seat.page.locator(".left").inner_text().split(":"))
+        return minutes * 60 + seconds
+
+    first = Seat(machine, exam).enter()
+    first.choose("A1", "b").overall("recorded")
+    machine.route("**/v1/sitting**", lambda route: route.abort())
+
+    second = Seat(other_machine, exam).arrive().log_in().see_paper()
+
+    first.readonly("superseded", within_s=60)
+    second.go("A1")
+    expect(second.page.locator('input[data-option="b"]')).to_be_checked()
+    assert second.order() == first.order()
+    assert abs(left_s(first) - left_s(second)) <= 3
+    assert exam.responses(second.sitting_id) == {"A1": "b"}

@@ -322,7 +322,8 @@ def test_stem_is_text_and_figures_only(page: Page) -> None:
     stem = "第一行\n<img src=x onerror=alert(1)> ![图](fig.png)\n[链接](javascript:1) ![缺](no.png)"
     body = """
       const host = document.createElement('div');
-      host.append(...m.stemNodes(given, new Map([['fig.png', 'blob:fig']])));
+      const { html, render } = await import('/web/html.js');
+      render(html`<${m.Stem} text=${given} figures=${new Map([['fig.png', 'blob:fig']])} />`, host);
       return [host.querySelectorAll('img').length, host.querySelectorAll('a, script').length, host.textContent];
     """
     images, others, text = run(page, "stem.js", body, stem)
