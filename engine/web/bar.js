@@ -31,7 +31,8 @@ function Overall({ exam }) {
 }
 
 function Clock({ exam }) {
-  const left = useComputed(() => clock.countdown(exam.app.view.ends_ms - now.value));
+  // Where this machine's reading of the server's clock is a moment behind, nobody is shown more time than there is.
+  const left = useComputed(() => clock.countdown(exam.app.view.ends_ms - Math.max(now.value, exam.app.view.starts_ms)));
   const ending = useComputed(() => now.value >= exam.app.view.rules.warning_ms);
   return html`<div class=${ending.value ? 'clock ending' : 'clock'} role="timer"><span class="clock-label">${t('exam.left')}</span><span class="left">${left}</span></div>`;
 }
