@@ -21,6 +21,7 @@ import uvloop
 
 from engine import listening
 from engine.delivery import frames
+from engine.serve import configured
 from engine.settings import Settings
 
 FRAME_BYTES_MAX = 256 * 1024
@@ -99,19 +100,13 @@ def serve_asgi(port: int) -> None:
     """Until a signal."""
     settings = Settings(port=port)
     listening.raise_file_limit()
-    config = uvicorn.Config(
+    config = configured(
         floor,
-        loop="uvloop",
+        settings,
         http="httptools",
         ws="auto",
         ws_per_message_deflate=False,
         lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        backlog=settings.backlog,
-        timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=settings.drain_s,
     )
     uvicorn.Server(config).run(sockets=[listening.listen(settings.host, settings.port, settings.backlog)])

@@ -44,20 +44,23 @@ def serve(settings: Settings, when_ready: bool = False) -> None:
     for limit, text in warnings.items():
         log.logger().warning("worker.limit_is_low", limit=limit, detail=text)
     worker = Worker(settings, warnings)
-    config = uvicorn.Config(
-        worker,
+    config = configured(worker, settings, http=Protocol, ws="none", lifespan="on")
+    Server(config, worker, settings, when_ready).run()
+
+
+def configured(app: Any, settings: Settings, **chosen: Any) -> uvicorn.Config:
+    """What uvicorn is told for a worker, and for what a worker is compared with."""
+    return uvicorn.Config(
+        app,
         loop="uvloop",
-        http=Protocol,
-        ws="none",
-        lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,
         backlog=settings.backlog,
         timeout_keep_alive=settings.keep_alive_s,
+        **chosen,
     )
-    Server(config, worker, settings, when_ready).run()
 
 
 class Server(uvicorn.Server):

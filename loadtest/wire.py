@@ -10,7 +10,7 @@ import asyncio
 import random
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 import aiohttp
 import orjson
@@ -52,6 +52,15 @@ class Reply:
 
     def json(self) -> Any:
         return orjson.loads(self.body)
+
+
+class Sending(TypedDict, total=False):
+    """What `send` may be told beyond where to."""
+
+    token: str
+    body: bytes | None
+    accept: str
+    timeout_s: float
 
 
 class Wire:
@@ -118,24 +127,14 @@ class Wire:
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
             raise Unreachable(f"WebSocket {self.url}{path}: {type(fault).__name__} {fault}".rstrip()) from None
 
-    async def send_patiently(
-        self,
-        method: str,
-        path: str,
-        *,
-        patience_s: float,
-        token: str = "",
-        body: bytes | None = None,
-        accept: str = "application/json",
-        timeout_s: float = CALL_TIMEOUT_S,
-    ) -> Reply:
+    async def send_patiently(self, method: str, path: str, *, patience_s: float, **how: Unpack[Sending]) -> Reply:
         """Send until it is answered with something else than `try later`; full jitter between the attempts."""
         clock = asyncio.get_running_loop()
         until = clock.time() + patience_s
         attempt = 0
         while True:
             try:
-                return await self.send(method, path, token=token, body=body, accept=accept, timeout_s=timeout_s)
+                return await self.send(method, path, **how)
             except Unreachable as fault:
                 self.tally.unreachable += 1
                 trouble, pause_s = fault, 0.0

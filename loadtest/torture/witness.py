@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import orjson
 
 from loadtest.channel import Channel
 from loadtest.torture.ledger import Ledger
-from loadtest.wire import CALL_TIMEOUT_S, Problem, Reply, Wire
+from loadtest.wire import CALL_TIMEOUT_S, Problem, Reply, Sending, Wire
 
 RESPONSES = "/v1/sitting/responses"
 WITNESSED = {
@@ -40,24 +40,15 @@ class Witness(Wire):
         self._process = process
         self._calls = 0
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        token: str = "",
-        body: bytes | None = None,
-        accept: str = "application/json",
-        timeout_s: float = CALL_TIMEOUT_S,
-    ) -> Reply:
+    async def send(self, method: str, path: str, **how: Unpack[Sending]) -> Reply:
         """As the plain wire sends, with an entry before and a kept one after."""
-        timeout_s = min(timeout_s, PATIENT_S)
+        how["timeout_s"] = min(how.get("timeout_s", CALL_TIMEOUT_S), PATIENT_S)
         part = WITNESSED.get(path)
         if part is None:
-            return await super().send(method, path, token=token, body=body, accept=accept, timeout_s=timeout_s)
-        call = self.begin(part, token, body)
+            return await super().send(method, path, **how)
+        call = self.begin(part, how.get("token", ""), how.get("body"))
         try:
-            reply = await super().send(method, path, token=token, body=body, accept=accept, timeout_s=timeout_s)
+            reply = await super().send(method, path, **how)
         except Problem as problem:
             self.ledger.note("refused", call=call, status=problem.status, code=problem.code)
             raise
