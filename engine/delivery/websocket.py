@@ -10,6 +10,7 @@ Not here: frames as bytes (frames.py); who closes silent connections (channel_wa
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from enum import IntEnum
 
 from engine.delivery import frames
@@ -37,7 +38,7 @@ class Stage(IntEnum):
     GONE = 6
 
 
-class WebSocket(asyncio.Protocol):
+class WebSocket(asyncio.Protocol, ABC):
     """One connection after its upgrade. Its owner is the subclass that says what messages mean."""
 
     __slots__ = ("_frames_left", "_is_paused", "_message", "_received", "_refilled_s", "_transport", "heard_s", "stage")
@@ -53,25 +54,25 @@ class WebSocket(asyncio.Protocol):
         self.heard_s = now_s
 
     # --- for the owner to say ------------------------------------------------------------------------------------
+    @abstractmethod
     def take_message(self, payload: bytes) -> None:
         """A text message, valid UTF-8."""
-        raise NotImplementedError
 
+    @abstractmethod
     def must_wait(self) -> bool:
         """Whether no frame is to be taken now; `go_on` follows when that has changed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take_flood(self, error: ExamError) -> None:
         """More frames than anybody needs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, reason: str) -> None:
         """Called once, when it is decided that the connection ends."""
-        raise NotImplementedError
 
+    @abstractmethod
     def now_s(self) -> float:
         """About what time it is, for free."""
-        raise NotImplementedError
 
     # --- what the loop calls -------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -212,9 +213,9 @@ class WebSocket(asyncio.Protocol):
         self.await_close()
         self.go_on()
 
+    @abstractmethod
     def await_close(self) -> None:
         """The close frame is out; `cut` is to follow if the client does not answer it."""
-        raise NotImplementedError
 
     def cut(self, reason: str) -> None:
         """End it without another word."""

@@ -8,13 +8,11 @@ import { handIn } from './handin.js';
 import { html, signal } from './html.js';
 import { openJournal } from './journal.js';
 import { listenToKeys } from './keys.js';
-import { recordLeaving } from './leaving.js';
 import { follow, now } from './live.js';
 import { restoreDrafts } from './question.js';
 import { fetchReceipt, receiptScreen } from './receipt.js';
 import { figureUrls } from './stem.js';
 import { startWatch } from './watch.js';
-import { keepFromCopying } from './watermark.js';
 import { t } from './words.js';
 import { openWriter } from './writer.js';
 
@@ -220,8 +218,6 @@ export async function examScreen(app, paper, claim) {
   addEventListener('popstate', stay, { signal: left });
   addEventListener('beforeunload', (event) => exam.mode() === null && journal.undelivered().length > 0 && event.preventDefault(), { signal: left });
   listenToKeys(exam, left);
-  recordLeaving(app.token, left);
-  if (app.view.rules.allow_copy === false) keepFromCopying(left);
   await start();
   const stopTicking = clock.everyTick(tick);
 

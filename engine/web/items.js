@@ -19,7 +19,7 @@ export function Inputs(props) {
 }
 
 /** What can be chosen, in the order shown. */
-export function optionsOf(item) {
+function optionsOf(item) {
   return item.type === 'true_false' ? [{ id: true, text: t('true') }, { id: false, text: t('false') }] : item.shown;
 }
 

@@ -21,7 +21,7 @@ function traits() {
 }
 
 /** Pure. `pointer`: there is a mouse or trackpad. */
-export function isHandheld({ userAgent, mobile, platform, touch_points, pointer, short_side_px }) {
+function isHandheld({ userAgent, mobile, platform, touch_points, pointer, short_side_px }) {
   if (mobile || (HANDHELD.test(userAgent) && !DESKTOP.test(userAgent))) return true;
   if (touch_points === 0) return false;
   if (/^Mac/.test(platform)) return touch_points > 1; // no Mac has a touch screen: an iPad that asks for desktop sites

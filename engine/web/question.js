@@ -41,7 +41,6 @@ export function Question({ exam, item }) {
       <h1 tabindex="-1" class="question-number" id="question-number">${t('exam.number', { number: item.number })}<small>${t('exam.of', { count: items.length })}</small></h1>
       <p class="kind"><strong>${t(`type.${item.type}`)}</strong><span>${t('exam.points', { points: plainDecimal(item.points) })}</span><span class="how">${t(how)}</span></p>
     </header>
-    ${item.group && html`<section class="stem shared" aria-label=${t('exam.shared')}><${Stem} text=${item.group.stem} figures=${figures} /></section>`}
     <div class="stem" id="stem"><${Stem} text=${item.stem} figures=${figures} /></div>
     <${Aside} exam=${exam} item=${item} readonly=${readonly} />
     <${Inputs} item=${item} value=${journal.value(item.id)} draft=${journal.draft(item.id)} figures=${figures} readonly=${readonly}

@@ -1,5 +1,5 @@
 // The admission ticket over the paper, on the screen and in print: a photograph of it tells whose it is. It takes no
-// clicks and says nothing to a screen reader. Where the batch says so, what lies under it is not copied.
+// clicks and says nothing to a screen reader.
 
 import { html } from './html.js';
 
@@ -9,11 +9,4 @@ export function Watermark({ candidate }) {
       <text x="0" y="60">${candidate.admission_ticket}</text><text x="170" y="145">${candidate.admission_ticket}</text></pattern></defs>
     <rect width="100%" height="100%" fill="url(#watermark)" />
   </svg>`;
-}
-
-/** Until `signal` aborts, nothing of the paper is copied, dragged or offered a menu; fields stay the candidate's own. */
-export function keepFromCopying(signal) {
-  const own = ({ target }) => target instanceof Element && target.closest('input, textarea');
-  const refuse = (event) => (event.type === 'contextmenu' || !own(event)) && event.preventDefault();
-  for (const name of ['copy', 'cut', 'dragstart', 'selectstart', 'contextmenu']) document.addEventListener(name, refuse, { signal });
 }

@@ -104,7 +104,6 @@ export const en = {
   'exam.zoom': 'Click to enlarge',
   'exam.zoom_more': 'Twice as large',
   'exam.figure': 'Figure',
-  'exam.shared': 'Text shared by several questions',
   'exam.close': 'Close',
   'cell.answered': 'answered',
   'cell.open': 'open',

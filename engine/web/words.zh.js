@@ -104,7 +104,6 @@ export const zh = {
   'exam.zoom': '点击放大',
   'exam.zoom_more': '放大一倍',
   'exam.figure': '图',
-  'exam.shared': '共用题干',
   'exam.close': '关闭',
   'cell.answered': '已作答',
   'cell.open': '未作答',
