@@ -54,6 +54,8 @@ def seal(
         raise CeremonyFault("say where the key goes: --shares-to DIR (and --split K/N, else 2/3), or --key-to FILE")
     if not ID_PATTERN.fullmatch(batch_id):
         raise CeremonyFault(f"--batch {batch_id!r}: expected 1 to 64 characters of A-Z a-z 0-9 . _ -")
+    if package_file.exists():
+        raise CeremonyFault(f"{package_file} exists; nothing is written over")  # before any share is handed out
     question_set = _question_set(paper_file)
     signer = _signer(signing_key_file)
     paper_key = secrets.random_bytes(KEY_BYTES)

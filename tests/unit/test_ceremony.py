@@ -230,6 +230,17 @@ def test_a_key_kept_in_a_file_is_split_later(desk: Desk, capsys: pytest.CaptureF
     assert "nothing is written over" in capsys.readouterr().err
 
 
+def test_no_share_is_handed_out_for_a_package_that_is_in_the_way(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They would open nothing."""
+    desk.write("p.sealed", "an older one")
+
+    assert desk.seal() == 1
+    assert "nothing is written over" in capsys.readouterr().err
+    assert not (desk.folder / "shares").exists()
+
+
 def test_faults_of_a_paper_are_all_listed_and_nothing_is_written(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
