@@ -23,12 +23,16 @@ def monotonic_s() -> float:
     return time.monotonic()
 
 
+# Counts on while the machine sleeps, where the system has such a clock (Linux); a suspend would hold back keys otherwise.
+_CARRYING_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class SteadyClock:
-    """The time of day when this began, carried on by the monotonic clock: whoever sets the machine's clock later does
-    not move it. A pause of the whole machine may stop it, so it may fall behind, and never run ahead."""
+    """The time of day when this began, carried on by a clock that nobody sets: whoever sets the machine's clock later
+    does not move it. A pause of a whole virtual machine may stop it, so it may fall behind, and never run ahead."""
 
     def __init__(self, wall_ns: int | None = None) -> None:
-        self._offset_ns = (time.time_ns() if wall_ns is None else wall_ns) - time.monotonic_ns()
+        self._offset_ns = (time.time_ns() if wall_ns is None else wall_ns) - time.clock_gettime_ns(_CARRYING_CLOCK)
 
     def now_ms(self) -> int:
-        return (time.monotonic_ns() + self._offset_ns) // 1_000_000
+        return (time.clock_gettime_ns(_CARRYING_CLOCK) + self._offset_ns) // 1_000_000
