@@ -23,7 +23,7 @@ def monotonic_s() -> float:
     return time.monotonic()
 
 
-# Counts on while the machine sleeps, where the system has such a clock (Linux); a suspend would hold back keys otherwise.
+# Counts on while the machine sleeps, where the system has such a clock (Linux): a suspend holds no key back.
 _CARRYING_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 

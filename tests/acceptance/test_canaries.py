@@ -15,17 +15,20 @@ import socket
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 import redis
 
+from engine.sealing import shares
 from engine.supervision import embedded
 from tests.acceptance.canaries import Flock, Search, family
 from tests.contract import line
 from tests.contract import outsider as out
+from tests.contract.desk import Desk
 from tests.contract.outsider import Exam, Outsider, Sitting, accepted
 from tests.servers import Engine, engine_up
 
@@ -100,13 +103,17 @@ class Hall:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.flock = Flock("paper", "key")
-        self.search = Search(self.flock)
         self.outsider = Outsider(engine.url, engine.keys)
         self.candidates = Outsider(engine.url, {})
-        self.sent: list[bytes] = []
+        self.begin_anew()
         self.candidates.http.event_hooks = {"response": [self._record]}
         self.dsn = embedded.postgres_dsn(embedded.postgres_socket_folder(engine.data / "sockets"))
+
+    def begin_anew(self) -> None:
+        """Other canaries: the grader has seen the former ones' key, as it should."""
+        self.flock = Flock("paper", "key")
+        self.search = Search(self.flock)
+        self.sent: list[bytes] = []
 
     def _record(self, answer: Any) -> None:
         self.sent.append(repr(answer.headers).encode() + answer.read())
@@ -133,8 +140,7 @@ class Hall:
 
     def exam(self, paper_id: str, starts_in_s: int) -> Exam:
         rows = [out.person(), out.person()]
-        starts_ms = out.now_ms() + starts_in_s * 1000
-        exam = self.outsider.exam(paper_id=paper_id, rows=rows, starts_ms=starts_ms, rules={"check_in_before_s": 900})
+        exam = self.outsider.exam(paper_id=paper_id, rows=rows, **_begins(starts_in_s))
         exam.outsider = self.candidates
         return exam
 
@@ -144,6 +150,11 @@ class Hall:
             accepted_bytes(sitting.call("GET", path))
         out.refused(sitting.key(), 425, "paper_key.too_early")
         return accepted_bytes(sitting.call("GET", f"/v1/sealed/{sitting.login['paper']['digest']}"))
+
+
+def _begins(starts_in_s: int) -> dict[str, Any]:
+    """For a batch whose candidates wait for the start."""
+    return {"starts_ms": out.now_ms() + starts_in_s * 1000, "rules": {"check_in_before_s": 900}}
 
 
 def accepted_bytes(answer: Any) -> bytes:
@@ -162,7 +173,7 @@ async def test_a_paper_and_its_key_are_found_nowhere_before_the_start(hall: Hall
     """And afterwards the paper only in candidates' hands, the key in no worker's memory and in nobody's mail."""
     paper_id = push_in_every_way(hall.outsider, hall.engine, planted(hall.flock))
 
-    sealed, exam, sittings = await _wait_and_search(hall, paper_id)
+    sealed, exam, sittings = await _wait_and_search(hall, lambda starts_in_s: hall.exam(paper_id, starts_in_s))
 
     paper_key = out.from_base64url(accepted(sittings[0].key())["paper_key"])
     _, opened = out.open_sealed(exam.batch_id, sealed, paper_key)
@@ -175,10 +186,39 @@ async def test_a_paper_and_its_key_are_found_nowhere_before_the_start(hall: Hall
     assert [found for sent in hall.sent if (found := hall.search.found_in(sent))] == []
 
 
-async def _wait_and_search(hall: Hall, paper_id: str) -> tuple[bytes, Exam, list[Sitting]]:
+async def test_a_paper_sealed_elsewhere_is_readable_nowhere_on_the_engine(
+    hall: Hall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A package comes sealed and leaves sealed: not arming, nor the start, nor grading makes it plain in a worker."""
+    monkeypatch.setattr(shares, "_SCRYPT", (2, 8, 1))  # this test is not about guessing
+    hall.begin_anew()
+    desk = Desk(tmp_path, hall.engine, hall.outsider, planted(hall.flock))
+
+    def exam(starts_in_s: int) -> Exam:
+        batch_id, paper_id = out.unique("B"), out.unique("P")
+        accepted(desk.push(desk.seal(batch_id, capsys), paper_id), 201)
+        armed = desk.batch(paper_id, batch_id, 2, **_begins(starts_in_s))
+        assert desk.arm(batch_id, 1, 3) == 0
+        armed.outsider = hall.candidates
+        return armed
+
+    sealed, armed, sittings = await _wait_and_search(hall, exam)
+
+    paper_key = out.from_base64url(accepted(sittings[0].key())["paper_key"])
+    _, opened = out.open_sealed(armed.batch_id, sealed, paper_key)
+    assert hall.search.found_in(opened) == {"paper"}
+    accepted(sittings[0].save(("A1", 1, "b")))
+    for sitting in sittings:
+        accepted(sitting.submit(0))
+    hall.outsider.all_results(armed.batch_id, 2, timeout_s=60)
+    assert hall.in_memory("worker", "recorder", "redis", "supervisor") == {}
+    assert [found for sent in hall.sent if (found := hall.search.found_in(sent))] == []
+
+
+async def _wait_and_search(hall: Hall, begin: Callable[[int], Exam]) -> tuple[bytes, Exam, list[Sitting]]:
     """Two candidates wait while everything is searched; on a slow machine once more, with more time for it."""
     for starts_in_s in (12, 60, 240):
-        exam = hall.exam(paper_id, starts_in_s)
+        exam = begin(starts_in_s)
         sittings = [exam.enter(0), exam.enter(1)]
         async with line.open_channel(sittings[1]) as waiting:
             sealed = hall.fetch(sittings[0])
