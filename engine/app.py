@@ -21,6 +21,7 @@ from engine.delivery import channel_upgrade, login, paper, sitting, submit
 from engine.delivery.autosave import Autosave
 from engine.delivery.channel_watch import Channels
 from engine.delivery.resources import Delivery
+from engine.invigilation.resources import Invigilation
 from engine.patience import Patience
 from engine.protocol import HOT_PATH, SaveHeads
 from engine.rules.errors import ExamError, Refused, TryLater
@@ -106,6 +107,7 @@ class Worker:
         state.delivery = delivery
         state.scheduling = Scheduling(self._database, self._memory, login_key, self._sealer, package_keys)
         state.scoring = results.Scoring(self._database)
+        state.invigilation = Invigilation(self._database, self._memory, delivery)
         state.known_keys = KnownKeys(self._database)
         self.readiness = readiness.Readiness(self._database, self._memory, signer, warnings)
         state.readiness = self.readiness

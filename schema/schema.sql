@@ -116,6 +116,7 @@ CREATE TABLE sitting (
 );
 CREATE INDEX sitting_by_person ON sitting (id_number);
 CREATE INDEX sitting_by_partition ON sitting (partition);
+CREATE INDEX sitting_by_room ON sitting (batch_id, site, room);
 -- In the order in which graders take them, so that the next chunk is found without sorting what is left.
 CREATE INDEX sitting_to_grade ON sitting (batch_id, sitting_id)
     WHERE NOT is_graded AND state IN ('submitted', 'collected', 'absent', 'void');
@@ -154,6 +155,23 @@ CREATE TABLE sitting_event (
 ) PARTITION BY RANGE (at_ms);
 CREATE INDEX sitting_event_by_sitting ON sitting_event (sitting_id);
 CREATE TABLE sitting_event_default PARTITION OF sitting_event DEFAULT;
+
+-- What happened in a room beside the answers: a candidate's page left and looked at again, acts of proctors. Append-only.
+CREATE TABLE room_event (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- in the order in which they became visible, per batch
+    batch_id text NOT NULL,
+    sitting_id text NOT NULL,
+    event_id text NOT NULL, -- the page's own, so that sending it again records nothing twice
+    kind text NOT NULL,
+    at_ms bigint NOT NULL, -- when it happened, as the page tells it by the server's time
+    recorded_ms bigint NOT NULL,
+    away_ms bigint, -- of a return: how long the page had been left
+    proctor text, -- of an act: who, why, and with which API key
+    reason text,
+    key_id text,
+    CONSTRAINT room_event_is_recorded_once UNIQUE (sitting_id, event_id)
+);
+CREATE INDEX room_event_by_batch ON room_event (batch_id, number);
 
 -- How far each partition's log is recorded, and which recorder may advance it.
 CREATE TABLE recording (
@@ -223,6 +241,7 @@ GRANT SELECT (sitting_id, item, seq, value) ON response TO liankao_engine;
 GRANT SELECT ON response_history TO liankao_engine;
 GRANT SELECT (saved_ms) ON response_history_default TO liankao_engine;
 GRANT SELECT (at_ms) ON sitting_event_default TO liankao_engine;
+GRANT SELECT, INSERT ON room_event TO liankao_engine;
 GRANT SELECT ON recording, recorder TO liankao_engine;
 GRANT SELECT, UPDATE (publication) ON result TO liankao_engine;
 GRANT SELECT, UPDATE (last_publication) ON feed TO liankao_engine;

@@ -12,17 +12,14 @@ in this process. Each release is logged, without the key.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from engine import log, metrics
+from engine.candidates import ArmedBatch
 from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import CLOCKS_APART_WARNED_MS, RELEASE_RETRY_S, RELEASE_WAIT_MS
 from engine.sealing.provider import KeyProvider, paper_key_purpose
 from engine.stores.clock import SteadyClock, monotonic_s
 from engine.stores.memory import Memory
-
-if TYPE_CHECKING:
-    from engine.delivery.resources import ArmedBatch
 
 _KEYS_KEPT = 256  # batches; a joint-exam day has a few dozen
 

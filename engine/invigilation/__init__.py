@@ -1,0 +1,1 @@
+"""Proctors: who sits where and how it goes, takeovers, what happened in the room; and what candidates' pages report."""
