@@ -2,6 +2,7 @@
 
 import { Bar } from './bar.js';
 import { EndedSheet, ReadonlySheet } from './closing.js';
+import { CopyHint } from './copying.js';
 import { Grid } from './grid.js';
 import { html } from './html.js';
 import { Question, Standing } from './question.js';
@@ -22,6 +23,7 @@ export function Desk({ exam }) {
       </div>
       <${Grid} exam=${exam} />
     </div>
+    <${CopyHint} />
     <${Watermark} candidate=${exam.app.view.candidate} />`;
 }
 
