@@ -18,7 +18,7 @@ export function Desk({ exam }) {
       <div class="left-side">
         <${Banner} exam=${exam} />
         ${reason ? html`<${ReadonlySheet} exam=${exam} reason=${reason} />` : exam.ended.value && html`<${EndedSheet} exam=${exam} />`}
-        <main class="desk" tabindex="-1"><${Question} key=${`${item.id} ${exam.built.value}`} exam=${exam} item=${item} /></main>
+        <main class="desk" tabindex=${exam.mode() ? 0 : -1}><${Question} key=${`${item.id} ${exam.built.value}`} exam=${exam} item=${item} /></main>
         <${Walk} exam=${exam} item=${item} />
       </div>
       <${Grid} exam=${exam} />
