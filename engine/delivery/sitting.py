@@ -156,5 +156,6 @@ def sitting_document(sitting_id: str, armed: ArmedBatch, fields: dict[str, bytes
             "grace_s": batch.rules.grace_s,
             "shuffle_items": batch.rules.shuffle_items,
             "shuffle_options": batch.rules.shuffle_options,
+            "allow_copy": batch.rules.allow_copy,
         },
     }

@@ -53,6 +53,7 @@ _SITTING_RULES = answered(
         "grace_s": RULE_MEMBERS["grace_s"],
         "shuffle_items": {"type": "boolean"},
         "shuffle_options": {"type": "boolean"},
+        "allow_copy": {"type": "boolean"},
     }
 )
 _SITTING_MEMBERS: dict[str, Schema] = {

@@ -156,6 +156,11 @@ RULE_MEMBERS: dict[str, Schema] = {
     "shuffle_options": {"type": "boolean", "default": _RULES.shuffle_options},
     "release": choice(*RELEASES, default=_RULES.release),
     "takeover": choice(*TAKEOVERS, default=_RULES.takeover),
+    "allow_copy": {
+        "type": "boolean",
+        "default": _RULES.allow_copy,
+        "description": "Whether the paper may be copied, dragged, printed; a candidate's own text always may be",
+    },
 }
 _CANDIDATE = sent(
     {

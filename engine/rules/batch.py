@@ -85,6 +85,7 @@ def _read_rules(batch: Members, kind: str) -> Rules:
         shuffle_options=members.take_boolean("shuffle_options", _DEFAULTS.shuffle_options),
         release=members.take_choice("release", RELEASES, _DEFAULTS.release),
         takeover=members.take_choice("takeover", TAKEOVERS, _DEFAULTS.takeover),
+        allow_copy=members.take_boolean("allow_copy", _DEFAULTS.allow_copy),
     )
     members.finish()
     return rules

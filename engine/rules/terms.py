@@ -52,6 +52,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     shuffle_options: bool = True
     release: str = "graded"  # graded, approved
     takeover: str = "free"  # free, silent, proctor
+    allow_copy: bool = False  # out of the paper; a candidate's own text always
 
 
 class Batch(Struct, frozen=True, kw_only=True):

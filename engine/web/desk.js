@@ -2,6 +2,7 @@
 
 import { Bar } from './bar.js';
 import { EndedSheet, ReadonlySheet } from './closing.js';
+import { CopyHint } from './copying.js';
 import { Grid } from './grid.js';
 import { html } from './html.js';
 import { Question, Standing } from './question.js';
@@ -17,11 +18,12 @@ export function Desk({ exam }) {
       <div class="left-side">
         <${Banner} exam=${exam} />
         ${reason ? html`<${ReadonlySheet} exam=${exam} reason=${reason} />` : exam.ended.value && html`<${EndedSheet} exam=${exam} />`}
-        <main class="desk" tabindex="-1"><${Question} key=${`${item.id} ${exam.built.value}`} exam=${exam} item=${item} /></main>
+        <main class="desk" tabindex=${exam.mode() ? 0 : -1}><${Question} key=${`${item.id} ${exam.built.value}`} exam=${exam} item=${item} /></main>
         <${Walk} exam=${exam} item=${item} />
       </div>
       <${Grid} exam=${exam} />
     </div>
+    <${CopyHint} />
     <${Watermark} candidate=${exam.app.view.candidate} />`;
 }
 

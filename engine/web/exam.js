@@ -3,6 +3,7 @@
 
 import { startAutosave } from './autosave.js';
 import * as clock from './clock.js';
+import { guardPaper } from './copying.js';
 import { Desk } from './desk.js';
 import { handIn } from './handin.js';
 import { html, signal } from './html.js';
@@ -218,6 +219,7 @@ export async function examScreen(app, paper, claim) {
   addEventListener('popstate', stay, { signal: left });
   addEventListener('beforeunload', (event) => exam.mode() === null && journal.undelivered().length > 0 && event.preventDefault(), { signal: left });
   listenToKeys(exam, left);
+  if (!app.view.rules.allow_copy) guardPaper(left);
   await start();
   const stopTicking = clock.everyTick(tick);
 

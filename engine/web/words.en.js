@@ -166,6 +166,9 @@ export const en = {
   'overall.readonly': 'Read only',
   'overall.ended': 'Time is up',
 
+  'copy.off': 'The paper cannot be copied or printed; what you wrote yourself can be copied and pasted.',
+  'copy.foreign': 'Only what you wrote on this page can be pasted.',
+
   'keys.button': 'Keys',
   'keys.title': 'Answering by keyboard',
   'keys.number': '1 2 3 4',

@@ -166,6 +166,9 @@ export const zh = {
   'overall.readonly': '只能查看',
   'overall.ended': '时间到',
 
+  'copy.off': '本场考试不能复制、打印试题；自己写的内容可以复制、粘贴。',
+  'copy.foreign': '只能粘贴在本页自己写的内容。',
+
   'keys.button': '按键说明',
   'keys.title': '用键盘作答',
   'keys.number': '1 2 3 4',

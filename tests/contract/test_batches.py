@@ -20,6 +20,7 @@ DEFAULTS = {
     "shuffle_options": True,
     "release": "graded",
     "takeover": "free",
+    "allow_copy": False,
 }
 COUNTS = ("expected", "checked_in", "in_progress", "submitted", "collected", "absent", "void")
 

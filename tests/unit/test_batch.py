@@ -103,6 +103,7 @@ def test_rules_left_out_have_the_defaults_of_the_exam_rules(document: dict[str, 
         "shuffle_options": True,
         "release": "graded",
         "takeover": "free",
+        "allow_copy": False,
     }
 
 
@@ -163,6 +164,7 @@ def test_the_shortest_and_earliest_exam_is_taken() -> None:
         ("shuffle_options", [True, False]),
         ("release", ["graded", "approved"]),
         ("takeover", ["free", "silent", "proctor"]),
+        ("allow_copy", [True, False]),
     ],
 )
 def test_a_rule_is_taken_up_to_its_edges(rule: str, values: list[Any]) -> None:
@@ -244,6 +246,7 @@ def test_a_member_past_its_edges_is_refused_at_its_pointer(member: str, values: 
         ("shuffle_options", [0, "false", None]),
         ("release", ["now", "", None]),
         ("takeover", ["never", "", None]),
+        ("allow_copy", [1, "true", None]),
         ("grace", [5]),
         ("Pass_mark", [60]),
     ],
@@ -329,6 +332,7 @@ def test_every_fault_is_listed_at_once() -> None:
             "shuffle_options": 0,
             "release": "now",
             "takeover": "never",
+            "allow_copy": "yes",
             "grace": 5,
         },
     }
@@ -369,7 +373,8 @@ def test_a_batch_is_shown_with_every_rule_spelled_out() -> None:
 
     shown = show_batch(batch)
 
-    rules = {**DOCUMENT["rules"], "check_in_before_s": 1800, "release": "graded", "takeover": "free"}
+    left_out = {"check_in_before_s": 1800, "release": "graded", "takeover": "free", "allow_copy": False}
+    rules = {**DOCUMENT["rules"], **left_out}
     assert shown == {"batch_id": "B1", **DOCUMENT, "kind": "mock", "rules": rules}
     assert json.loads(json.dumps(shown)) == shown
 
