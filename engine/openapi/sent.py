@@ -76,13 +76,15 @@ _PLAIN_TEXT = text(
 )
 _POINTS = number(0, POINTS_MAX, description=f"At most {POINTS_DECIMALS_MAX} decimals; the paper's sum is above 0")
 _OPTIONS = many(ref("Option"), 2, OPTIONS_MAX)
+_FIXED: Schema = {"type": "boolean", "default": False}
 _EXACT = {"type": "number", "description": f"At most {NUMERIC_DIGITS_MAX} significant digits"}
 _BLANK = many(text(FILL_CHARACTERS_MAX), 1, ACCEPTED_MAX, description="Every accepted spelling of one blank")
 
 
 def _item(kind: str, members: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
     common: dict[str, Schema] = {"id": ID, "type": {"const": kind}, "stem": _PLAIN_TEXT, "points": _POINTS}
-    return sent({**common, **members}, optional)
+    place = "Keeps its place when items are shuffled: in its section, or in a group that shuffles its items"
+    return sent({**common, **members}, {**(optional or {}), "fixed": {**_FIXED, "description": place}})
 
 
 _ITEMS = {
@@ -119,9 +121,28 @@ _MEDIA: Schema = {
 _PAPER = sent(
     {"title": _TITLE, "sections": many(ref("Section"), 1, SECTIONS_MAX)},
     {"media": _MEDIA},
-    description=f"Ids of sections and items are unique in the paper; at most {ITEMS_MAX} items in all",
+    description=f"Ids of sections are unique in the paper, and so are those of items and groups; at most {ITEMS_MAX} "
+    "items in all",
 )
-_SECTION = sent({"id": ID, "title": _TITLE, "items": many(ref("Item"), 1, ITEMS_MAX)})
+_SECTION = sent(
+    {"id": ID, "title": _TITLE, "items": many(ref("Item"), 1, ITEMS_MAX)},
+    {"groups": many(ref("Group"), 0, ITEMS_MAX, description="Items with a shared stem; an item is in one at most")},
+)
+_GROUP = sent(
+    {
+        "id": ID,
+        "stem": _PLAIN_TEXT,
+        "items": many(
+            ID, 1, ITEMS_MAX, uniqueItems=True, description="Ids of items that follow one another in the section"
+        ),
+    },
+    {
+        "shuffle": {"type": "boolean", "default": False, "description": "Its items are shuffled among themselves"},
+        "fixed": {**_FIXED, "description": "Keeps its place among the section's groups and single items"},
+    },
+    description="Shown with the shared stem, always together. Unless it shuffles them, its items stay in their order, "
+    "and none may be `fixed` by itself",
+)
 
 # --- batches and rosters ---------------------------------------------------------------------------------------
 BATCH_MEMBERS: dict[str, Schema] = {
@@ -216,9 +237,13 @@ SCHEMAS: dict[str, Schema] = {
     "Submit": _SUBMIT,
     "Paper": _PAPER,
     "Section": _SECTION,
+    "Group": _GROUP,
     "Item": _ITEM,
     **{_ITEM_NAMES[kind]: schema for kind, schema in _ITEMS.items()},
-    "Option": sent({"id": ID, "text": _PLAIN_TEXT}),
+    "Option": sent(
+        {"id": ID, "text": _PLAIN_TEXT},
+        {"fixed": {**_FIXED, "description": 'Keeps its place when options are shuffled, as an "all of these" does'}},
+    ),
     "Batch": sent(BATCH_MEMBERS, {"rules": ref("Rules")}),
     "Rules": sent({}, RULE_MEMBERS),
     "Candidate": _CANDIDATE,

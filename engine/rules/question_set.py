@@ -59,7 +59,19 @@ class _Parts(Struct, frozen=True):
 class _Item(Struct, frozen=True):
     id: str
     points: Decimal | None  # None: faulty
+    is_fixed: bool
     parts: _Parts
+
+
+class _Section(Struct, frozen=True):
+    id: str
+    title: str
+    items: list[_Item]
+    groups: list[dict[str, Any]]  # public: shared stems are no answers
+
+    def public(self) -> dict[str, Any]:
+        groups = {"groups": self.groups} if self.groups else {}
+        return {"id": self.id, "title": self.title, "items": [item.parts.public for item in self.items], **groups}
 
 
 class _Paper:
@@ -69,7 +81,7 @@ class _Paper:
         self.faults = faults
         self.media = media
         self.section_ids: set[str] = set()
-        self.item_ids: set[str] = set()
+        self.item_ids: set[str] = set()  # and groups': both are ranked by their ids in one list
 
 
 def read_question_set(document: Any) -> QuestionSet:
@@ -85,24 +97,20 @@ def read_question_set(document: Any) -> QuestionSet:
         for position, section in enumerate(members.take_list("sections", 1, SECTIONS_MAX))
     ]
     members.finish()
-    items = [item for _, _, section_items in sections for item in section_items]
+    items = [item for section in sections for item in section.items]
     points = _check_totals(items, faults)
     if faults:
         raise Invalid("paper.invalid", faults.listed, errors_total=faults.total)
 
     public = {
         "title": title,
-        "sections": [
-            {"id": section_id, "title": section_title, "items": [item.parts.public for item in section_items]}
-            for section_id, section_title, section_items in sections
-        ],
+        "sections": [section.public() for section in sections],
         "media": media,
         "media_types": media_types,
     }
     answer_key = {
         "sections": [
-            {"id": section_id, "items": [item.parts.answer_key for item in section_items]}
-            for section_id, _, section_items in sections
+            {"id": section.id, "items": [item.parts.answer_key for item in section.items]} for section in sections
         ]
     }
     return QuestionSet(
@@ -128,15 +136,16 @@ def _check_totals(items: list[_Item], faults: Faults) -> Decimal:
 
 
 # --- sections and items ----------------------------------------------------------------------------------------
-def _read_section(section: Members, paper: _Paper) -> tuple[str, str, list[_Item]]:
+def _read_section(section: Members, paper: _Paper) -> _Section:
     section_id = _unique_id(section, paper.section_ids)
     title = _plain_text(section, "title", TITLE_CHARACTERS_MAX)
     items = [
         _read_item(Members(item, f"{section.at('items')}/{position}", paper.faults), paper)
         for position, item in enumerate(section.take_list("items", 1, ITEMS_MAX))
     ]
+    groups = _read_groups(section, items, paper)
     section.finish()
-    return section_id, title, items
+    return _Section(section_id, title, items, groups)
 
 
 def _read_item(item: Members, paper: _Paper) -> _Item:
@@ -144,6 +153,7 @@ def _read_item(item: Members, paper: _Paper) -> _Item:
     kind = item.take_choice("type", tuple(_READERS))
     stem = _plain_text(item, "stem", PLAIN_TEXT_CHARACTERS_MAX, paper.media)
     points = _read_points(item)
+    is_fixed = item.take_boolean("fixed", False)
     if item.members.get("type") == kind:
         parts = _READERS[kind](item, paper.media)
     else:
@@ -155,8 +165,16 @@ def _read_item(item: Members, paper: _Paper) -> _Item:
     return _Item(
         item_id,
         points,
+        is_fixed,
         _Parts(
-            public={"id": item_id, "type": kind, "stem": stem, "points": points_public, **parts.public},
+            public={
+                "id": item_id,
+                "type": kind,
+                "stem": stem,
+                "points": points_public,
+                **parts.public,
+                **_where_true(fixed=is_fixed),
+            },
             answer_key={"id": item_id, "type": kind, "points": _decimal_text(points), **parts.answer_key},
             index={"type": kind, **parts.index},
         ),
@@ -179,6 +197,53 @@ def _read_points(item: Members) -> Decimal | None:
         item.fault("points", f"expected 0 to {POINTS_MAX} with at most {POINTS_DECIMALS_MAX} decimals")
         return None
     return points
+
+
+# --- groups with a shared stem ----------------------------------------------------------------------------------
+def _read_groups(section: Members, items: list[_Item], paper: _Paper) -> list[dict[str, Any]]:
+    """Each group is a run of the section's items: in whatever order they are shown, they can be shown together."""
+    if not section.has("groups"):
+        return []
+    places = {item.id: place for place, item in enumerate(items)}
+    grouped: set[str] = set()
+    groups = []
+    for position, value in enumerate(section.take_list("groups", 0, ITEMS_MAX)):
+        group = Members(value, f"{section.at('groups')}/{position}", paper.faults)
+        group_id = _unique_id(group, paper.item_ids)
+        stem = _plain_text(group, "stem", PLAIN_TEXT_CHARACTERS_MAX, paper.media)
+        marks = {name: group.take_boolean(name, False) for name in ("shuffle", "fixed")}
+        members = _read_group_items(group, places, grouped)
+        group.finish()
+        if not marks["shuffle"]:
+            _check_fixed_in_group(section, [(places[item_id], items[places[item_id]]) for item_id in members])
+        groups.append({"id": group_id, "stem": stem, "items": members, **_where_true(**marks)})
+    return groups
+
+
+def _read_group_items(group: Members, places: dict[str, int], grouped: set[str]) -> list[str]:
+    """Ids of items that are in this group alone; `grouped` grows by them."""
+    found: list[str] = []
+    for position, item_id in enumerate(group.take_list("items", 1, ITEMS_MAX)):
+        message = None
+        if not isinstance(item_id, str) or item_id not in places:
+            message = "expected the id of an item of this section"
+        elif item_id in grouped:
+            message = "is in a group already"
+        elif found and places[item_id] != places[found[-1]] + 1:
+            message = f"expected the item that follows {found[-1]} in the section: a group is a run of its items"
+        if message:
+            group.faults.add(f"{group.at('items')}/{position}", message, item_id)
+            continue
+        grouped.add(item_id)
+        found.append(item_id)
+    return found
+
+
+def _check_fixed_in_group(section: Members, members: list[tuple[int, _Item]]) -> None:
+    for place, item in members:
+        if item.is_fixed:
+            at = f"{section.at('items')}/{place}/fixed"
+            section.faults.add(at, "an item moves with its group; fix the group, or let it shuffle its items", True)
 
 
 # --- what depends on the type ----------------------------------------------------------------------------------
@@ -254,13 +319,14 @@ _HOLDERS = {
 }
 
 
-def _read_options(item: Members, media: Collection[str]) -> tuple[list[dict[str, str]], list[str]]:
-    options: list[dict[str, str]] = []
+def _read_options(item: Members, media: Collection[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    options: list[dict[str, Any]] = []
     seen: set[str] = set()
     for position, value in enumerate(item.take_list("options", 2, OPTIONS_MAX)):
         option = Members(value, f"{item.at('options')}/{position}", item.faults)
         option_id = _unique_id(option, seen)
-        options.append({"id": option_id, "text": _plain_text(option, "text", PLAIN_TEXT_CHARACTERS_MAX, media)})
+        text = _plain_text(option, "text", PLAIN_TEXT_CHARACTERS_MAX, media)
+        options.append({"id": option_id, "text": text, **_where_true(fixed=option.take_boolean("fixed", False))})
         option.finish()
     return options, [option["id"] for option in options]
 
@@ -306,6 +372,11 @@ def _plain_text(members: Members, name: str, characters_max: int, media: Collect
         for image in unknown_images(text, media):
             members.faults.add(members.at(name), "shows an image that is not in media", image)
     return text
+
+
+def _where_true(**marks: bool) -> dict[str, bool]:
+    """A mark that does not hold is left out: a paper without any is sealed as it always was."""
+    return {name: True for name, holds in marks.items() if holds}
 
 
 _EXACT = Context(prec=NUMERIC_DIGITS_MAX)  # loses nothing of a number `exact_number` let through

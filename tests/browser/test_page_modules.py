@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests import servers
+from tests.contract import order
 
+ORDERS = json.loads((servers.ROOT / "schema" / "vectors" / "order.json").read_text("utf-8"))
 # Runs with the page's own module loader, so that it is the served files that are tested.
 MODULE = """async ([name, body, given]) => {
   const AsyncFunction = (async () => {}).constructor;
@@ -298,17 +301,108 @@ def test_number_from_the_engine_is_written_without_an_exponent(page: Page) -> No
     assert written == ["21.75", "-240", "0.0000001", "0.0000000015", "123456789012345", "1000000000000000000000"]
 
 
+ARRANGED = """
+  const seen = (items) => items.map((item) => [item.id, item.shown.map((option) => option.id)]);
+  const seed = (hex) => Uint8Array.from(hex.match(/../g), (byte) => parseInt(byte, 16));
+  const shuffling = { shuffle_items: true, shuffle_options: true };
+  const arranged = (hex, paper, rules = shuffling) => m.arrange(paper, seed(hex), rules);
+"""
+
+
 def test_order_is_the_published_function_of_the_seed(page: Page) -> None:
-    seed = bytes(range(32))
-    ids = [f"A{n}" for n in range(1, 41)]
+    body = """
+      const ordered = async ([hex, list, ids]) => (await m.shuffled(seed(hex), list, ids.map((id) => ({ id }))));
+      return (await Promise.all(given.map(ordered))).map((things) => things.map(({ id }) => id));
+    """
+    vectors = [(vector["seed"], shown) for vector in ORDERS["vectors"] for shown in vector["lists"]]
+    found = run(page, "order.js", ARRANGED + body, [[seed, shown["list"], shown["ids"]] for seed, shown in vectors])
 
-    body = (
-        "return (await m.shuffled(new Uint8Array(given[0]), 'A', given[1].map((id) => ({ id })))).map(({ id }) => id)"
-    )
-    found = run(page, "order.js", body, [list(seed), ids])
+    assert found == [shown["shuffled"] for _, shown in vectors]
 
-    assert found == sorted(ids, key=lambda item: hashlib.sha256(seed + b"\0A\0" + item.encode()).digest())
-    assert found != ids
+
+def test_pins_and_groups_are_shown_as_published(page: Page) -> None:
+    body = "return Promise.all(given.map(async ([hex, section]) => seen(await arranged(hex, { sections: [section] }))))"
+    vectors = ORDERS["sections"]
+    found = run(page, "order.js", ARRANGED + body, [[vector["seed"], vector["section"]] for vector in vectors])
+
+    assert [[item for item, _ in items] for items in found] == [vector["shown"] for vector in vectors]
+    assert [{item: options for item, options in items if options} for items in found] == [
+        vector.get("options", {}) for vector in vectors
+    ]
+
+
+def random_paper(dice: random.Random) -> dict[str, Any]:
+    """Sections with pins and groups wherever they may be."""
+
+    def pinned(thing: dict[str, Any]) -> dict[str, Any]:
+        return {**thing, "fixed": True} if dice.random() < 0.2 else thing
+
+    sections: list[dict[str, Any]] = []
+    for name in "AB"[: dice.randint(1, 2)]:
+        items: list[dict[str, Any]] = []
+        groups: list[dict[str, Any]] = []
+        for block in range(dice.randint(1, 8)):
+            shuffles = dice.random() < 0.5
+            count = dice.randint(1, 4)
+            for n in range(count):
+                options = [pinned({"id": letter}) for letter in "abcde"[: dice.randint(2, 5)]]
+                item = {"id": f"{name}{block}.{n}", "type": "single", "options": options}
+                items.append(pinned(item) if count == 1 or shuffles else item)
+            if count > 1:
+                members = [item["id"] for item in items[-count:]]
+                group = pinned({"id": f"G{name}{block}", "stem": "", "items": members})
+                groups.append({**group, "shuffle": True} if shuffles else group)
+        sections.append({"id": name, "items": items} | ({"groups": dice.sample(groups, len(groups))} if groups else {}))
+    return {"sections": sections}
+
+
+def test_page_shows_any_paper_as_its_description_says(page: Page) -> None:
+    """300 papers, against the order computed from the description alone; a group is one run, and its items know."""
+    dice = random.Random(26)
+    papers = [(dice.randbytes(32), random_paper(dice)) for _ in range(300)]
+    body = """
+      const found = [];
+      for (const [hex, paper] of given) {
+        const items = await arranged(hex, paper);
+        const groups = items.map(({ group }, index) => group && [index + 1, group.id, group.first, group.last]);
+        const numbers = items.map((item) => item.number);
+        const plain = await arranged(hex, paper, { shuffle_items: false, shuffle_options: false });
+        found.push([seen(items), groups.filter(Boolean), numbers, seen(plain)]);
+      }
+      return found;
+    """
+    found = run(page, "order.js", ARRANGED + body, [[seed.hex(), paper] for seed, paper in papers])
+
+    for (seed, paper), (seen, groups, numbers, unshuffled) in zip(papers, found, strict=True):
+        assert seen == [[item, options] for item, options in order.shown_paper(seed, paper)]
+        assert numbers == list(range(1, len(seen) + 1))
+        assert unshuffled == [
+            [item["id"], [option["id"] for option in item["options"]]]
+            for section in paper["sections"]
+            for item in section["items"]
+        ]
+        expected = {
+            group["id"]: set(group["items"]) for section in paper["sections"] for group in section.get("groups", [])
+        }
+        assert {group for _, group, _, _ in groups} == expected.keys()
+        for number, group, first, last in groups:
+            assert first <= number <= last
+            assert {item for item, _ in seen[first - 1 : last]} == expected[group]
+
+
+def test_neighbours_see_different_orders_and_everyone_the_same_again(page: Page) -> None:
+    dice = random.Random(27)
+    section = {"id": "A", "items": [{"id": f"A{n}", "type": "single"} for n in range(12)]}
+    section["groups"] = [{"id": "G", "stem": "", "items": ["A3", "A4", "A5"]}]
+    seeds = [dice.randbytes(32).hex() for _ in range(60)]
+    body = """
+      const shown = async (hex) => seen(await arranged(hex, { sections: [given[1]] })).join();
+      return Promise.all([...given[0], ...given[0]].map(shown));
+    """
+    found = run(page, "order.js", ARRANGED + body, [seeds, section])
+
+    assert found[:60] == found[60:]
+    assert len(set(found)) == 60
 
 
 def test_both_languages_say_everything(page: Page) -> None:

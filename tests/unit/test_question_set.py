@@ -267,7 +267,7 @@ ONE_FAULT: list[tuple[Path, Any, str, str]] = [
     ((*C1, "id"), 5, "/sections/1/items/0/id", "expected 1 to 64"),
     ((*C1, "type"), "essay", "/sections/1/items/0/type", "expected one of"),
     ((*C1, "type"), GONE, "/sections/1/items/0/type", "is missing"),
-    ((*C1, "fixed"), True, "/sections/1/items/0/fixed", "not a known member"),
+    ((*C1, "hidden"), True, "/sections/1/items/0/hidden", "not a known member"),
     ((*C1, "stem"), "", "/sections/1/items/0/stem", "expected 1 to"),
     ((*C1, "stem"), "\n", "/sections/1/items/0/stem", "blank"),
     ((*C1, "stem"), "a\0b", "/sections/1/items/0/stem", "NUL"),

@@ -13,6 +13,7 @@ from engine.sealing.paper import SealBroken
 from engine.sealing.provider import FileProvider
 from engine.sealing.signature import Signer, is_valid, shown_key
 from loadtest import sealed as client_side
+from tests.contract import order
 from tests.servers import ROOT
 
 FOLDER = ROOT / "schema" / "vectors"
@@ -64,6 +65,16 @@ def test_a_published_order_follows_from_its_seed(vector: dict[str, Any]) -> None
         assert shown["shuffled"] == sorted(
             shown["ids"], key=lambda item, head=head: hashlib.sha256(head + item.encode()).digest()
         )
+
+
+@pytest.mark.parametrize("vector", ORDERS["sections"], ids=lambda vector: f"{vector['name']} {vector['seed'][:8]}")
+def test_a_published_section_is_shown_in_its_order(vector: dict[str, Any]) -> None:
+    """Pinned items, pinned options and groups: two programs that show one candidate a section show the same."""
+    seed, section = bytes.fromhex(vector["seed"]), vector["section"]
+
+    assert order.shown_items(seed, section) == vector["shown"]
+    for item in section["items"]:
+        assert order.shown_options(seed, item) == vector.get("options", {}).get(item["id"], [])
 
 
 # --- what is kept ----------------------------------------------------------------------------------------------
