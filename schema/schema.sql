@@ -178,7 +178,8 @@ CREATE TABLE recording (
     partition smallint PRIMARY KEY,
     generation bigint NOT NULL DEFAULT 0,
     position bigint NOT NULL DEFAULT 0,
-    leased_by text NOT NULL DEFAULT ''
+    leased_by text NOT NULL DEFAULT '',
+    built bigint NOT NULL DEFAULT 0
 );
 
 -- Recorders that live, or lived: whoever is late with saying so loses its partitions.

@@ -2,17 +2,18 @@
 -- Only if the marker is still the one that was judged: another recorder may have done it, and recorded on, meanwhile.
 -- KEYS  1 marker, 2 log
 -- ARGV  1 generation of the judged marker (empty: there was none), 2 where PostgreSQL stands, `generation-n`,
---       3 `fresh` for a partition that has never taken a login, else empty
+--       3 the number of this building, which PostgreSQL knows, 4 `fresh` for a partition that has never taken a login,
+--       else empty
 -- Returns { outcome }
 local meta_key, log_key = KEYS[1], KEYS[2]
-local judged, recorded, is_fresh = ARGV[1], ARGV[2], ARGV[3] == 'fresh'
+local judged, recorded, built, is_fresh = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == 'fresh'
 local stored = redis.call('HGET', meta_key, 'generation') or ''
 if stored ~= judged then
     return { OK }
 end
 local recorded_generation = tonumber(string.match(recorded, '^%d+'))
 local partition = { meta_key = meta_key, log_key = log_key, generation = tonumber(stored) or 0 }
-redis.call('HSET', meta_key, 'run_id', run_id, 'reached', recorded, 'mended', recorded)
+redis.call('HSET', meta_key, 'run_id', run_id, 'reached', recorded, 'mended', recorded, 'built', built)
 redis.call('HDEL', meta_key, 'doubtful')
 raise_generation(partition, 'rebuilt', recorded_generation + 1)
 if is_fresh then

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from engine import log, metrics
 from engine.recording.position import Position
-from engine.recording.rebuild import rebuild
+from engine.recording.rebuild import read_ordered, rebuild
 from engine.recording.restore import restore
 from engine.recording.stand import Facts, Stand, is_mended, judge, read_facts
 from engine.recording.unknown import adopt_unknown, sittings_in_redis, take_census
@@ -48,7 +48,7 @@ class Mender:
         A corrupt one is let through: the recorder reads nothing past its fault, reports it, and looks again.
         """
         judged = {number: at for number, at in held.items() if number not in self._mending}
-        facts = await read_facts(self._memory, judged)
+        facts = await read_facts(self._memory, judged, await read_ordered(self._database, list(judged)))
         stands = {number: judge(found) for number, found in facts.items()}
         broken = {number: stand for number, stand in stands.items() if stand not in (Stand.FINE, Stand.CORRUPT)}
         for number, stand in broken.items():

@@ -2,15 +2,18 @@
 
 Only recorded responses come back; what a candidate's journal still holds comes again from there, because the rebuilt
 partition begins a new generation. The marker is written last: until then every save of a lost partition is told to try
-later. A partition that was only put back takes saves meanwhile: laying undoes nothing that a candidate did.
+later. A partition that was only put back takes saves meanwhile: laying undoes nothing that a candidate did. It may also
+hold what PostgreSQL never got (Redis was lost once, and what was put back is from before): that is copied first, since
+its log entries lie before PostgreSQL's position and would never be read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from engine import log, metrics
 from engine.recording.position import NOWHERE, Position
+from engine.recording.unknown import copy_all, sittings_in_redis
 from engine.rules.errors import ExamError, TryLater
 from engine.stores.clock import now_ms
 from engine.stores.laying import lay_ready
@@ -33,6 +36,9 @@ async def rebuild(
     """
     numbers = sorted(partitions)
     markers = await memory.read_hash_fields([memory.partitions[number].marker for number in numbers], ["generation"])
+    copied = 0
+    for number, sitting_ids in (await sittings_in_redis(memory, numbers)).items():
+        copied += (await copy_all(memory, database, sitting_ids, partitions[number])).responses
     sittings = await _lay(memory, database, login_key, numbers)
     fresh = [number for number in numbers if partitions[number] == NOWHERE]
     if fresh:
@@ -41,13 +47,35 @@ async def rebuild(
             begun = await connection.fetch(_queries.begin_partitions, fresh, *_BEGUN, owner)
         if len(begun) != len(fresh):
             raise TryLater("another recorder holds a partition now; it builds it")
+    buildings = await _order(database, owner, numbers, [int(generation or 0) for (generation,) in markers])
     calls: list[tuple[list[str], list[str | bytes | int]]] = []
     for number, (generation,) in zip(numbers, markers, strict=True):
         keys = memory.partitions[number]
         stands = _BEGUN if number in fresh else partitions[number]
-        calls.append(([keys.marker, keys.log], [generation or b"", str(stands), "fresh" if number in fresh else ""]))
+        fresh_or_not = "fresh" if number in fresh else ""
+        calls.append(([keys.marker, keys.log], [generation or b"", str(stands), buildings[number], fresh_or_not]))
     await memory.run_many(_MARK, calls)
-    log.logger().info("rebuild.done", partitions=numbers, sittings=sittings)
+    log.logger().info("rebuild.done", partitions=numbers, sittings=sittings, responses_copied=copied)
+
+
+async def read_ordered(database: Postgres, numbers: Sequence[int]) -> dict[int, int]:
+    """Partition -> number of the building that was ordered last. Raises TryLater."""
+    async with database.connection() as connection:
+        rows = await connection.fetch(_queries.find_ordered, numbers)
+    return {row["partition"]: row["built"] for row in rows}
+
+
+async def _order(database: Postgres, owner: str, numbers: Sequence[int], generations: Sequence[int]) -> dict[int, int]:
+    """The number of the building that begins now, for each partition: above all that PostgreSQL or Redis knows.
+
+    Moments, as generations are: a PostgreSQL that was put back gives none out again.
+    """
+    wanted = [max(now_ms(), generation + 1) for generation in generations]
+    async with database.connection() as connection:
+        rows = await connection.fetch(_queries.order_building, list(numbers), wanted, owner)
+    if len(rows) != len(numbers):
+        raise TryLater("another recorder holds a partition now; it builds it")
+    return {row["partition"]: row["built"] for row in rows}
 
 
 async def _lay(memory: Memory, database: Postgres, login_key: bytes, numbers: Collection[int]) -> int:

@@ -18,11 +18,9 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from engine import log
-from engine.recording.copying import Copied, copy_sittings
 from engine.recording.position import Position
-from engine.recording.unknown import remember_unknown
+from engine.recording.unknown import copy_all
 from engine.rules.errors import Corrupt, TryLater
-from engine.rules.limits import RESTORE_SITTINGS_MAX
 from engine.rules.outcome import Outcome
 from engine.stores.memory import Memory, beside
 from engine.stores.postgres import Postgres
@@ -47,11 +45,7 @@ async def restore(
     if reached <= recorded:
         raise Corrupt(f"partition {number}: PostgreSQL stands at {recorded}, but was never further than {reached}")
     log.logger().error("restore.began", partition=number, recorded=str(recorded), reached=str(reached))
-    copied = Copied()
-    for at in range(0, len(sitting_ids), RESTORE_SITTINGS_MAX):
-        some = await copy_sittings(memory, database, sitting_ids[at : at + RESTORE_SITTINGS_MAX], reached)
-        await remember_unknown(memory, some.unknown, reached)
-        copied.add(some)
+    copied = await copy_all(memory, database, sitting_ids, reached)
     async with database.transaction() as connection:
         moved = await connection.fetch(_queries.move_position, number, *recorded, *reached, owner)
         if not moved:

@@ -1,8 +1,9 @@
 """Where a partition stands in both stores, and what that means: pure but for the one reading of the facts.
 
-PostgreSQL says how far it has recorded; Redis says how far its log goes, how far PostgreSQL ever was (`reached`), and
-what its log holds next. Whichever of the two has been put back to an older state contradicts the other in a way of
-its own, and only a contradiction that neither explains is `corrupt`.
+PostgreSQL says how far it has recorded, and which building of the partition it ordered last (`ordered`); Redis says how
+far its log goes, how far PostgreSQL ever was (`reached`), which building it is from, and what its log holds next.
+Whichever of the two has been put back to an older state contradicts the other in a way of its own, and only a
+contradiction that neither explains is `corrupt`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Facts(NamedTuple):
     mended: Position | None = None  # where PostgreSQL stood when the partition was last rebuilt
     next_entry: Position | None = None  # first log entry after `recorded`
     raised: str = ""  # when that begins a generation: where the one before it ended, or REBUILT
+    built: int = 0  # the building Redis is from
+    ordered: int = 0  # the last one that PostgreSQL knows of
 
 
 def judge(facts: Facts) -> Stand:
@@ -46,7 +49,7 @@ def judge(facts: Facts) -> Stand:
         return Stand.FRESH if facts.recorded == NOWHERE else Stand.LOST
     if facts.reached > facts.recorded:
         return Stand.RESTORED
-    if facts.marker < facts.recorded:
+    if facts.marker < facts.recorded or facts.built < facts.ordered:
         return Stand.ROLLED_BACK
     if facts.next_entry is None:
         return Stand.FINE if facts.marker == facts.recorded else Stand.CORRUPT
@@ -73,14 +76,14 @@ def follows(recorded: Position, entry: Position, raised: str) -> Stand:
     return Stand.ROLLED_BACK if left < recorded else Stand.CORRUPT
 
 
-async def read_facts(memory: Memory, recorded: Mapping[int, Position]) -> dict[int, Facts]:
+async def read_facts(memory: Memory, recorded: Mapping[int, Position], ordered: Mapping[int, int]) -> dict[int, Facts]:
     """The facts of each partition in `recorded`, which nobody may move meanwhile; of those whose nodes answer.
 
     Raises TryLater when none does.
     """
     keys = [memory.partitions[number] for number in recorded]
     # The marker first: the log may grow between the two readings, and must not seem to end before its marker.
-    fields = ["generation", "n", "reached", "mended"]
+    fields = ["generation", "n", "reached", "mended", "built"]
     markers = await memory.read_each_hash_fields([found.marker for found in keys], fields)
     logs = await memory.read_each_log([(found, *at) for found, at in zip(keys, recorded.values(), strict=True)], 1)
     facts = {}
@@ -89,7 +92,7 @@ async def read_facts(memory: Memory, recorded: Mapping[int, Position]) -> dict[i
         if isinstance(marker, TryLater) or isinstance(entries, TryLater):
             unanswered += [answer for answer in (marker, entries) if isinstance(answer, TryLater)]
             continue
-        generation, n, reached, mended = (None if field is None else field.decode() for field in marker)
+        generation, n, reached, mended, built = (None if field is None else field.decode() for field in marker)
         next_entry = Position(*entries[0][:2]) if entries else None
         facts[number] = Facts(
             recorded=at,
@@ -98,6 +101,8 @@ async def read_facts(memory: Memory, recorded: Mapping[int, Position]) -> dict[i
             mended=Position.parse(mended) if mended else None,
             next_entry=next_entry,
             raised=dict(entries[0][2]).get(b"raised", b"").decode() if entries else "",
+            built=int(built or 0),
+            ordered=ordered[number],
         )
     if unanswered and not facts:
         raise unanswered[0]

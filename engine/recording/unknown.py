@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from engine import log, metrics
-from engine.recording.copying import NAMED_MAX, copy_sittings
+from engine.recording.copying import NAMED_MAX, Copied, copy_sittings
 from engine.recording.position import Position
 from engine.rules.limits import CENSUS_SITTINGS_MAX, RESTORE_SITTINGS_MAX
 from engine.stores.clock import now_ms
@@ -59,6 +59,16 @@ async def remember_unknown(memory: Memory, sitting_ids: Sequence[str], reached: 
         named = [sitting_id for some in marks.values() for sitting_id in some][:NAMED_MAX]
         detail = "PostgreSQL does not know these sittings; Redis keeps them: push their batch and roster again"
         log.logger().error("recorder.unknown_sittings", detail=detail, batches=dict(batches), sittings=named)
+
+
+async def copy_all(memory: Memory, database: Postgres, sitting_ids: Sequence[str], reached: Position) -> Copied:
+    """Copy these sittings out of Redis, a few at a time; those that PostgreSQL does not know are kept in mind."""
+    copied = Copied()
+    for at in range(0, len(sitting_ids), RESTORE_SITTINGS_MAX):
+        some = await copy_sittings(memory, database, sitting_ids[at : at + RESTORE_SITTINGS_MAX], reached)
+        await remember_unknown(memory, some.unknown, reached)
+        copied.add(some)
+    return copied
 
 
 async def adopt_unknown(memory: Memory, database: Postgres, numbers: Sequence[int]) -> int:

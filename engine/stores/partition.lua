@@ -10,6 +10,7 @@
 --                   epoch_floor  epochs of new logins lie above it: below, some may have been issued and lost
 --                   doubtful   since the run id changed nobody has compared this Redis with PostgreSQL
 --                   mended     where PostgreSQL stood when this partition was last rebuilt
+--                   built      the number of that building; PostgreSQL knows the newest it has ordered
 --                   restoring  where PostgreSQL stood when restoring it from this partition began
 
 -- The run id of this very server process stands behind the arguments of every call and is taken off here. The caller

@@ -188,6 +188,14 @@ def test_shape_of_a_call_is_checked(steady: out.Sitting, body: Any, at: str) -> 
     assert steady.stored() == {"A1": (5, "c")}
 
 
+def test_a_change_that_is_sent_again_stands_in_the_history_once(outsider: Outsider, sitting: out.Sitting) -> None:
+    """API.md: every accepted change; a page sends again whatever it does not know to be recorded."""
+    for change in (("A1", 1, "a"), ("A1", 1, "a"), ("A1", 2, "b"), ("A1", 2, "b")):
+        saved = accepted(sitting.save(change))
+    out.poll(lambda: accepted(sitting.show())["committed"] >= saved["position"], 30, "recorded")
+    assert [(row["seq"], row["value"]) for row in outsider.history(sitting.sitting_id)] == [(1, "a"), (2, "b")]
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"\xff\xfe", b'{"changes":[{"item":"A1","seq":9,"value":"a"}]}x', b"[" * 9999]
 )

@@ -122,14 +122,18 @@ class CandidateModel:
             return Outcome.NOT_OPEN
         if self.state != "pledged":
             return Outcome.ORDER
-        newer = False
+        logged = False
+        stored = dict(self.responses)
         for item, seq, value in changes:
             if seq > self.responses.get(item, (0, ""))[0]:
                 self.responses[item] = (seq, value)
                 self.history.append((item, seq, value))
-                newer = True
+                logged = True
+            elif item in stored and seq == stored[item][0]:  # what stands already is logged again, as it stands
+                self.history.append((item, *stored[item]))
+                logged = True
             self.highest = max(self.highest, seq)
-        self.position += newer
+        self.position += logged
         return Outcome.OK
 
     def submit(self, epoch: int, seq: int, is_too_early: bool) -> Outcome:

@@ -33,6 +33,14 @@ CASES = {
         Stand.ROLLED_BACK,
     ),
     "Redis put back and rebuilt": (Facts(AT, Position(12, 1), AT, AT, Position(9, 1), "5-50"), Stand.FINE),
+    "Redis put back to what it was before it was built": (
+        Facts(AT, AT, AT, None, None, "", built=3, ordered=4),
+        Stand.ROLLED_BACK,
+    ),
+    "PostgreSQL put back to before it ordered a building": (
+        Facts(AT, Position(9, 4), AT, AT, Position(9, 1), REBUILT, built=4, ordered=3),
+        Stand.FINE,
+    ),
     "rebuilt from less than PostgreSQL holds now": (
         Facts(AT, Position(12, 1), Position(5, 90), Position(5, 90), Position(9, 1), "5-50"),
         Stand.ROLLED_BACK,
@@ -81,6 +89,7 @@ class Memory(Struct):
     committed: int = 0
     reached: Position = NOWHERE
     mended: Position = NOWHERE
+    built: int = 0
     log: list[tuple[Position, str, int]] = field(default_factory=list)  # position, raised, change (0: none)
     changes: set[int] = field(default_factory=set)
     is_restarted: bool = False
@@ -88,6 +97,7 @@ class Memory(Struct):
 
 class Database(Struct):
     recorded: Position = NOWHERE
+    ordered: int = 0
     changes: set[int] = field(default_factory=set)
 
 
@@ -103,7 +113,7 @@ class World:
         self.acknowledged: set[int] = set()
         self.journal: dict[int, int | None] = {}  # change -> position it was saved at in `generation`, None: send again
         self.generation = 0
-        self.is_damaged = False  # one store at a time: what both have lost, nobody can bring back
+        self.damaged = ""  # which store lacks what it once held: what both have lost, nobody can bring back
         self.issued: dict[Position, int] = {}  # position -> the change logged there, over all that ever happened
 
     # the scripts
@@ -136,10 +146,9 @@ class World:
         redis = self.open()
         if redis is None:
             return False
-        if change not in redis.changes:
-            redis.changes.add(change)
-            self.append(redis, change=change)
-            assert self.issued.setdefault(Position(redis.generation, redis.n), change) == change, "issued twice"
+        redis.changes.add(change)
+        self.append(redis, change=change)  # also when it stands there already: it may be in no log that will be read
+        assert self.issued.setdefault(Position(redis.generation, redis.n), change) == change, "issued twice"
         self.observe(redis)
         if redis.generation == self.generation:
             self.journal[change] = redis.n
@@ -167,10 +176,11 @@ class World:
     def facts(self) -> Facts:
         redis, at = self.redis, self.database.recorded
         if redis is None:
-            return Facts(at, None)
+            return Facts(at, None, ordered=self.database.ordered)
         later = [(entry, raised) for entry, raised, _ in redis.log if entry > at]
         entry, raised = later[0] if later else (None, "")
-        return Facts(at, Position(redis.generation, redis.n), redis.reached, redis.mended, entry, raised)
+        marker, built = Position(redis.generation, redis.n), (redis.built, self.database.ordered)
+        return Facts(at, marker, redis.reached, redis.mended, entry, raised, *built)
 
     def record(self, entries_max: int = 3) -> None:
         facts = self.facts()
@@ -183,6 +193,7 @@ class World:
             assert stand is Stand.FINE or (stand is Stand.ROLLED_BACK and is_mended(facts)), stand
             self.database.recorded = entry
             self.database.changes |= {change} - {0}
+        self.heal()
 
     def publish(self) -> None:
         redis, at = self.redis, self.database.recorded
@@ -201,14 +212,23 @@ class World:
         if stand in (Stand.FRESH, Stand.LOST, Stand.ROLLED_BACK):
             redis = self.redis = self.redis or Memory(0)
             redis.is_restarted = False
+            self.database.changes |= redis.changes
             redis.changes |= self.database.changes
+            self.database.ordered = redis.built = max(self.clock, self.database.ordered, redis.generation) + 1
             redis.reached = redis.mended = self.database.recorded
             self.raise_generation(redis, REBUILT)
         elif stand is Stand.RESTORED and (found := self.open()) is not None:
             self.raise_generation(found, f"{found.generation}-{found.n}")
             self.database.changes |= found.changes
             self.database.recorded = found.reached
-        self.is_damaged = False
+        self.heal()
+
+    def heal(self) -> None:
+        """Redis is whole when it has been built; PostgreSQL only when it has recorded all that Redis holds as well."""
+        facts = self.facts()
+        is_behind = self.damaged == "database" and facts.next_entry is not None
+        if judge(facts) is Stand.FINE and not is_behind:
+            self.damaged = ""
 
     def settle(self) -> None:
         """Until everything rests: mended, sent again, recorded, told."""
@@ -233,20 +253,20 @@ class World:
         self.database_copies.append(copy.deepcopy(self.database))
 
     def lose_redis(self) -> None:
-        if not self.is_damaged:
+        if self.damaged != "database":
             self.redis = None
-            self.is_damaged = True
+            self.damaged = "redis"
 
     def put_back_redis(self, which: int) -> None:
-        if self.redis_copies and not self.is_damaged:
+        if self.redis_copies and self.damaged != "database":
             self.redis = copy.deepcopy(self.redis_copies[which % len(self.redis_copies)])
             self.redis.is_restarted = True
-            self.is_damaged = True
+            self.damaged = "redis"
 
     def put_back_database(self, which: int) -> None:
-        if self.database_copies and not self.is_damaged:
+        if self.database_copies and self.damaged != "redis":
             self.database = copy.deepcopy(self.database_copies[which % len(self.database_copies)])
-            self.is_damaged = True
+            self.damaged = "database"
 
 
 STEPS = st.sampled_from(
