@@ -9,6 +9,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from tests import servers
 from tests.browser import hall
+from tests.browser.axe import faults_of
 from tests.browser.hall import Exam, Seat, push_exam, until
 
 MATERIAL = "某车间三个月的加班时数如下图。\n![三个月的加班时数](fig-hours.svg)\n" + "职工与车间主任就此多次商谈。" * 60
@@ -65,6 +66,8 @@ def test_group_stays_together_in_one_order_after_a_reload_and_on_another_machine
     assert letters.all_inner_texts() == options
     elsewhere = Seat(other_machine, grouped_exam).arrive().log_in().see_paper()
     assert elsewhere.order() == before
+    seat.readonly("superseded").go("A5")
+    assert faults_of(seat.page) == [], "to be read by keyboard where nothing can be answered"
     assert seat.faults == elsewhere.faults == []
 
 
@@ -75,6 +78,7 @@ def test_material_is_read_beside_its_items_and_stays_as_it_was_left(
     page = seat.page
     material, question = page.locator(".material"), page.locator(".question")
     seat.shot("20-material")
+    assert faults_of(page) == []
 
     beside, asked = material.bounding_box(), question.bounding_box()
     assert beside and asked and beside["x"] + beside["width"] <= asked["x"]
