@@ -37,7 +37,7 @@ DRIBBLE_BYTES = 300  # below the size from which Python asks the C library for m
 
 
 def planted(flock: Flock) -> dict[str, Any]:
-    """A paper with canaries in stems, a shared one too, options, titles and media, and in the accepted strings of its blanks."""
+    """A paper with canaries in stems (a shared one too), options, titles, media and the accepted strings of blanks."""
     texts = [_text(flock.canary("paper"), number) for number in range(IN_PAPER)]
     stems, options, blanks, (shared, title, section, shown, hidden) = texts[:16], texts[16:32], texts[32:43], texts[43:]
     answers = [_text(flock.canary("key"), number) for number in range(IN_KEY)]
