@@ -5,6 +5,7 @@ import { EndedSheet, ReadonlySheet } from './closing.js';
 import { CopyHint } from './copying.js';
 import { Grid } from './grid.js';
 import { html } from './html.js';
+import { Material } from './material.js';
 import { Question, Standing } from './question.js';
 import { Watermark } from './watermark.js';
 import { t } from './words.js';
@@ -18,7 +19,10 @@ export function Desk({ exam }) {
       <div class="left-side">
         <${Banner} exam=${exam} />
         ${reason ? html`<${ReadonlySheet} exam=${exam} reason=${reason} />` : exam.ended.value && html`<${EndedSheet} exam=${exam} />`}
-        <main class="desk" tabindex=${exam.mode() ? 0 : -1}><${Question} key=${`${item.id} ${exam.built.value}`} exam=${exam} item=${item} /></main>
+        <main class="desk" tabindex=${exam.mode() ? 0 : -1}>
+          ${item.group && html`<${Material} key=${item.group.id} group=${item.group} figures=${exam.figures} />`}
+          <${Question} key=${`${item.id} ${exam.built.value}`} exam=${exam} item=${item} />
+        </main>
         <${Walk} exam=${exam} item=${item} />
       </div>
       <${Grid} exam=${exam} />

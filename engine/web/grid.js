@@ -1,6 +1,7 @@
 // The list of items: one button each, by section; shows what is answered, flagged or in trouble. One tab stop, arrows move.
 
 import { html, useEffect, useRef } from './html.js';
+import { together } from './material.js';
 import { t } from './words.js';
 
 export function Grid({ exam }) {
@@ -22,9 +23,10 @@ export function Grid({ exam }) {
     <div class="grid-head"><h2>${t('exam.list')}</h2><p class="tally">${t('exam.answered', { answered, count: items.length })}</p></div>
     <div class="grid-cells" onkeydown=${move}>
       ${[...exam.sections].map(([section, own]) => html`<section class="cells" key=${section.id}><h3>${section.title}</h3>
-        <div class="cell-rows">${own.map((item) => html`<${Cell} key=${item.id} exam=${exam} item=${item} />`)}</div></section>`)}
+        <div class="cell-rows">${together(own, (item) => html`<${Cell} key=${item.id} exam=${exam} item=${item} />`)}</div></section>`)}
     </div>
-    <ul class="legend">${['answered', 'open', 'flag', 'trouble'].map(legend)}</ul>
+    <ul class="legend">${['answered', 'open', 'flag', 'trouble'].map(legend)}
+      ${items.some((item) => item.group) && html`<li><span class="together" aria-hidden="true"><i class="cell sample" /><i class="cell sample" /></span>${t('exam.legend_shared')}</li>`}</ul>
   </nav>`;
 }
 

@@ -7,6 +7,7 @@ import * as clock from './clock.js';
 import { ask, openDialog, tell } from './dialog.js';
 import { html } from './html.js';
 import { linkUp } from './live.js';
+import { together } from './material.js';
 import { explain, t } from './words.js';
 
 /**
@@ -36,7 +37,7 @@ async function sure(items, journal, go) {
   const review = (close) => html`<ul class="tallies">
       <li class="tally-answered">${t('hand_in.answered', { n: items.length - open.length })}</li>
       ${Object.entries(lists).map(([name, found]) => found.length > 0 && html`<li class=${`tally-${name}`}>${t(`hand_in.${name}`, { n: found.length })}
-        <div class="tally-items">${found.map((item) => html`<button type="button" class="cell" aria-label=${t('exam.number', { number: item.number })}
+        <div class="tally-items">${together(found, (item) => html`<button type="button" class="cell" aria-label=${t('exam.number', { number: item.number })}
           onclick=${() => close(`item ${item.id}`)}>${item.number}</button>`)}</div></li>`)}
     </ul>
     ${open.length + lists.flagged.length + trouble.length > 0 && html`<p class="hint">${t('hand_in.look')}</p>`}

@@ -34,7 +34,7 @@ export function listenToKeys({ step }, signal) {
   function onQuestion(key, target) {
     const options = [...document.querySelectorAll('.question .option input')];
     if (key === 'ArrowRight' || key === 'ArrowLeft') return step(key === 'ArrowRight' ? 1 : -1);
-    if (key === 'Enter') return target.matches('button') ? false : step(1);
+    if (key === 'Enter') return target.matches('button, summary') ? false : step(1);
     if (key === 'ArrowDown' || key === 'ArrowUp') return among(options, target, key === 'ArrowDown' ? 1 : -1);
     const option = numbersOn() && /^[1-9]$/.test(key) && options[Number(key) - 1];
     if (!option || option.disabled) return false;
@@ -46,10 +46,10 @@ export function listenToKeys({ step }, signal) {
   document.addEventListener('keydown', pressed, { signal });
 }
 
-// A radio's own arrows choose as they move; check boxes have none, and from the heading the first key leads in.
+// A radio's own arrows choose as they move, material scrolls; check boxes have none, and from the heading the first key leads in.
 function among(options, target, by) {
   const at = options.indexOf(target);
-  if (!options.length || target.matches('[type=radio]')) return false;
+  if (!options.length || target.matches('[type=radio]') || target.closest('.material')) return false;
   options[at === -1 ? (by > 0 ? 0 : options.length - 1) : (at + by + options.length) % options.length].focus();
   return true;
 }

@@ -36,9 +36,9 @@ export function Question({ exam, item }) {
     document.querySelector('.question input')?.focus(); // the button that was pressed is about to go
   };
   const how = item.type === 'multiple' ? `how.${item.marking ?? 'exact'}` : `how.${item.type}`;
-  return html`<article class="question" data-item=${item.id} aria-labelledby="question-number">
+  return html`<article class="question" data-item=${item.id} aria-labelledby="question-number" tabindex=${item.group && readonly ? 0 : null}>
     <header class="question-head">
-      <h1 tabindex="-1" class="question-number" id="question-number">${t('exam.number', { number: item.number })}<small>${t('exam.of', { count: items.length })}</small></h1>
+      <h1 tabindex="-1" class="question-number" id="question-number" aria-describedby=${item.group && 'material-name'}>${t('exam.number', { number: item.number })}<small>${t('exam.of', { count: items.length })}</small></h1>
       <p class="kind"><strong>${t(`type.${item.type}`)}</strong><span>${t('exam.points', { points: plainDecimal(item.points) })}</span><span class="how">${t(how)}</span></p>
     </header>
     <div class="stem" id="stem"><${Stem} text=${item.stem} figures=${figures} /></div>

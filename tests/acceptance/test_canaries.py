@@ -37,9 +37,9 @@ DRIBBLE_BYTES = 300  # below the size from which Python asks the C library for m
 
 
 def planted(flock: Flock) -> dict[str, Any]:
-    """A paper with canaries in stems, options, titles and media, and in the accepted strings of its blanks."""
+    """A paper with canaries in stems (a shared one too), options, titles, media and the accepted strings of blanks."""
     texts = [_text(flock.canary("paper"), number) for number in range(IN_PAPER)]
-    stems, options, blanks, (title, section, shown, hidden) = texts[:16], texts[16:32], texts[32:44], texts[44:]
+    stems, options, blanks, (shared, title, section, shown, hidden) = texts[:16], texts[16:32], texts[32:43], texts[43:]
     answers = [_text(flock.canary("key"), number) for number in range(IN_KEY)]
     svg = f'<svg xmlns="http://www.w3.org/2000/svg"><!-- {hidden} --><text>{shown}</text></svg>'
     items: list[dict[str, Any]] = [
@@ -56,7 +56,8 @@ def planted(flock: Flock) -> dict[str, Any]:
         for number, (stem, answer) in enumerate(zip(blanks, answers, strict=False))
     ]
     items.append(out.fill("E1", stem="多空", answer=[[answer] for answer in answers[len(blanks) :]]))
-    document = {"title": f"试卷 {title}", "sections": [{"id": "S", "title": section, "items": items}]}
+    groups = [{"id": "G1", "stem": f"阅读材料 {shared}", "items": ["A3", "A4"]}]
+    document = {"title": f"试卷 {title}", "sections": [{"id": "S", "title": section, "items": items, "groups": groups}]}
     return {**document, "media": {"fig.svg": base64.b64encode(svg.encode()).decode()}}
 
 

@@ -113,7 +113,15 @@ class Exam:
         return found
 
 
-def push_exam(url: str, keys: dict[str, str], *, starts_in_s: float = 3, duration_s: int = 90, **rules: Any) -> Exam:
+def push_exam(
+    url: str,
+    keys: dict[str, str],
+    *,
+    starts_in_s: float = 3,
+    duration_s: int = 90,
+    document: dict[str, Any] | None = None,
+    **rules: Any,
+) -> Exam:
     """Paper, batch and roster under new ids, armed. Shuffled, to be handed in at any time unless `rules` differ."""
     mark = uuid.uuid4().hex[:10]
     candidates = [
@@ -137,7 +145,7 @@ def push_exam(url: str, keys: dict[str, str], *, starts_in_s: float = 3, duratio
         **rules,
     }
     schedule = keys["schedule"]
-    call(url, "PUT", f"/v1/papers/p-{mark}", schedule, paper())
+    call(url, "PUT", f"/v1/papers/p-{mark}", schedule, document or paper())
     batch = {
         "title": "劳动关系协调师 三级 理论知识 11月联考",
         "occupation": "劳动关系协调师",
