@@ -258,7 +258,7 @@ class Channel(WebSocket):
     def hear(self, news: str, now_ms: int) -> None:
         """News of this sitting, as a script has written it."""
         kind, _, value = news.partition(":")
-        if self.stage == Stage.GREETED or kind == "time":
+        if self.stage == Stage.GREETED or kind in ("time", "look"):
             self._channels.look(self)  # GREETED: the look under way may be older than the news
         elif kind == "epoch":
             if self.token is not None and int(value) > int(self.token.epoch):
