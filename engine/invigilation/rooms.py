@@ -60,7 +60,7 @@ async def show_rooms(request: Request) -> Response:
             "site": site,
             "room": room,
             "sittings": counts.total(),
-            "counts": {state: counts[state] for state in SittingState},
+            "counts": {str(state): counts[state] for state in SittingState},
         }
         for (site, room), counts in rooms.items()
     ]
