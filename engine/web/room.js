@@ -7,7 +7,7 @@ import { effect, html, render, signal } from './html.js';
 import { PlacesView } from './room_places.js';
 import { SeatsView } from './room_seats.js';
 import { openRoom } from './room_state.js';
-import { explain, switchLanguage, t } from './room_words.js';
+import { explain, switchLanguage, t, timeOfDay } from './room_words.js';
 
 const KEY = 'liankao.proctor';
 
@@ -55,7 +55,7 @@ function Head() {
     <span class="brand">${t('brand')}</span>
     <div class="head-title">${opened && html`<strong>${site} ${name || t('places.unnamed')}</strong>
       <span>${batch.title}</span>`}</div>
-    ${opened && html`<div class="head-clock"><strong>${clock.wallClock(Math.floor(now.value / 1000) * 1000)}</strong><span>${countdown(batch)}</span></div>`}
+    ${opened && html`<div class="head-clock"><strong>${timeOfDay(now.value)}</strong><span>${countdown(batch)}</span></div>`}
     <div class="switches">
       ${opened && html`<button type="button" class="quiet" id="leave" onclick=${leave}>${t('head.leave')}</button>`}
       <button type="button" class="quiet" id="language" lang=${t('switch.language_lang')} onclick=${switchLanguage}>${t('switch.language')}</button>

@@ -1,8 +1,7 @@
 // What happened in the room, the newest first.
 
-import { wallClock } from './clock.js';
 import { html } from './html.js';
-import { span, t } from './room_words.js';
+import { span, t, timeOfDay } from './room_words.js';
 
 const SHOWN = 100;
 
@@ -18,11 +17,11 @@ export function EventList({ events, who = () => null }) {
   const line = (event) => {
     const seat = who(event);
     return html`<li data-kind=${event.kind}>
-      <time>${wallClock(Math.floor(event.at_ms / 1000) * 1000)}</time>
+      <time>${timeOfDay(event.at_ms)}</time>
       <span>${seat && html`<strong>${seat.seat} ${seat.name}</strong> `}${says(event)}
         ${(event.proctor || event.reason) && html`<span class="event-by">${by(event)}</span>`}</span></li>`;
   };
-  const newest = [...events].sort((one, other) => other.at_ms - one.at_ms).slice(0, SHOWN);
+  const newest = [...events].reverse().sort((one, other) => other.at_ms - one.at_ms).slice(0, SHOWN);
   return html`<ol class="events">${newest.map(line)}</ol>`;
 }
 

@@ -69,10 +69,17 @@ function Rooms({ chosen: { batch, rooms }, wanted, onEnter }) {
   const here = ({ counts, sittings }) => sittings - counts.expected - counts.absent - counts.void;
   const row = (place) => html`<li><button type="button" class="row" data-room=${place.room} onclick=${() => onEnter({ batch, site: place.site, room: place.room })}>
     <strong>${place.room || t('places.unnamed')}</strong>
-    <span class="row-note">${place.site} · ${t('places.sittings', { n: place.sittings })} · ${t('places.in', { n: here(place) })}</span>
+    <span class="row-note">${t('places.sittings', { n: place.sittings })} · ${t('places.in', { n: here(place) })}</span>
   </button></li>`;
+  const sites = grouped(found);
   return html`
     ${rooms.length > MANY && html`<input type="search" id="find" aria-label=${t('places.filter')} placeholder=${t('places.filter')} value=${wanted.value} oninput=${(event) => (wanted.value = event.target.value)} />`}
     ${found.length === 0 && html`<p class="hint">${t('places.no_match')}</p>`}
-    <ul class="rooms">${found.map(row)}</ul>`;
+    <div class="sites">${[...sites].map(([site, places]) => html`<h3 class="site">${site}</h3><ul class="rooms">${places.map(row)}</ul>`)}</div>`;
+}
+
+function grouped(places) {
+  const sites = new Map();
+  for (const place of places) sites.set(place.site, [...(sites.get(place.site) ?? []), place]);
+  return sites;
 }

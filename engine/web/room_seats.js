@@ -1,12 +1,11 @@
 // All seats at a glance, and one of them in full. A seat's state is told by a word first and by colour second; what wants
 // a look (a silent machine, a window left) has a line of its own and a strong edge.
 
-import { wallClock } from './clock.js';
 import { html, useSignal } from './html.js';
 import { Feed } from './room_feed.js';
 import { SeatPanel } from './room_seat.js';
 import { isIn, silentSince } from './room_state.js';
-import { span, t } from './room_words.js';
+import { span, t, timeOfDay } from './room_words.js';
 
 /** `now_ms` is the server's time, which moves. */
 export function SeatsView({ room, now_ms }) {
@@ -23,7 +22,7 @@ export function SeatsView({ room, now_ms }) {
     onclick=${() => (opened.value = seat === shown ? null : seat.sitting_id)} />`;
   return html`<div class="room-columns">
     <main class="room-main">
-      ${room.trouble.value !== null && html`<p class="trouble" role="alert">${t('seats.trouble', { time: wallClock(view.server_ms) })}</p>`}
+      ${room.trouble.value !== null && html`<p class="trouble" role="alert">${t('seats.trouble', { time: timeOfDay(view.server_ms) })}</p>`}
       <${Counts} seats=${seats} now_ms=${now_ms} />
       ${seats.length === 0 && html`<p class="hint">${t('seats.empty')}</p>`}
       ${!is_complete && html`<p class="hint">${t('seats.more', { n: seats.length })}</p>`}
@@ -58,9 +57,9 @@ function Card({ room, seat, items, now_ms, is_open, onclick }) {
   const may_move = seat.takeover_until_ms > now_ms;
   const notes = [
     silent_ms && [t('seats.silent', { span: span(now_ms - silent_ms) }), 'silent'],
-    isAway(seat) && [t('seats.away'), 'away'],
+    isAway(seat) && !silent_ms && [t('seats.away'), 'away'],
     may_move && [t('seats.takeover'), 'move'],
-    !isAway(seat) && seat.left > 0 && [t('seats.left', { n: seat.left }), 'plain'],
+    (silent_ms || !isAway(seat)) && seat.left > 0 && [t('seats.left', { n: seat.left }), 'plain'],
     seat.extra_time_s > 0 && [t('seats.extra', { n: Math.ceil(seat.extra_time_s / 60) }), 'plain'],
     ...room.sections.map((section) => section.mark?.(seat)).map((mark) => mark && [mark, 'plain']),
   ].filter(Boolean);

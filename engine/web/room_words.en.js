@@ -83,6 +83,7 @@ export const en = {
   'seat.ends': 'Ends',
   'seat.extra': '{n} min of it extra',
   'seat.left': 'Window left',
+  'seat.left_times': '{n} times',
   'seat.left_says': '{n} times, {span} in all',
   'seat.left_never': 'never',
   'seat.left_note': 'Leaving the window is only noted; what it means is for the proctor to judge.',

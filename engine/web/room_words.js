@@ -26,6 +26,11 @@ export function explain(problem) {
   return name in zh ? t(name) : t('problem.other', { detail: problem.detail || problem.message, code: problem.code ?? '' });
 }
 
+const CLOCK = new Intl.DateTimeFormat('zh-CN', { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZone: 'Asia/Shanghai' });
+
+/** An instant as the exam's wall clock shows it, always to the second: a list of them stands in one line. */
+export const timeOfDay = (ms) => CLOCK.format(ms);
+
 /** A span of time in words, as rough as a glance wants it. */
 export function span(ms) {
   const seconds = Math.max(0, Math.round(ms / 1000));

@@ -83,6 +83,7 @@ export const zh = {
   'seat.ends': '结束时间',
   'seat.extra': '其中加时 {n} 分',
   'seat.left': '离开窗口',
+  'seat.left_times': '{n} 次',
   'seat.left_says': '{n} 次，共 {span}',
   'seat.left_never': '没有',
   'seat.left_note': '离开窗口只作记录，是否有问题由监考判断。',
