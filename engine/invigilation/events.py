@@ -176,5 +176,5 @@ async def show_feed(request: Request) -> Response:
 
 
 def _shown(row: Record) -> dict[str, Any]:
-    names = ("sitting_id", "kind", "at_ms", "recorded_ms", "away_ms", "proctor", "reason")
+    names = ("sitting_id", "kind", "at_ms", "recorded_ms", "away_ms", "proctor", "reason", "key_id")
     return {name: row[name] for name in names}

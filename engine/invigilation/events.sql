@@ -22,11 +22,11 @@ SELECT 1 FROM batch WHERE batch_id = $1
 
 -- page_of_events(batch_id, after, rows_max) -> up to rows_max rows
 -- A batch's events in the order in which they were recorded.
-SELECT number, sitting_id, kind, at_ms, recorded_ms, away_ms, proctor, reason
+SELECT number, sitting_id, kind, at_ms, recorded_ms, away_ms, proctor, reason, key_id
 FROM room_event WHERE batch_id = $1 AND number > $2 ORDER BY number LIMIT $3
 
 -- page_of_room_events(batch_id, after, rows_max, site, room) -> up to rows_max rows
 -- The same of one room.
-SELECT number, room_event.sitting_id, kind, at_ms, recorded_ms, away_ms, proctor, reason
+SELECT number, room_event.sitting_id, kind, at_ms, recorded_ms, away_ms, proctor, reason, key_id
 FROM room_event JOIN sitting ON sitting.sitting_id = room_event.sitting_id
 WHERE room_event.batch_id = $1 AND number > $2 AND site = $4 AND room = $5 ORDER BY number LIMIT $3

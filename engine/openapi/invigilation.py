@@ -204,6 +204,7 @@ ANSWERED: dict[str, Schema] = {
             "away_ms": nullable(_SPAN_MS),
             "proctor": nullable(text()),
             "reason": nullable(text()),
+            "key_id": nullable(text(description="Of an act: the API key of its call")),
         }
     ),
     "TakeoverAllowed": answered(

@@ -55,6 +55,7 @@ function Head() {
     <span class="brand">${t('brand')}</span>
     <div class="head-title">${opened && html`<strong>${site} ${name || t('places.unnamed')}</strong>
       <span>${batch.title}</span>`}</div>
+    ${opened && html`<${Tabs} room=${opened} />`}
     ${opened && html`<div class="head-clock"><strong>${timeOfDay(now.value)}</strong><span>${countdown(batch)}</span></div>`}
     <div class="switches">
       ${opened && html`<button type="button" class="quiet" id="leave" onclick=${leave}>${t('head.leave')}</button>`}
@@ -103,16 +104,17 @@ function KeyView() {
   </main>`;
 }
 
-function RoomView() {
-  const opened = room.value;
-  const tabs = opened.sections;
-  const shown = tabs.find(({ name }) => name === tab.value);
+function Tabs({ room: { sections } }) {
+  if (!sections.length) return null;
   const button = (name, text, waiting = 0) => html`<button type="button" role="tab" class="quiet" id=${`tab-${name.replace('.', '-')}`} aria-selected=${tab.value === name} onclick=${() => (tab.value = name)}>
     ${text}${waiting > 0 && html`<span class="waiting">${waiting}</span>`}</button>`;
-  return html`
-    ${tabs.length > 0 && html`<div class="tabs" role="tablist" aria-label=${t('tabs.label')}>
-      ${button('seats', t('tab.seats'))}${tabs.map(({ name, waiting }) => button(name, t(name), waiting?.()))}</div>`}
-    ${shown ? html`<${shown.View} />` : html`<${SeatsView} room=${opened} now_ms=${now.value} />`}`;
+  return html`<div class="tabs" role="tablist" aria-label=${t('tabs.label')}>
+    ${button('seats', t('tab.seats'))}${sections.map(({ name, waiting }) => button(name, t(name), waiting?.()))}</div>`;
+}
+
+function RoomView() {
+  const shown = room.value.sections.find(({ name }) => name === tab.value);
+  return shown ? html`<${shown.View} />` : html`<${SeatsView} room=${room.value} now_ms=${now.value} />`;
 }
 
 const page = document.getElementById('page');

@@ -68,6 +68,7 @@ def test_allowing_again_is_the_same_once_more(outsider: Outsider) -> None:
         ("takeover_allowed", None, None),
         ("takeover_allowed", "周监考", "机器死机"),
     ]
+    assert {act["key_id"] for act in acts} == {outsider.keys["proctor"].split("_")[2]}
 
 
 def test_what_needs_no_permission_gets_none(outsider: Outsider) -> None:
