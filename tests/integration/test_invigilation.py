@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
+from engine.candidates import Candidates
 from engine.invigilation import events, seats, takeover
+from engine.invigilation.resources import Invigilation
+from engine.rules.errors import TryLater
 from engine.rules.outcome import Outcome
+from engine.sealing import token
+from engine.stores import api_keys
 from engine.stores.clock import now_ms
 from engine.stores.memory import Script
+from engine.stores.postgres import Postgres
 from tests.integration.exam import Exam
-from tests.integration.test_channel_watch import PATIENCE_S, Hall
+from tests.integration.test_channel_watch import PATIENCE_S, TOKEN_KEY, Hall
 
 TEN_MINUTES_MS = 600_000
 
@@ -42,6 +51,29 @@ async def look_at(exam: Exam, sitting_id: str) -> list[Any]:
     reply = await exam.memory.run(seats._SEATS, names, [0, sitting_id])
     assert reply[0] == Outcome.OK
     return list(reply[2])
+
+
+def call(exam: Exam, database: Postgres, bearer: str, body: Any, **in_path: str) -> Request:
+    """A call as it reaches its handler, in a worker whose invigilation has this database."""
+    state = SimpleNamespace(
+        invigilation=Invigilation(database, exam.memory, Candidates(exam.memory, TOKEN_KEY)),
+        known_keys=api_keys.KnownKeys(exam.owner_database),
+    )
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": json.dumps(body).encode()}
+
+    headers = [(b"authorization", f"Bearer {bearer}".encode())]
+    scope = {"type": "http", "method": "POST", "headers": headers, "path_params": in_path, "query_string": b""}
+    return Request({**scope, "app": SimpleNamespace(state=state)}, receive)
+
+
+@pytest.fixture
+async def nowhere() -> AsyncIterator[Postgres]:
+    """A PostgreSQL that is away."""
+    database = Postgres("postgresql://liankao@127.0.0.1:1/liankao", 1)
+    yield database
+    await database.close()
 
 
 # --- takeover --------------------------------------------------------------------------------------------------
@@ -114,6 +146,16 @@ async def test_the_old_machine_hears_of_an_allowed_takeover_over_its_channel(hal
 
     told = await line.hear("error")
     assert told["code"] == "sitting.superseded"
+
+
+async def test_nobody_is_let_in_without_a_record_of_it(exam: Exam, postgres_dsn: str, nowhere: Postgres) -> None:
+    """PostgreSQL away: the proctor tries again later, and until then the old machine keeps the sitting."""
+    await exam.enter("one")
+    key = await api_keys.create(postgres_dsn, "proctor")
+    with pytest.raises(TryLater):
+        await takeover.allow(call(exam, nowhere, key, {}, sitting_id="one"))
+
+    assert (await exam.login("one", "proctor"))[0] == Outcome.ELSEWHERE
 
 
 # --- rooms -----------------------------------------------------------------------------------------------------
@@ -193,3 +235,17 @@ async def test_no_reader_passes_over_an_event_that_is_being_recorded(exam: Exam)
 
     assert seen == []
     assert await exam.query("SELECT event_id FROM room_event ORDER BY number") == [("a",), ("b",)]
+
+
+async def test_a_page_keeps_what_postgresql_cannot_take_now(exam: Exam, nowhere: Postgres) -> None:
+    """The same call again is safe, and answered once PostgreSQL is back; saves have never waited for it."""
+    await exam.enter("one")
+    issued = token.issue(token.Token("one", exam.batch.batch_id, "1"), TOKEN_KEY)
+    body = {"events": [{"id": "e", "kind": "window_left", "at_ms": now_ms()}]}
+    with pytest.raises(TryLater):
+        await events.report(call(exam, nowhere, issued, body))
+
+    answer = await events.report(call(exam, exam.engine_database, issued, body))
+
+    assert json.loads(bytes(answer.body)) == {"recorded": 1}
+    assert await exam.query("SELECT event_id FROM room_event") == [("e",)]
