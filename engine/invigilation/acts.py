@@ -20,6 +20,8 @@ _EVENT_ID_BYTES = 12
 
 
 class Act(Struct, frozen=True, kw_only=True):
+    """Who acted and why, as far as they say."""
+
     key_id: str
     proctor: str | None
     reason: str | None

@@ -196,6 +196,22 @@ async def test_an_open_channel_shows_itself_when_its_room_is_looked_at(hall: Hal
     assert [message["type"] for message in line.heard] == ["time"]  # and its candidate hears nothing of it
 
 
+async def test_a_machine_that_may_be_dead_is_not_taken_for_alive_because_somebody_watches(hall: Hall) -> None:
+    """Its connection stays open for a while; under `silent` its candidate would be kept out for as long."""
+    line = await hall.greet("one")
+    news = hall.channels._news[hall.exam.memory.partition_of("one").number]
+    [channel] = news.channels["one"]
+    looks = []
+    for silent_s in (0, 60):
+        hall.channels.now_s = channel.heard_s + silent_s
+        channel.hear("look", now_ms())
+        looks.append(channel in news._to_look)
+        news._to_look.clear()
+    line.leave()
+
+    assert looks == [True, False]
+
+
 # --- events ----------------------------------------------------------------------------------------------------
 
 
