@@ -21,6 +21,7 @@ from engine.delivery import channel_upgrade, login, paper, sitting, submit
 from engine.delivery.autosave import Autosave
 from engine.delivery.channel_watch import Channels
 from engine.delivery.resources import Delivery
+from engine.invigilation import events, rooms, seats, takeover
 from engine.invigilation.resources import Invigilation
 from engine.patience import Patience
 from engine.protocol import HOT_PATH, SaveHeads
@@ -53,6 +54,7 @@ def routes() -> list[Route]:
         Route("/v1/sitting/paper-key", paper.show_key),
         Route("/v1/sitting/submit", submit.submit, methods=["POST"]),
         Route("/v1/sitting/receipt", submit.show_receipt),
+        Route("/v1/sitting/events", events.report, methods=["POST"]),
         Route("/v1/sealed/{digest}", paper.show_sealed),
         Route(channel_upgrade.PATH, channel_upgrade.show_offer),  # the channel itself begins in protocol.py
         Route("/v1/papers/{paper_id}", papers.put_paper, methods=["PUT"]),
@@ -64,6 +66,11 @@ def routes() -> list[Route]:
         Route("/v1/batches/{batch_id}/arm", arming.arm, methods=["POST"]),
         Route("/v1/batches/{batch_id}/release", results.release, methods=["POST"]),
         Route("/v1/batches/{batch_id}/results", results.show_batch_results),
+        Route("/v1/batches/{batch_id}/rooms", rooms.show_rooms),
+        Route("/v1/batches/{batch_id}/seats", seats.show),
+        Route("/v1/batches/{batch_id}/events", events.show_feed),
+        Route("/v1/invigilation", rooms.show_batches),
+        Route("/v1/sittings/{sitting_id}/takeover", takeover.allow, methods=["POST"]),
         Route("/v1/results", results.show_feed),
         Route("/v1/sittings/{sitting_id}/responses", results.show_responses),
         Route("/v1/sittings/{sitting_id}/history", results.show_history),

@@ -44,6 +44,8 @@ release_clocks_apart_seconds = Gauge(
     "release_clocks_apart_seconds", "Between the clocks of Redis and of a worker", multiprocess_mode="livemax"
 )
 login_calls = Counter("login_calls", "Logins by how they came out", ["outcome"])
+takeover_allowed = Counter("takeover_allowed", "Takeovers that a proctor has allowed")
+events_recorded = Counter("events_recorded", "Events of candidates' pages on record, repeated ones included")
 submit_calls = Counter("submit_calls", "Hand-ins by how they came out", ["outcome"])
 requests = Counter("requests", "Other requests by route and status", ["route", "status"])
 recorder_changes = Counter("recorder_changes", "Changes committed to PostgreSQL")

@@ -54,6 +54,17 @@ def path_id(request: Request, name: str) -> str:
     return given
 
 
+def query_whole(request: Request, name: str, default: int, smallest: int, largest: int, faults: Faults) -> int:
+    """A whole number of the query; absent or empty it is the default."""
+    text = request.query_params.get(name)
+    if text is None or text == "":
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and smallest <= int(text) <= largest):
+        faults.add(f"/{name}", f"expected an integer from {smallest} to {largest}", text)
+        return default
+    return int(text)
+
+
 def check(faults: Faults, code: str = "request.invalid") -> None:
     """Raise Invalid with all `faults`, if any."""
     if faults:

@@ -28,7 +28,7 @@ from engine.delivery.sitting import edges_with_end
 from engine.delivery.websocket import Stage, WebSocket
 from engine.rules import timing
 from engine.rules.errors import ExamError, Refused
-from engine.rules.limits import CHANNEL_UNANSWERED_BYTES_MAX, CHANNEL_UNANSWERED_MAX
+from engine.rules.limits import CHANNEL_PING_S, CHANNEL_UNANSWERED_BYTES_MAX, CHANNEL_UNANSWERED_MAX
 from engine.rules.outcome import Outcome, refusal
 from engine.rules.terms import SittingState
 from engine.sealing.token import Token
@@ -260,6 +260,10 @@ class Channel(WebSocket):
         kind, _, value = news.partition(":")
         if self.stage == Stage.GREETED or kind == "time":
             self._channels.look(self)  # GREETED: the look under way may be older than the news
+        elif kind == "look":
+            # Its room is watched, and a look notes that the machine lives: one of which nothing is heard may be dead.
+            if self._channels.now_s - self.heard_s < CHANNEL_PING_S + 1:
+                self._channels.look(self)
         elif kind == "epoch":
             if self.token is not None and int(value) > int(self.token.epoch):
                 self.dismiss(refusal(Outcome.SUPERSEDED, "autosave"), "superseded")

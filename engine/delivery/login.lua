@@ -12,8 +12,9 @@ if not partition then
     return { LOST }
 end
 local now = now_ms()
-local sitting = redis.call('HMGET', sitting_key, 'state', 'epoch', 'check_in_ms', 'entry_ms', 'closes_ms', 'seen_ms')
-local state, epoch, check_in_ms, entry_ms, closes_ms, seen_ms = unpack(sitting, 1, 6)
+local sitting = redis.call(
+    'HMGET', sitting_key, 'state', 'epoch', 'check_in_ms', 'entry_ms', 'closes_ms', 'seen_ms', 'takeover_ms')
+local state, epoch, check_in_ms, entry_ms, closes_ms, seen_ms, takeover_ms = unpack(sitting, 1, 7)
 local answer = { OK, partition.generation, partition.n, partition.committed, now }
 local function refused(outcome)
     answer[1] = outcome
@@ -33,7 +34,8 @@ if state == 'absent' or state == 'void' or (state == 'expected' and now >= tonum
     return refused(TOO_LATE)
 end
 local is_closed = state == 'submitted' or state == 'collected' or now >= tonumber(closes_ms)
-if state ~= 'expected' and not is_closed then
+local is_allowed = takeover_ms and now < (tonumber(takeover_ms) or 0) -- by a proctor: invigilation/takeover.lua
+if state ~= 'expected' and not is_closed and not is_allowed then
     if takeover == 'proctor' or (takeover == 'silent' and now - tonumber(seen_ms) < silent_ms) then
         return refused(ELSEWHERE)
     end
@@ -52,6 +54,9 @@ if state == 'expected' then
 else
     redis.call('HSET', sitting_key, 'epoch', epoch, 'seen_ms', whole(now))
     tell(partition, news_key, { sitting_id, 'epoch:' .. epoch })
+end
+if takeover_ms then
+    redis.call('HDEL', sitting_key, 'takeover_ms') -- it was for one login
 end
 local entry = { 'at', whole(now) }
 event(entry, sitting_id, 'login', state, epoch, now)

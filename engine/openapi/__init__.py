@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine import VERSION
-from engine.openapi import answered, sent
+from engine.openapi import answered, invigilation, sent
 from engine.openapi.building import Schema, ref
-from engine.openapi.operations import CANDIDATE, OPERATIONS, PUBLIC, Content, Operation
+from engine.openapi.operation import CANDIDATE, PUBLIC, Content, Operation
+from engine.openapi.operations import OPERATIONS
 from engine.rules.errors import CODES
 from engine.wire import json_bytes, json_response
 
@@ -36,9 +37,10 @@ Liankao (联考) runs online exams: papers, batches and rosters come in, candida
 _TAGS = {
     "candidate": "The browser exam client: from the login to the receipt",
     "scheduling": "The scheduling system: papers, batches, rosters, arming",
+    "invigilation": "Proctors: rooms, seats, takeovers, what happened",
     "results": "Scorers and the evaluation system",
     "operations": "Health, metrics, keys: public, for machines",
-    "page": "The candidate's page: public, static",
+    "page": "The candidate's page and the room's: public, static",
 }
 _HEADERS: Mapping[str, tuple[str, Schema]] = {
     "Retry-After": ("Seconds", {"type": "integer", "minimum": 1}),
@@ -75,7 +77,7 @@ def document() -> dict[str, Any]:
         "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": {**sent.SCHEMAS, **answered.SCHEMAS},
+            "schemas": {**sent.SCHEMAS, **invigilation.SENT, **answered.SCHEMAS, **invigilation.ANSWERED},
             "responses": {"MethodNotAllowed": _refusal(405, ["method.not_allowed"])},
             "headers": {
                 name: {"description": description, "schema": schema} for name, (description, schema) in _HEADERS.items()
@@ -123,7 +125,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         described["parameters"] = list(operation.parameters)
     if operation.sends is not None:
         described["requestBody"] = {
-            "required": True,
+            "required": not operation.sends.is_optional,
             "description": f"{operation.sends.description}, at most {operation.sends.bytes_max} bytes",
             "content": _content(operation.sends),
         }

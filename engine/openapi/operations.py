@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from msgspec import Struct
-
-from engine.openapi.building import ID, Schema, ref, whole
+from engine.openapi.building import Schema, ref, whole
+from engine.openapi.invigilation import INVIGILATION_CALLS
+from engine.openapi.operation import (
+    CANDIDATE,
+    JSON,
+    NDJSON,
+    OCTETS,
+    PUBLIC,
+    Content,
+    Operation,
+    in_path,
+    in_query,
+    json_body,
+    json_reply,
+)
 from engine.rules.limits import (
     AUTOSAVE_BODY_BYTES_MAX,
     INSTANT_MS_MAX,
@@ -15,63 +27,14 @@ from engine.rules.limits import (
     RESULTS_PAGE_DEFAULT,
     RESULTS_PAGE_MAX,
     ROSTER_BODY_BYTES_MAX,
-    SMALL_BODY_BYTES_MAX,
 )
 
-JSON = "application/json"
-NDJSON = "application/x-ndjson"
-OCTETS = "application/octet-stream"
-CANDIDATE = "candidate"  # called with a sitting's token; every other caller is the scope of an API key
-PUBLIC = ""
-
 _IMMUTABLE = {"ETag": "The digest in quotes", "Cache-Control": "A year, immutable"}
-
-
-class Content(Struct, frozen=True):
-    """A body by its media types, sent or answered; `schemas` is empty where there is none (304)."""
-
-    schemas: Mapping[str, Schema]
-    description: str
-    headers: Mapping[str, str] = {}
-    bytes_max: int = 0
-
-
-class Operation(Struct, frozen=True):
-    """`codes`: how it can be refused beyond what every call of its kind can meet."""
-
-    call: str  # "GET /path"
-    id: str
-    summary: str
-    replies: Mapping[int, Content]
-    tag: str
-    caller: str
-    sends: Content | None = None
-    codes: tuple[str, ...] = ()
-    parameters: tuple[Schema, ...] = ()
-    stores: bool = True  # whether it asks PostgreSQL or Redis, and so may have to say `try_later`
-
-
-def _json(name: str, description: str) -> Content:
-    return Content({JSON: ref(name)}, description)
-
-
-def _body(name: str, bytes_max: int = SMALL_BODY_BYTES_MAX) -> Content:
-    return Content({JSON: ref(name)}, "JSON in UTF-8", bytes_max=bytes_max)
-
-
-def _in_path(name: str, schema: Schema = ID) -> Schema:
-    return {"name": name, "in": "path", "required": True, "schema": schema}
-
-
-def _in_query(name: str, schema: Schema, description: str) -> Schema:
-    return {"name": name, "in": "query", "description": description, "schema": schema, "allowEmptyValue": True}
-
-
-_PAPER_ID = _in_path("paper_id")
-_BATCH_ID = _in_path("batch_id")
-_SITTING_ID = _in_path("sitting_id")
-_AFTER = _in_query("after", whole(0, 2**63 - 1, default=0), "The `next` of the page before")
-_LIMIT = _in_query("limit", whole(1, RESULTS_PAGE_MAX, default=RESULTS_PAGE_DEFAULT), "Results per page")
+_PAPER_ID = in_path("paper_id")
+_BATCH_ID = in_path("batch_id")
+_SITTING_ID = in_path("sitting_id")
+_AFTER = in_query("after", whole(0, 2**63 - 1, default=0), "The `next` of the page before")
+_LIMIT = in_query("limit", whole(1, RESULTS_PAGE_MAX, default=RESULTS_PAGE_DEFAULT), "Results per page")
 _LINES: Schema = {"type": "string", "description": "One JSON object per line, as in the JSON array"}
 _HTML: Schema = {"type": "string"}
 
@@ -86,8 +49,8 @@ _CANDIDATES_CALLS = (
         "logIn",
         "Enter, or enter again: admission code and ID number for a token of one sitting",
         caller=PUBLIC,
-        sends=_body("Login"),
-        replies={200: _json("LoggedIn", "A token; every older one of the sitting stops")},
+        sends=json_body("Login"),
+        replies={200: json_reply("LoggedIn", "A token; every older one of the sitting stops")},
         codes=(
             "request.invalid",
             "login.refused",
@@ -101,37 +64,37 @@ _CANDIDATES_CALLS = (
         "GET /v1/sitting",
         "showSitting",
         "The sitting as it stands, with every response the engine holds",
-        replies={200: _json("Sitting", "The sitting")},
+        replies={200: json_reply("Sitting", "The sitting")},
     ),
     _candidate(
         "POST /v1/sitting/confirm",
         "confirm",
         "The personal data shown are right",
-        sends=_body("Accepted"),
-        replies={200: _json("SittingState", "The state now")},
+        sends=json_body("Accepted"),
+        replies={200: json_reply("SittingState", "The state now")},
         codes=("request.invalid", "confirm.refused", "sitting.order"),
     ),
     _candidate(
         "POST /v1/sitting/pledge",
         "pledge",
         "The room's rules are accepted",
-        sends=_body("Accepted"),
-        replies={200: _json("SittingState", "The state now")},
+        sends=json_body("Accepted"),
+        replies={200: json_reply("SittingState", "The state now")},
         codes=("request.invalid", "pledge.refused", "sitting.order"),
     ),
     _candidate(
         "GET /v1/sitting/paper-key",
         "showPaperKey",
         "The key of the sealed paper and the sitting's seed, from the start on",
-        replies={200: _json("PaperKey", "32 bytes each, in base64url")},
+        replies={200: json_reply("PaperKey", "32 bytes each, in base64url")},
         codes=("paper_key.too_early", "sitting.order"),
     ),
     _candidate(
         "POST /v1/sitting/responses",
         "saveResponses",
         "Save changes: all of the call or none; safe to send again, in any order",
-        sends=_body("SaveCall", AUTOSAVE_BODY_BYTES_MAX),
-        replies={200: _json("Saved", "Every change of the call is on disk")},
+        sends=json_body("SaveCall", AUTOSAVE_BODY_BYTES_MAX),
+        replies={200: json_reply("Saved", "Every change of the call is on disk")},
         codes=("autosave.invalid", "autosave.not_open", "autosave.closed", "sitting.order"),
     ),
     _candidate(
@@ -146,15 +109,15 @@ _CANDIDATES_CALLS = (
         "POST /v1/sitting/submit",
         "submit",
         "Hand in; repeated, the same receipt again",
-        sends=_body("Submit"),
-        replies={200: _json("Receipt", "The signed receipt")},
+        sends=json_body("Submit"),
+        replies={200: json_reply("Receipt", "The signed receipt")},
         codes=("request.invalid", "submit.behind", "submit.too_early", "submit.closed", "sitting.order"),
     ),
     _candidate(
         "GET /v1/sitting/receipt",
         "showReceipt",
         "The receipt of a sitting handed in, or collected at its end",
-        replies={200: _json("Receipt", "The signed receipt")},
+        replies={200: json_reply("Receipt", "The signed receipt")},
         codes=("sitting.order",),
     ),
     _candidate(
@@ -162,7 +125,7 @@ _CANDIDATES_CALLS = (
         "showSealed",
         "The sealed paper's bytes, the same for every candidate of its batch",
         caller=PUBLIC,
-        parameters=(_in_path("digest", {"type": "string", "pattern": "^[0-9a-f]{64}$"}),),
+        parameters=(in_path("digest", {"type": "string", "pattern": "^[0-9a-f]{64}$"}),),
         replies={
             200: Content({OCTETS: {}}, "Bytes whose SHA-256 is the digest", _IMMUTABLE),
             304: Content({}, "The `If-None-Match` of the request names it", _IMMUTABLE),
@@ -183,8 +146,8 @@ _SCHEDULING_CALLS = (
             bytes_max=PAPER_BODY_BYTES_MAX,
         ),
         replies={
-            200: _json("StoredPaper", "The paper was there already, the same or in another version"),
-            201: _json("StoredPaper", "A new paper"),
+            200: json_reply("StoredPaper", "The paper was there already, the same or in another version"),
+            201: json_reply("StoredPaper", "A new paper"),
         },
         codes=("paper.invalid", "paper.in_use"),
     ),
@@ -193,7 +156,7 @@ _SCHEDULING_CALLS = (
         "showPaper",
         "A paper's digest and size, never its content",
         parameters=(_PAPER_ID,),
-        replies={200: _json("StoredPaper", "The paper")},
+        replies={200: json_reply("StoredPaper", "The paper")},
         codes=("not_found",),
     ),
     _scheduling(
@@ -201,10 +164,10 @@ _SCHEDULING_CALLS = (
         "listBatches",
         "The batches that start in [from_ms, to_ms)",
         parameters=(
-            _in_query("from_ms", whole(0, INSTANT_MS_MAX, default=0), "Unix milliseconds"),
-            _in_query("to_ms", whole(0, INSTANT_MS_MAX, default=INSTANT_MS_MAX), "Unix milliseconds"),
+            in_query("from_ms", whole(0, INSTANT_MS_MAX, default=0), "Unix milliseconds"),
+            in_query("to_ms", whole(0, INSTANT_MS_MAX, default=INSTANT_MS_MAX), "Unix milliseconds"),
         ),
-        replies={200: _json("StoredBatches", "In the order of their starts")},
+        replies={200: json_reply("StoredBatches", "In the order of their starts")},
         codes=("request.invalid",),
     ),
     _scheduling(
@@ -212,10 +175,10 @@ _SCHEDULING_CALLS = (
         "putBatch",
         "Push a batch; the same content again changes nothing",
         parameters=(_BATCH_ID,),
-        sends=_body("Batch"),
+        sends=json_body("Batch"),
         replies={
-            200: _json("StoredBatch", "The batch was there already, the same or as another draft"),
-            201: _json("StoredBatch", "A new batch"),
+            200: json_reply("StoredBatch", "The batch was there already, the same or as another draft"),
+            201: json_reply("StoredBatch", "A new batch"),
         },
         codes=("batch.invalid", "batch.armed"),
     ),
@@ -224,7 +187,7 @@ _SCHEDULING_CALLS = (
         "showBatch",
         "A batch with its state and how many sittings stand where",
         parameters=(_BATCH_ID,),
-        replies={200: _json("StoredBatch", "The batch")},
+        replies={200: json_reply("StoredBatch", "The batch")},
         codes=("not_found",),
     ),
     _scheduling(
@@ -233,7 +196,7 @@ _SCHEDULING_CALLS = (
         "Push the whole roster, all or nothing; the content decides the format",
         parameters=(_BATCH_ID,),
         sends=Content({JSON: ref("Roster"), NDJSON: _LINES}, "In UTF-8", bytes_max=ROSTER_BODY_BYTES_MAX),
-        replies={200: _json("RosterTaken", "What changed")},
+        replies={200: json_reply("RosterTaken", "What changed")},
         codes=("not_found", "roster.invalid", "roster.file_format", "batch.armed"),
     ),
     _scheduling(
@@ -241,8 +204,8 @@ _SCHEDULING_CALLS = (
         "armBatch",
         "Seal the paper and lay everything ready, before two witnesses; again it changes nothing",
         parameters=(_BATCH_ID,),
-        sends=_body("Arm"),
-        replies={200: _json("StoredBatch", "The armed batch")},
+        sends=json_body("Arm"),
+        replies={200: json_reply("StoredBatch", "The armed batch")},
         codes=("request.invalid", "not_found", "batch.not_ready"),
     ),
     _scheduling(
@@ -250,8 +213,8 @@ _SCHEDULING_CALLS = (
         "releaseBatch",
         "Publish the results of a batch whose rule is `approved`, by two people; again it changes nothing",
         parameters=(_BATCH_ID,),
-        sends=_body("Release"),
-        replies={200: _json("Released", "Its results are in the feed")},
+        sends=json_body("Release"),
+        replies={200: json_reply("Released", "Its results are in the feed")},
         codes=("request.invalid", "not_found", "batch.not_ready"),
     ),
 )
@@ -272,7 +235,7 @@ _RESULTS_CALLS = (
         "followResults",
         "The feed of results over all batches, in publication order",
         parameters=(_AFTER, _LIMIT),
-        replies={200: _json("ResultsFeed", "`next` is always there, for the next look")},
+        replies={200: json_reply("ResultsFeed", "`next` is always there, for the next look")},
         codes=("request.invalid",),
     ),
     _results(
@@ -280,7 +243,7 @@ _RESULTS_CALLS = (
         "showResponses",
         "The newest recorded response per item, with its mark once there is a result",
         parameters=(_SITTING_ID,),
-        replies={200: _json("Responses", "By item")},
+        replies={200: json_reply("Responses", "By item")},
         codes=("not_found",),
     ),
     _results(
@@ -288,7 +251,7 @@ _RESULTS_CALLS = (
         "showHistory",
         "Every accepted change of a sitting",
         parameters=(_SITTING_ID,),
-        replies={200: _json("History", "In the order in which they were accepted")},
+        replies={200: json_reply("History", "In the order in which they were accepted")},
         codes=("not_found",),
     ),
 )
@@ -301,16 +264,16 @@ _FILE = {200: Content(_FILES, "The file", _PAGE_HEADERS), 304: _UNCHANGED}
 
 _PUBLIC_CALLS = (
     _public(
-        "GET /v1/keys", "listKeys", "What receipts and results are verified with", {200: _json("Keys", "All keys")}
+        "GET /v1/keys", "listKeys", "What receipts and results are verified with", {200: json_reply("Keys", "All keys")}
     ),
-    _public("GET /healthz", "showHealth", "This process lives", {200: _json("Health", "It does")}),
+    _public("GET /healthz", "showHealth", "This process lives", {200: json_reply("Health", "It does")}),
     _public(
         "GET /readyz",
         "showReadiness",
         "Whether this worker may take traffic",
         {
-            200: _json("Readiness", "It may; `not_ready` names what candidates can do without, as PostgreSQL"),
-            503: _json("Readiness", "It may not; which dependency is not ready, why"),
+            200: json_reply("Readiness", "It may; `not_ready` names what candidates can do without, as PostgreSQL"),
+            503: json_reply("Readiness", "It may not; which dependency is not ready, why"),
         },
     ),
     _public(
@@ -333,14 +296,21 @@ _PUBLIC_CALLS = (
         tag="page",
     ),
     _public(
+        "GET /room",
+        "showRoomPage",
+        "The room's page, for proctors; it asks for an API key of scope `proctor`",
+        {200: Content({"text/html": _HTML}, "The page", _PAGE_HEADERS), 304: _UNCHANGED},
+        tag="page",
+    ),
+    _public(
         "GET /web/{path}",
         "showPageFile",
         "A file of the page; one whose path begins with the release's digest may be kept as long as the release stands",
         tag="page",
-        parameters=(_in_path("path", {"type": "string"}),),
+        parameters=(in_path("path", {"type": "string"}),),
         replies=_FILE,
         codes=("not_found",),
     ),
 )
 
-OPERATIONS = (*_CANDIDATES_CALLS, *_SCHEDULING_CALLS, *_RESULTS_CALLS, *_PUBLIC_CALLS)
+OPERATIONS = (*_CANDIDATES_CALLS, *_SCHEDULING_CALLS, *INVIGILATION_CALLS, *_RESULTS_CALLS, *_PUBLIC_CALLS)

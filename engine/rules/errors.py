@@ -26,6 +26,7 @@ CODES: dict[str, tuple[int, str]] = {
     "channel.upgrade": (426, "The channel is a WebSocket"),
     "confirm.refused": (409, "Personal data were not confirmed"),
     "corrupt": (500, "Stored data contradict each other"),
+    "events.not_open": (409, "The exam has not started: nothing is recorded yet"),
     "internal": (500, "The engine failed on this request"),
     "login.elsewhere": (409, "The sitting is in use on another machine"),
     "login.refused": (401, "Admission code and ID number do not match a sitting"),
@@ -49,6 +50,7 @@ CODES: dict[str, tuple[int, str]] = {
     "submit.behind": (409, "Changes sent before the hand-in have not arrived"),
     "submit.closed": (409, "The sitting is closed"),
     "submit.too_early": (409, "Handing in is not allowed yet"),
+    "takeover.closed": (409, "The sitting is closed: there is nothing to take over"),
     "try_later": (503, "Not possible at this moment"),
 }
 

@@ -124,6 +124,19 @@ LOGIN_FAILURES_PER_MINUTE = 30  # per ID number under any code: a person with tr
 LOGIN_WINDOW_S = 60
 TAKEOVER_SILENT_S = 60  # rule `silent`: how long the old machine must have been quiet
 
+# --- invigilation ----------------------------------------------------------------------------------------------
+TAKEOVER_ALLOWED_S = 600  # for the walk to another machine and its start; a permission that is forgotten ends by itself
+REASON_CHARACTERS_MAX = 500  # why a proctor acted: a sentence or three
+EVENTS_PER_CALL_MAX = 100  # of a page that could not send for an hour
+EVENTS_PER_SITTING_MAX = 1_000  # on record; nobody leaves a window more often, a script might
+EVENT_CALLS_PER_MINUTE = 30  # of one sitting: a page waits seconds between two
+EVENTS_WINDOW_S = 60
+EVENTS_PAGE_DEFAULT = 100
+EVENTS_PAGE_MAX = 1_000
+ROOMS_SPAN_MS = 24 * 3600 * 1000  # before and after now: which batches a proctor is shown unless asked otherwise
+SEATS_MAX = 200  # of one room in one answer; a machine room has about 30
+SEAT_ASKED_MS = 8_000  # without a sign of life: then workers are asked whether its channel is open
+
 # --- recording -------------------------------------------------------------------------------------------------
 RECORD_BYTES_MAX = 2**20  # log content in one transaction: some 20,000 small changes, a third of a second of PostgreSQL
 RECORD_TIMEOUT_S = 20  # one statement of a recording transaction; longer means that PostgreSQL is gone

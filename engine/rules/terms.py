@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+REPORTED_EVENTS = ("window_left", "window_returned")  # what a candidate's page may report of itself
+
 
 class Phase(StrEnum):
     """Where a moment lies on a sitting's time line; intervals are half-open, at an edge the later holds."""

@@ -18,6 +18,11 @@ _REMEMBERED_KEYS = 1_000
 _queries = Queries(__file__)
 
 
+def key_id_of(key: str) -> str:
+    """The id that a key carries in its text; it means something once the key is known to be in force."""
+    return key.split("_", 3)[2]
+
+
 def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 

@@ -186,7 +186,8 @@ def status(batch: dict[str, Any]) -> str:
 
 def guide(engine: Running, exams: list[Exam], candidates: int, minutes: float) -> str:
     """What a person needs to try it; every curl line works as it stands."""
-    lines = ["", f"  Candidate's page (考生页面)   {engine.url}/", ""]
+    lines = ["", f"  Candidate's page (考生页面)   {engine.url}/"]
+    lines += [f"  Room's page (考场页面)        {engine.url}/room      with the API key of scope proctor, below", ""]
     for exam in exams:
         when = f"{_clock(exam.starts_ms)} to {_clock(exam.ends_ms)} (Beijing time)"
         lines.append(f"  {exam.batch_id}  {'goes on' if exam.is_resumed else 'starts'}: {when}")

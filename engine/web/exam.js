@@ -9,6 +9,7 @@ import { handIn } from './handin.js';
 import { html, signal } from './html.js';
 import { openJournal } from './journal.js';
 import { listenToKeys } from './keys.js';
+import { watchLeaving } from './leaving.js';
 import { follow, now } from './live.js';
 import { restoreDrafts } from './question.js';
 import { fetchReceipt, receiptScreen } from './receipt.js';
@@ -221,6 +222,7 @@ export async function examScreen(app, paper, claim) {
   listenToKeys(exam, left);
   if (!app.view.rules.allow_copy) guardPaper(left);
   await start();
+  watchLeaving(app.token, () => exam.mode() === null, left);
   const stopTicking = clock.everyTick(tick);
 
   return {

@@ -1,4 +1,4 @@
-"""The candidate's page: static files, read once, served from memory. No build step and nothing from elsewhere.
+"""The candidate's page and the room's: static files, read once, served from memory. No build, nothing from elsewhere.
 
 The files are the ones beside this module and under `vendor/`; a request can only ever name one of them. A page points
 at its modules under a path that holds their common digest, so that a browser keeps them as long as they are the same:
@@ -17,6 +17,7 @@ import hashlib
 import json
 import posixpath
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,6 +31,7 @@ from engine.rules.errors import Refused
 from engine.web.bundle import bundle
 
 INDEX = "index.html"
+PAGES = {"/": INDEX, "/room": "room.html"}  # what can be typed as an address; each names its own modules
 WORKER = "sw.js"
 ENTRY = "app.js"
 _FOLDED = "page/"  # where the bundle stands
@@ -94,7 +96,7 @@ class Page:
 
 
 def routes() -> list[Route]:
-    """`/` and `/web/…`, from the files as they are now."""
+    """The pages and `/web/…`, from the files as they are now."""
     pages, release = _read()
 
     def answer(request: Request, page: Page, cache_control: str) -> Response:
@@ -107,8 +109,11 @@ def routes() -> list[Route]:
             headers["content-encoding"] = coding
         return Response(page.codings[coding], headers=headers, media_type=page.content_type)
 
-    async def index(request: Request) -> Response:
-        return answer(request, pages[INDEX], _REVALIDATE)
+    def page_of(name: str) -> Callable[[Request], Awaitable[Response]]:
+        async def page(request: Request) -> Response:
+            return answer(request, pages[name], _REVALIDATE)
+
+        return page
 
     async def file(request: Request) -> Response:
         path = request.path_params["path"]
@@ -124,7 +129,7 @@ def routes() -> list[Route]:
         raise Refused("not_found", f"the page has no file {path[:80]!r}")
 
     return [
-        Route("/", index, methods=["GET"]),
+        *(Route(path, page_of(name), methods=["GET"]) for path, name in PAGES.items()),
         Route(_PLAIN_PREFIX + "{path:path}", file, methods=["GET"]),
     ]
 

@@ -405,9 +405,10 @@ def test_neighbours_see_different_orders_and_everyone_the_same_again(page: Page)
     assert len(set(found)) == 60
 
 
-def test_both_languages_say_everything(page: Page) -> None:
-    body = "const { en } = await import('/web/words.en.js'); return [Object.keys(m.zh), Object.keys(en)]"
-    chinese, english = run(page, "words.zh.js", body)
+@pytest.mark.parametrize("words", ["words", "room_words"])
+def test_both_languages_say_everything(page: Page, words: str) -> None:
+    body = f"const {{ en }} = await import('/web/{words}.en.js'); return [Object.keys(m.zh), Object.keys(en)]"
+    chinese, english = run(page, f"{words}.zh.js", body)
 
     assert chinese == english
 

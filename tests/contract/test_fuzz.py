@@ -58,14 +58,14 @@ class Stage:
         self.outsider = outsider
         self.session = requests.Session()
         self.session.trust_env = False
-        self.exam = outsider.exam(rows=8)
+        self.exam = outsider.exam(rows=9)
         self.graded = _graded(outsider)
-        confirming, pledging, *entered = (self.exam.arrive(person) for person in range(7))
+        confirming, pledging, *entered = (self.exam.arrive(person) for person in range(8))
         contract.accepted(pledging.confirm())
         for sitting in entered:
             contract.accepted(sitting.confirm())
             contract.accepted(sitting.pledge())
-        showing, opening, saving, submitting, submitted = entered
+        showing, opening, saving, submitting, reporting, submitted = entered
         contract.accepted(submitted.save(("A1", 1, "a")))
         contract.accepted(submitted.submit(1))
         self.tokens = {
@@ -75,6 +75,7 @@ class Stage:
             "showPaperKey": opening.token,
             "saveResponses": saving.token,
             "submit": submitting.token,
+            "reportEvents": reporting.token,
             "showReceipt": submitted.token,
         }
         ready = outsider.batch()
@@ -137,7 +138,7 @@ def _real_batch(stage: Stage, body: dict[str, Any]) -> dict[str, Any]:
 
 
 REAL_BODIES: dict[str, Callable[[Stage, Any], Any]] = {
-    "logIn": lambda stage, body: {"admission_code": stage.exam.code, "id_number": stage.exam.roster[7]["id_number"]},
+    "logIn": lambda stage, body: {"admission_code": stage.exam.code, "id_number": stage.exam.roster[8]["id_number"]},
     "saveResponses": lambda stage, body: {
         "changes": [{**change, "item": "F1", "value": str(change["value"])} for change in body["changes"]]
     },
