@@ -19,12 +19,14 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from engine import openapi
-from engine.openapi.operations import CANDIDATE, NDJSON, OPERATIONS, PUBLIC, Operation
+from engine.openapi.operation import CANDIDATE, NDJSON, PUBLIC, Operation
+from engine.openapi.operations import OPERATIONS
 from engine.rules.errors import CODES
 from engine.rules.limits import DURATION_S_MAX
 from tests.contract import outsider as contract
 from tests.contract.description import closed
 from tests.contract.outsider import Exam, Outsider
+from tests.pictures import jpeg
 
 EXAMPLES = 10  # per operation, beside the boundary cases that the schemas define by themselves
 CONFIG = {
@@ -45,7 +47,7 @@ EXCLUDED = [
 ]
 
 
-@schemathesis.serializer(NDJSON)
+@schemathesis.serializer(NDJSON, "image/jpeg")
 def lines(_: Any, value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
 
@@ -78,6 +80,9 @@ class Stage:
             "reportEvents": reporting.token,
             "showReceipt": submitted.token,
         }
+        photographed = outsider.exam(rules={"photo": "required"})
+        photographing = photographed.enter()
+        self.tokens["takePhoto"] = photographing.token
         ready = outsider.batch()
         contract.accepted(outsider.put_roster(ready, [contract.person()]))
         self.ids = {
@@ -87,6 +92,8 @@ class Stage:
             "armBatch": ready,
             "releaseBatch": self.graded.batch_id,
             "listBatchResults": self.graded.batch_id,
+            "listPhotos": photographed.batch_id,
+            **dict.fromkeys(("showPhoto", "checkPhoto", "waivePhoto"), photographing.sitting_id),
         }
         self.known = {
             "paper_id": self.ids["putPaper"],
@@ -142,6 +149,7 @@ REAL_BODIES: dict[str, Callable[[Stage, Any], Any]] = {
     "saveResponses": lambda stage, body: {
         "changes": [{**change, "item": "F1", "value": str(change["value"])} for change in body["changes"]]
     },
+    "takePhoto": lambda stage, body: jpeg(comment=str(body).encode()),
     "putPaper": lambda stage, body: contract.paper(title=f"试卷 {len(body['sections'])}"),
     "putBatch": _real_batch,
     "putRoster": lambda stage, body: (
