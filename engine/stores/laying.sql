@@ -18,7 +18,7 @@ ORDER BY sitting_id
 -- Their newest recorded responses.
 SELECT sitting_id, item, seq, value FROM response WHERE sitting_id = ANY ($1::text[])
 
--- photos_of(sitting_ids) -> at most one row per sitting
+-- photos_of(sitting_ids) -> one row per sitting with such an event
 -- The newest event of each about its photo, as `photo_taken`.
 SELECT DISTINCT ON (sitting_id) sitting_id, kind FROM sitting_event
 WHERE sitting_id = ANY ($1::text[])
