@@ -16,20 +16,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.access import require
+from engine.invigilation.acts import Act, record_act, take_act
 from engine.invigilation.photo import MEDIA_TYPE, note
 from engine.invigilation.resources import Invigilation
 from engine.rules import timing
 from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import (
     ID_PATTERN,
-    NAME_CHARACTERS_MAX,
-    PHOTO_REASON_CHARACTERS_MAX,
     PHOTOS_PAGE_DEFAULT,
     PHOTOS_PAGE_MAX,
     PHOTOS_PER_SITTING_MAX,
     PLACE_CHARACTERS_MAX,
 )
-from engine.rules.photo import PhotoState
+from engine.rules.photo import EVENT_PREFIX, PhotoState
 from engine.rules.shape import Faults, Members
 from engine.rules.terms import Batch, Rules, SittingState
 from engine.stores.clock import now_ms
@@ -38,7 +37,7 @@ from engine.stores.memory import Memory
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
 from engine.wire import check as check_faults
-from engine.wire import json_response, path_id, read_json
+from engine.wire import json_response, path_id, query_whole, read_json
 
 _queries = Queries(__file__)
 FILTERS = (PhotoState.DUE, PhotoState.TAKEN, PhotoState.WAIVED, PhotoState.ACCEPTED, PhotoState.REFUSED)
@@ -53,7 +52,7 @@ async def show_many(request: Request) -> Response:
     invigilation: Invigilation = request.app.state.invigilation
     batch_id = path_id(request, "batch_id")
     faults = Faults()
-    limit = _whole(request, "limit", 1, PHOTOS_PAGE_MAX, faults) or PHOTOS_PAGE_DEFAULT
+    limit = query_whole(request, "limit", PHOTOS_PAGE_DEFAULT, 1, PHOTOS_PAGE_MAX, faults)
     places = [_place(request, name, faults) for name in ("site", "room")]
     state, after = request.query_params.get("state") or None, request.query_params.get("after", "")
     if state is not None and state not in FILTERS:
@@ -113,7 +112,7 @@ async def show_jpeg(request: Request) -> Response:
     invigilation: Invigilation = request.app.state.invigilation
     sitting_id = path_id(request, "sitting_id")
     faults = Faults()
-    number = _whole(request, "number", 1, PHOTOS_PER_SITTING_MAX, faults)
+    number = query_whole(request, "number", 0, 1, PHOTOS_PER_SITTING_MAX, faults) or None
     check_faults(faults)
     async with invigilation.database.connection() as connection:
         row = await connection.fetchrow(_queries.find_jpeg, sitting_id, number)
@@ -128,85 +127,94 @@ async def show_jpeg(request: Request) -> Response:
 
 async def check(request: Request) -> Response:
     """`POST /v1/sittings/{sitting_id}/photo/check`: it shows the candidate, or it does not."""
-    await require(request, "proctor")
+    key_id = await require(request, "proctor")
     invigilation: Invigilation = request.app.state.invigilation
     sitting_id = path_id(request, "sitting_id")
     faults = Faults()
     body = Members(await read_json(request), "", faults)
-    proctor = _name(body)
-    act = PhotoState.ACCEPTED if body.take_boolean("accepted") else PhotoState.REFUSED
-    reason = body.take_text("reason", PHOTO_REASON_CHARACTERS_MAX, None) or None
+    act = _take_act(body, key_id, needs_reason=False)
+    state = PhotoState.ACCEPTED if body.take_boolean("accepted") else PhotoState.REFUSED
     looked_at = body.take_text("digest", 64, None) or None
     body.finish()
     check_faults(faults)
     async with invigilation.database.transaction() as connection:
-        await _find(connection, sitting_id)
+        batch_id = await _hold(connection, sitting_id)
         photo = await connection.fetchrow(_queries.newest_photo, sitting_id)
         if photo is None:
             raise Refused("not_found", f"there is no photo of sitting {sitting_id!r}")
         if looked_at not in (None, photo["digest"]):
             detail = f"the newest photo is {photo['digest']}, not {looked_at}; look at it first"
             raise Refused("photo.changed", detail)
-        standing = await _act(connection, sitting_id, photo["number"], act, proctor, reason)
+        standing = await _record(connection, batch_id, sitting_id, photo["number"], state, act)
     # Redis may be away, or have forgotten the exam: nothing depends on what it would tell the candidate.
     with contextlib.suppress(TryLater):
-        await note(invigilation.memory, sitting_id, act, photo["digest"], photo["taken_ms"])
-    return json_response({"sitting_id": sitting_id, "state": act, "act": dict(standing)})
+        await note(invigilation.memory, sitting_id, state, photo["digest"], photo["taken_ms"])
+    return json_response({"sitting_id": sitting_id, "state": state, "act": dict(standing)})
 
 
 async def waive(request: Request) -> Response:
     """`POST /v1/sittings/{sitting_id}/photo/waive`: in without a photo, as when the camera is broken."""
-    await require(request, "proctor")
+    key_id = await require(request, "proctor")
     invigilation: Invigilation = request.app.state.invigilation
     sitting_id = path_id(request, "sitting_id")
     faults = Faults()
     body = Members(await read_json(request), "", faults)
-    proctor, reason = _name(body), body.take_text("reason", PHOTO_REASON_CHARACTERS_MAX)
+    act = _take_act(body, key_id, needs_reason=True)
     body.finish()
     check_faults(faults)
     async with invigilation.database.transaction() as connection:
-        await _find(connection, sitting_id)
+        batch_id = await _hold(connection, sitting_id)
         photo = await connection.fetchrow(_queries.newest_photo, sitting_id)
         number = photo["number"] if photo else 0
         said = await connection.fetchrow(_queries.newest_act, sitting_id, number)
         if number and (said is None or said["act"] == PhotoState.ACCEPTED):
             raise Refused("sitting.order", f"photo {number} of the sitting is here: accept it, or refuse it first")
-        standing = await _act(connection, sitting_id, number, PhotoState.WAIVED, proctor, reason)
+        standing = await _record(connection, batch_id, sitting_id, number, PhotoState.WAIVED, act)
     await note(invigilation.memory, sitting_id, PhotoState.WAIVED)
     return json_response({"sitting_id": sitting_id, "state": PhotoState.WAIVED, "act": dict(standing)})
 
 
-async def _find(connection: Connection, sitting_id: str) -> None:
-    """Hold a sitting's acts. Raises Refused where there is none to act on."""
+async def _hold(connection: Connection, sitting_id: str) -> str:
+    """The batch of a sitting whose acts are held until the transaction ends. Raises Refused where none can be acted on."""
     row = await connection.fetchrow(_queries.find_sitting, sitting_id)
     if row is None:
         raise Refused("not_found", f"there is no sitting {sitting_id!r}")
     if msgspec.json.decode(row["rules"], type=Rules).photo != "required":
         raise Refused("photo.not_required", "the rule `photo` of the sitting's batch is `none`")
     if row["armed_ms"] is None:
-        raise Refused("sitting.order", "the sitting's batch is not armed yet: nobody can be at the photo step")
+        raise Refused("batch.not_ready", f"batch {row['batch_id']!r} is not armed: nobody can be at the photo step")
     await connection.execute(_queries.hold_acts, sitting_id)
+    batch_id: str = row["batch_id"]
+    return batch_id
 
 
-async def _act(
-    connection: Connection, sitting_id: str, number: int, act: str, proctor: str, reason: str | None
+async def _record(
+    connection: Connection, batch_id: str, sitting_id: str, number: int, state: PhotoState, act: Act
 ) -> Record:
-    """The act as it stands: recorded now, or before if this is the same again."""
+    """The act as it stands: recorded now, and among the room's events; or before, if this is the same again."""
     standing = await connection.fetchrow(_queries.newest_act, sitting_id, number)
-    if standing and (standing["act"], standing["proctor"], standing["reason"]) == (act, proctor, reason):
+    if standing and (standing["act"], standing["proctor"], standing["reason"]) == (state, act.proctor, act.reason):
         return standing
-    return await connection.fetchrow(_queries.add_act, sitting_id, number, act, proctor, reason, now_ms())
+    now = now_ms()
+    standing = await connection.fetchrow(_queries.add_act, sitting_id, number, state, act.proctor, act.reason, now)
+    await record_act(connection, batch_id, sitting_id, EVENT_PREFIX + state, act, now)
+    return standing
 
 
 # --- what is given ---------------------------------------------------------------------------------------------
 
 
-def _name(body: Members) -> str:
-    given = body.take_text("proctor", NAME_CHARACTERS_MAX)
-    name = " ".join(given.split())
-    if given and not name:
-        body.fault("proctor", "expected a name")
-    return name
+def _take_act(body: Members, key_id: str, *, needs_reason: bool) -> Act:
+    """Who and why: acts on faces are nobody's whose name is not known."""
+    act = take_act(body, key_id)
+    for name, given in (("proctor", act.proctor), ("reason", act.reason)):
+        if given is None and (name == "proctor" or needs_reason or body.has(name)) and not _has_fault(body, name):
+            body.fault(name, "expected a text" if body.has(name) else "is missing")
+    return act
+
+
+def _has_fault(body: Members, name: str) -> bool:
+    return any(fault["pointer"] == body.at(name) for fault in body.faults.listed)
 
 
 def _place(request: Request, name: str, faults: Faults) -> str | None:
@@ -215,13 +223,3 @@ def _place(request: Request, name: str, faults: Faults) -> str | None:
         faults.add(f"/{name}", f"expected at most {PLACE_CHARACTERS_MAX} characters", text)
         return None
     return text
-
-
-def _whole(request: Request, name: str, smallest: int, largest: int, faults: Faults) -> int | None:
-    text = request.query_params.get(name, "")
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and smallest <= int(text) <= largest):
-        faults.add(f"/{name}", f"expected a whole number from {smallest} to {largest}", text)
-        return None
-    return int(text)

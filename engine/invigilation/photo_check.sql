@@ -30,7 +30,7 @@ ORDER BY number DESC LIMIT 1
 
 -- find_sitting(sitting_id) -> at most one row
 -- Whether there is one, armed, and what its batch asks for.
-SELECT sitting_id, rules, armed_ms FROM sitting JOIN batch USING (batch_id) WHERE sitting_id = $1
+SELECT batch_id, rules, armed_ms FROM sitting JOIN batch USING (batch_id) WHERE sitting_id = $1
 
 -- hold_acts(sitting_id) -> one row
 -- One act after the other, so that one sent twice at once is one.

@@ -23,13 +23,13 @@ from engine.rules.limits import (
     NAME_CHARACTERS_MAX,
     PHOTO_BYTES_MAX,
     PHOTO_HEIGHT_PX_MIN,
-    PHOTO_REASON_CHARACTERS_MAX,
     PHOTO_SIDE_PX_MAX,
     PHOTO_WIDTH_PX_MIN,
     PHOTOS_PAGE_DEFAULT,
     PHOTOS_PAGE_MAX,
     PHOTOS_PER_SITTING_MAX,
     PLACE_CHARACTERS_MAX,
+    REASON_CHARACTERS_MAX,
 )
 from engine.rules.photo import PHOTOS, PhotoState
 from engine.rules.terms import SittingState
@@ -79,7 +79,7 @@ ANSWERED: dict[str, Schema] = {
 }
 
 _PROCTOR = text(NAME_CHARACTERS_MAX, description="Who acts")
-_REASON = text(PHOTO_REASON_CHARACTERS_MAX)
+_REASON = text(REASON_CHARACTERS_MAX)
 SENT: dict[str, Schema] = {
     "PhotoCheck": sent(
         {"proctor": _PROCTOR, "accepted": {"type": "boolean", "description": "Whether it shows the candidate"}},
@@ -109,7 +109,9 @@ CALLS = (
         ),
         replies={
             200: json_reply("PhotoTaken", "It is stored; so are the ones before it"),
-            202: json_reply("PhotoTaken", "It is owed: the exam is open all the same, and it is to be sent again later"),
+            202: json_reply(
+                "PhotoTaken", "It is owed: the exam is open all the same, and it is to be sent again later"
+            ),
         },
         codes=(
             "photo.file_format",
@@ -154,7 +156,7 @@ CALLS = (
         parameters=(_SITTING_ID,),
         sends=json_body("PhotoCheck"),
         replies={200: json_reply("PhotoAct", "What holds now")},
-        codes=("request.invalid", "not_found", "photo.changed", "photo.not_required", "sitting.order"),
+        codes=("request.invalid", "not_found", "photo.changed", "photo.not_required", "batch.not_ready"),
     ),
     _invigilation(
         "POST /v1/sittings/{sitting_id}/photo/waive",
@@ -163,6 +165,6 @@ CALLS = (
         parameters=(_SITTING_ID,),
         sends=json_body("PhotoWaiver"),
         replies={200: json_reply("PhotoAct", "What holds now")},
-        codes=("request.invalid", "not_found", "photo.not_required", "sitting.order"),
+        codes=("request.invalid", "not_found", "photo.not_required", "sitting.order", "batch.not_ready"),
     ),
 )

@@ -75,7 +75,6 @@ PHOTO_SIDE_PX_MAX = 2_000  # a few KB may unfold to gigabytes in the proctor's b
 PHOTOS_PER_SITTING_MAX = 8  # taken again, all kept: more than anybody needs to look straight into a camera
 PHOTO_STORE_S = 4  # PostgreSQL has not stored it by then: it is owed, and the candidate goes on
 PHOTO_OWED_RETRY_S = 15  # after which the page sends an owed photo again
-PHOTO_REASON_CHARACTERS_MAX = 500
 PHOTOS_PAGE_DEFAULT = 200  # a floor of machine rooms
 PHOTOS_PAGE_MAX = 1_000
 
