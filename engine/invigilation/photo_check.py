@@ -175,7 +175,7 @@ async def waive(request: Request) -> Response:
 
 
 async def _hold(connection: Connection, sitting_id: str) -> str:
-    """The batch of a sitting whose acts are held until the transaction ends. Raises Refused where none can be acted on."""
+    """The batch of a sitting, its acts held until the transaction ends. Raises Refused where none can be acted on."""
     row = await connection.fetchrow(_queries.find_sitting, sitting_id)
     if row is None:
         raise Refused("not_found", f"there is no sitting {sitting_id!r}")
@@ -218,7 +218,7 @@ def _has_fault(body: Members, name: str) -> bool:
 
 
 def _place(request: Request, name: str, faults: Faults) -> str | None:
-    text = request.query_params.get(name) or None
+    text = request.query_params.get(name)
     if text is not None and (len(text) > PLACE_CHARACTERS_MAX or "\0" in text):
         faults.add(f"/{name}", f"expected at most {PLACE_CHARACTERS_MAX} characters", text)
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -11,11 +13,20 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from engine.rules.jpeg import read_jpeg
 from tests import servers
+from tests.acceptance.test_postgres_away import processes_of_postgres
 from tests.browser.axe import faults_of
 from tests.browser.conftest import launched
-from tests.browser.hall import VIEWPORT, Exam, Seat, call, push_exam, until
+from tests.browser.hall import SCREENSHOTS, VIEWPORT, Exam, Seat, call, push_exam, until
+from tests.browser.test_room_page import Desk
 
 WITHIN_MS = 60_000
+# How many pictures the page has kept.
+KEPT = """async () => {
+  const opening = indexedDB.open('liankao');
+  const db = await new Promise((resolve) => { opening.onsuccess = () => resolve(opening.result); });
+  const asked = db.transaction('photos').objectStore('photos').count();
+  return new Promise((resolve) => { asked.onsuccess = () => { db.close(); resolve(asked.result); }; });
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +138,73 @@ def test_refused_photo_is_taken_again_before_the_start(engine_up: servers.Engine
 
     expect(page.locator(".wait-clock")).to_be_visible(timeout=WITHIN_MS)
     assert seat.faults == []
+
+
+def test_proctor_checks_photos_and_waives_one_in_the_rooms_page(
+    engine_up: servers.Engine, browser: Browser, machine: BrowserContext
+) -> None:
+    """Who waits at the camera, the picture itself, and what was said of it; the candidates' pages follow."""
+    exam = push_exam(engine_up.url, engine_up.keys, duration_s=600, photo="required")
+    posing = pose(Seat(machine, exam))
+    posing.page.locator("#take:enabled").click(timeout=WITHIN_MS)
+    posing.page.locator("#use").click(timeout=WITHIN_MS)
+    posing.see_paper(60)
+    with browser.new_context(viewport=VIEWPORT) as blind, browser.new_context(viewport=VIEWPORT) as proctors:
+        waiting = pose(Seat(blind, exam, 1))
+        desk = Desk(proctors, exam).arrive().unlock().open_room()
+        page = desk.page
+        expect(desk.seat(1)).to_contain_text("等待拍照", timeout=WITHIN_MS)
+        expect(page.locator("#tab-photos-tab .waiting")).to_have_text("2", timeout=WITHIN_MS)
+        page.locator("#tab-photos-tab").click()
+        expect(page.locator(".picture img")).to_be_visible(timeout=WITHIN_MS)
+        page.wait_for_timeout(300)
+        page.screenshot(path=SCREENSHOTS / "photo-4-room.png")
+        faults = faults_of(page)
+        first, second = page.locator('[data-photo="01"]'), page.locator('[data-photo="02"]')
+        second.locator("[data-act=waive]").click()
+        second.locator("[data-confirm]").click()
+        expect(second.get_by_role("alert")).to_contain_text("姓名")
+        second.get_by_label("监考人员姓名").fill("周监考")
+        second.get_by_label("原因").fill("摄像头损坏")
+        faults += faults_of(page)
+        second.locator("[data-confirm]").click()
+        waiting.see_paper(60)
+        first.locator("[data-act=refuse]").click()
+        first.get_by_label("原因").fill("看不清")
+        first.locator("[data-confirm]").click()
+        expect(page.locator('[data-group="done"] [data-said="refused"]')).to_contain_text("看不清", timeout=WITHIN_MS)
+        first.locator("[data-act=accept]").click()
+        expect(page.locator('[data-group="done"] [data-said="accepted"]')).to_contain_text("周监考", timeout=WITHIN_MS)
+        faults += faults_of(page)
+        page.locator("#tab-seats").click()
+        expect(page.locator('.events [data-kind="photo_waived"]')).to_contain_text("摄像头损坏", timeout=WITHIN_MS)
+        desk.seat(0).click()
+        expect(page.locator(".photo-part img")).to_be_visible(timeout=WITHIN_MS)
+
+        assert (listed(exam)["state"], faults, desk.faults) == ("accepted", [], [])
+
+
+@pytest.mark.slow
+def test_owed_photo_arrives_when_postgresql_is_back(machine: BrowserContext) -> None:
+    """PostgreSQL hangs while the photo is taken: the exam opens all the same, and the page sends it after a reload."""
+    with servers.engine_up("owed") as engine:
+        exam = push_exam(engine.url, engine.keys, duration_s=600, photo="required")
+        seat = pose(Seat(machine, exam))
+        frozen = processes_of_postgres(engine)
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            seat.page.locator("#take:enabled").click(timeout=WITHIN_MS)
+            seat.page.locator("#use").click(timeout=WITHIN_MS)
+            seat.see_paper(60)
+            seat.page.reload()
+            seat.see_paper(60)
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+        photo = until(lambda: listed(exam) if listed(exam)["photo"] else None, 120, "stored photo")
+
+        assert photo["state"] == "taken"
+        assert read_jpeg(jpeg_of(exam, photo["sitting_id"])).width_px == 640
+        until(lambda: not seat.page.evaluate(KEPT), 60, "forgotten picture")
+        assert seat.faults == []

@@ -26,7 +26,6 @@ from engine.rules.limits import DURATION_S_MAX
 from tests.contract import outsider as contract
 from tests.contract.description import closed
 from tests.contract.outsider import Exam, Outsider
-from tests.pictures import jpeg
 
 EXAMPLES = 10  # per operation, beside the boundary cases that the schemas define by themselves
 CONFIG = {
@@ -149,7 +148,6 @@ REAL_BODIES: dict[str, Callable[[Stage, Any], Any]] = {
     "saveResponses": lambda stage, body: {
         "changes": [{**change, "item": "F1", "value": str(change["value"])} for change in body["changes"]]
     },
-    "takePhoto": lambda stage, body: jpeg(comment=str(body).encode()),
     "putPaper": lambda stage, body: contract.paper(title=f"试卷 {len(body['sections'])}"),
     "putBatch": _real_batch,
     "putRoster": lambda stage, body: (
