@@ -21,7 +21,7 @@ from engine.delivery import channel_upgrade, login, paper, sitting, submit
 from engine.delivery.autosave import Autosave
 from engine.delivery.channel_watch import Channels
 from engine.delivery.resources import Delivery
-from engine.invigilation import events, rooms, seats, takeover
+from engine.invigilation import events, photo, photo_check, rooms, seats, takeover
 from engine.invigilation.resources import Invigilation
 from engine.patience import Patience
 from engine.protocol import HOT_PATH, SaveHeads
@@ -51,6 +51,7 @@ def routes() -> list[Route]:
         Route("/v1/sitting", sitting.show),
         Route("/v1/sitting/confirm", sitting.confirm, methods=["POST"]),
         Route("/v1/sitting/pledge", sitting.pledge, methods=["POST"]),
+        Route("/v1/sitting/photo", photo.take, methods=["POST"]),
         Route("/v1/sitting/paper-key", paper.show_key),
         Route("/v1/sitting/submit", submit.submit, methods=["POST"]),
         Route("/v1/sitting/receipt", submit.show_receipt),
@@ -74,6 +75,10 @@ def routes() -> list[Route]:
         Route("/v1/results", results.show_feed),
         Route("/v1/sittings/{sitting_id}/responses", results.show_responses),
         Route("/v1/sittings/{sitting_id}/history", results.show_history),
+        Route("/v1/batches/{batch_id}/photos", photo_check.show_many),
+        Route("/v1/sittings/{sitting_id}/photo", photo_check.show_jpeg),
+        Route("/v1/sittings/{sitting_id}/photo/check", photo_check.check, methods=["POST"]),
+        Route("/v1/sittings/{sitting_id}/photo/waive", photo_check.waive, methods=["POST"]),
         Route("/v1/keys", readiness.show_keys),
         Route("/healthz", readiness.show_health),
         Route("/readyz", readiness.show_readiness),

@@ -43,6 +43,7 @@ release_failures = Counter("release_failures", "Times the key provider did not o
 release_clocks_apart_seconds = Gauge(
     "release_clocks_apart_seconds", "Between the clocks of Redis and of a worker", multiprocess_mode="livemax"
 )
+photo_calls = Counter("photo_calls", "Photos sent by candidates, by how they came out", ["outcome"])
 login_calls = Counter("login_calls", "Logins by how they came out", ["outcome"])
 takeover_allowed = Counter("takeover_allowed", "Takeovers that a proctor has allowed")
 events_recorded = Counter("events_recorded", "Events of candidates' pages on record, repeated ones included")

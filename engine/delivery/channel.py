@@ -30,6 +30,7 @@ from engine.rules import timing
 from engine.rules.errors import ExamError, Refused
 from engine.rules.limits import CHANNEL_PING_S, CHANNEL_UNANSWERED_BYTES_MAX, CHANNEL_UNANSWERED_MAX
 from engine.rules.outcome import Outcome, refusal
+from engine.rules.photo import PhotoState, photo_state
 from engine.rules.terms import SittingState
 from engine.sealing.token import Token
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from engine.delivery.channel_watch import Channels
 
 _STEPS = {state: step for step, state in enumerate(SittingState)}  # in the order in which they come
+_PHOTO_TEXT = "what is known of this sitting's photo has changed"
 _FINAL_STATES = (SittingState.SUBMITTED, SittingState.COLLECTED, SittingState.ABSENT, SittingState.VOID)
 
 
@@ -50,6 +52,7 @@ class Channel(WebSocket):
         "_first_unsure",
         "_has_key",
         "_last_unsure",
+        "_photo",
         "_state",
         "_told_closed",
         "_told_generation",
@@ -73,6 +76,7 @@ class Channel(WebSocket):
         self.armed: ArmedBatch | None = None
         self._state = SittingState.EXPECTED
         self._ends_ms = 0
+        self._photo = ""  # what is known of it, as in the sitting's hash
         self._has_key = False
         self._told_closed = ""
         self._told_generation = -1
@@ -84,7 +88,14 @@ class Channel(WebSocket):
     # --- the connection ------------------------------------------------------------------------------------------
     @property
     def is_waiting_for_key(self) -> bool:
-        return self.stage == Stage.OPEN and not self._has_key and self._state == SittingState.PLEDGED
+        return self.stage == Stage.OPEN and not self._has_key and self._may_have_key
+
+    @property
+    def _may_have_key(self) -> bool:
+        """Pledged, and the photo is no obstacle; the start is another matter."""
+        if self.armed is None or self._state != SittingState.PLEDGED:
+            return False
+        return photo_state(self.armed.prepared.batch.rules, self._photo) != PhotoState.DUE
 
     @property
     def keeps_others_out(self) -> bool:
@@ -204,6 +215,7 @@ class Channel(WebSocket):
         if is_hello or look.ends_ms != self._ends_ms:
             self._ends_ms = look.ends_ms
             self._tell_time(armed, look.now_ms)
+        self._take_photo(look.photo)
         if look.high and look.generation != self._told_generation:
             # It has saved before, perhaps through another connection: what of that is committed?
             self.write(messages.committed_frame(look.generation, look.committed))
@@ -248,7 +260,7 @@ class Channel(WebSocket):
             self._channels.expect_moment(self, 0)
             return
         self._told_closed = ""
-        if state == SittingState.IN_PROGRESS and not self._has_key:
+        if state == SittingState.IN_PROGRESS and not self._has_key and self._may_have_key:
             frame = self._channels.keys.key_frame(self, self.armed, self.token.sitting_id)
             if frame is not None:
                 self.write(frame)
@@ -270,6 +282,15 @@ class Channel(WebSocket):
         elif kind == "state":
             self._state = SittingState(value)
             self.advance(now_ms)
+        elif kind == "photo":
+            self._take_photo(value)
+            self.advance(now_ms)
+
+    def _take_photo(self, photo: str) -> None:
+        """From news or from a look, whichever comes first; what was done stays done, whatever an older look says."""
+        if photo and photo != self._photo:
+            self._photo = photo
+            self.write(messages.frame({"type": "notice", "code": f"photo.{photo}", "text": _PHOTO_TEXT}))
 
     def hear_committed(self, generation: int, committed: int, frame: bytes) -> bool:
         """How far the log is committed; True when this channel has nothing more to wait for."""

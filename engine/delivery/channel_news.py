@@ -51,6 +51,7 @@ class Look(Struct, frozen=True):
     state: str = ""
     ends_ms: int = 0
     high: int = 0
+    photo: str = ""
 
 
 class PartitionNews:
@@ -198,8 +199,8 @@ class PartitionNews:
         for (channel, _, armed), (outcome, *found) in zip(prepared, reply[5:], strict=True):
             look = Look(now_ms, generation, position, committed, Outcome(outcome))
             if found:  # numbers that the script has read as such
-                state, ends_ms, high = found[0].decode(), int(found[1]), int(found[2])
-                look = Look(now_ms, generation, position, committed, Outcome.OK, state, ends_ms, high)
+                state, ends_ms, high, photo = found[0].decode(), int(found[1]), int(found[2]), found[3].decode()
+                look = Look(now_ms, generation, position, committed, Outcome.OK, state, ends_ms, high, photo)
             spared(channel, channel.see, look, armed)
 
     def _explain(self, channels: list[Channel], fault: Exception) -> None:

@@ -12,6 +12,7 @@ from engine.delivery.resources import Delivery
 from engine.delivery.sitting import edges_of, read_sitting
 from engine.rules import timing
 from engine.rules.errors import Refused
+from engine.rules.photo import check_photo_done
 from engine.rules.terms import SittingState
 from engine.sealing.encoding import to_base64url
 from engine.sealing.paper import sitting_seed
@@ -40,7 +41,7 @@ def _no_paper(digest: str) -> Refused:
 
 
 async def show_key(request: Request) -> Response:
-    """`GET /v1/sitting/paper-key`: 425 before the start, whoever asks; then only with the release (release.py)."""
+    """`GET /v1/sitting/paper-key`: 425 before the start, whoever asks; after pledge and photo, with the release."""
     delivery: Delivery = request.app.state.delivery
     token = delivery.authenticate(request.scope)  # type: ignore[arg-type]
     armed = await delivery.batch(token.batch_id)
@@ -51,6 +52,7 @@ async def show_key(request: Request) -> Response:
     state = timing.state_at(SittingState(reading.fields["state"].decode()), edges, reading.now_ms)
     if state != SittingState.IN_PROGRESS:
         raise Refused("sitting.order", f"the key goes to sittings in progress, this one is {state}")
+    check_photo_done(armed.prepared.batch.rules, reading.fields.get("photo"))
     paper_key = await delivery.release.paper_key(armed, reading.now_ms, token.sitting_id)
     seed = sitting_seed(paper_key, token.sitting_id)
     return json_response({"paper_key": to_base64url(paper_key), "seed": to_base64url(seed)})

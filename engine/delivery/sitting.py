@@ -13,6 +13,7 @@ from engine.delivery.resources import ArmedBatch, Delivery
 from engine.rules import timing
 from engine.rules.errors import Refused
 from engine.rules.outcome import Outcome, refuse
+from engine.rules.photo import photo_state
 from engine.rules.shape import Faults, Members
 from engine.rules.terms import SittingState
 from engine.rules.timing import Boundaries
@@ -138,6 +139,7 @@ def sitting_document(sitting_id: str, armed: ArmedBatch, fields: dict[str, bytes
         "sitting_id": sitting_id,
         "batch_id": batch.batch_id,
         "state": timing.state_at(SittingState(fields["state"].decode()), edges, now_ms),
+        "photo": photo_state(batch.rules, fields.get("photo")),
         "phase": phase,
         "server_ms": now_ms,
         "starts_ms": edges.starts_ms,
@@ -157,5 +159,6 @@ def sitting_document(sitting_id: str, armed: ArmedBatch, fields: dict[str, bytes
             "shuffle_items": batch.rules.shuffle_items,
             "shuffle_options": batch.rules.shuffle_options,
             "allow_copy": batch.rules.allow_copy,
+            "photo": batch.rules.photo,
         },
     }

@@ -77,4 +77,8 @@ async def find_batch(connection: Connection, batch_id: str) -> Record:
 
 def shown_batch(batch: Batch) -> dict[str, Any]:
     """What a proctor needs to know of it: never its admission code, which is announced in the room."""
-    return {**{name: getattr(batch, name) for name in _SHOWN}, "takeover": batch.rules.takeover}
+    return {
+        **{name: getattr(batch, name) for name in _SHOWN},
+        "takeover": batch.rules.takeover,
+        "photo": batch.rules.photo,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.openapi import photos
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -54,12 +55,14 @@ _SITTING_RULES = answered(
         "shuffle_items": {"type": "boolean"},
         "shuffle_options": {"type": "boolean"},
         "allow_copy": {"type": "boolean"},
+        "photo": RULE_MEMBERS["photo"],
     }
 )
 _SITTING_MEMBERS: dict[str, Schema] = {
     "sitting_id": ID,
     "batch_id": ID,
     "state": _SITTING_STATE,
+    "photo": photos.STATE,
     "phase": choice(*Phase, description="Where `server_ms` lies on the sitting's time line"),
     "server_ms": INSTANT_MS,
     "starts_ms": INSTANT_MS,
@@ -110,8 +113,12 @@ _CHANNEL_TOLD: Schema = {
         ),
         _told("saved", _SAVED["properties"], of="Answers a save, in the order of the messages"),
         _told("committed", {"generation": _GENERATION, "committed": _COMMITTED}, of="Unasked, while saves are not"),
-        _told("paper_key", _KEY_MEMBERS, of="At the start, or after `hello`; to who has pledged"),
-        _told("notice", {"code": text(), "text": text()}, of="`moving`: this server stops, connect again"),
+        _told("paper_key", _KEY_MEMBERS, of="At the start, or after `hello`; to who has pledged and is past the photo"),
+        _told(
+            "notice",
+            {"code": text(), "text": text()},
+            of="`moving`: this server stops, connect again; `photo.…`: the photo's state",
+        ),
         _told("closed", {"state": _SITTING_STATE}, of="Nothing more is taken; `committed` still comes"),
         _told(
             "error",
@@ -233,7 +240,7 @@ _PROBLEM_DATA: dict[str, Schema] = {
     "errors": many({"anyOf": [ref("Fault"), ref("NotReady")]}, 1, FAULTS_LISTED_MAX, description="Every fault found"),
     "errors_total": whole(1, SEQ_MAX, description="When more were found than are listed"),
     "not_ready": many(ref("NotReady"), 1, description="`batch.not_ready`"),
-    "accepted": many(text(), description="`roster.file_format`: the content types taken"),
+    "accepted": many(text(), description="`roster.file_format`, `photo.file_format`: the content types taken"),
     "bytes_max": whole(1, SEQ_MAX, description="`request.too_large`"),
     "scope": text(description="`auth.scope`: what the key has"),
     "expected": text(description="`auth.scope`: what the call needs"),
@@ -270,6 +277,7 @@ SCHEMAS: dict[str, Schema] = {
     "Keys": answered({"keys": many(_KEY, 1)}),
     "Health": answered({"status": {"const": "ok"}, "version": text()}),
     "Readiness": _READINESS,
+    **photos.ANSWERED,
     "Problem": answered(_PROBLEM_MEMBERS, _PROBLEM_DATA, description="RFC 9457"),
     "Code": _CODE,
     "Fault": _FAULT,

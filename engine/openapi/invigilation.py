@@ -133,6 +133,7 @@ _BATCH = {
     **{name: BATCH_MEMBERS[name] for name in ("title", "occupation", "level", "subject", "kind", "starts_ms")},
     "ends_ms": {**INSTANT_MS, "description": "Without anybody's extra time"},
     "takeover": RULE_MEMBERS["takeover"],
+    "photo": RULE_MEMBERS["photo"],
 }
 _PLACE: Schema = {"type": "string"}
 _SPAN_MS = whole(0, SEQ_MAX)
@@ -198,7 +199,9 @@ ANSWERED: dict[str, Schema] = {
     "RoomEvent": answered(
         {
             "sitting_id": ID,
-            "kind": text(description="`window_left`, `window_returned`, or an act of a proctor: `takeover_allowed`"),
+            "kind": text(
+                description="`window_left`, `window_returned`, or a proctor's act: `takeover_allowed`, `photo_waived` …"
+            ),
             "at_ms": INSTANT_MS,
             "recorded_ms": INSTANT_MS,
             "away_ms": nullable(_SPAN_MS),

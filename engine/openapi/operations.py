@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from engine.openapi import photos
 from engine.openapi.building import Schema, ref, whole
 from engine.openapi.invigilation import INVIGILATION_CALLS
 from engine.openapi.operation import (
@@ -87,7 +88,7 @@ _CANDIDATES_CALLS = (
         "showPaperKey",
         "The key of the sealed paper and the sitting's seed, from the start on",
         replies={200: json_reply("PaperKey", "32 bytes each, in base64url")},
-        codes=("paper_key.too_early", "sitting.order"),
+        codes=("paper_key.too_early", "sitting.order", "photo.due"),
     ),
     _candidate(
         "POST /v1/sitting/responses",
@@ -313,4 +314,11 @@ _PUBLIC_CALLS = (
     ),
 )
 
-OPERATIONS = (*_CANDIDATES_CALLS, *_SCHEDULING_CALLS, *INVIGILATION_CALLS, *_RESULTS_CALLS, *_PUBLIC_CALLS)
+OPERATIONS = (
+    *_CANDIDATES_CALLS,
+    *_SCHEDULING_CALLS,
+    *INVIGILATION_CALLS,
+    *photos.CALLS,
+    *_RESULTS_CALLS,
+    *_PUBLIC_CALLS,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.openapi import photos
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -50,6 +51,7 @@ from engine.rules.limits import (
 )
 from engine.rules.marking import FOLD_DEFAULT, FOLDS, MARKINGS
 from engine.rules.media import MEDIUM_NAME_PATTERN
+from engine.rules.photo import PHOTOS
 from engine.rules.terms import Rules
 
 _RULES = Rules()
@@ -182,6 +184,9 @@ RULE_MEMBERS: dict[str, Schema] = {
         "default": _RULES.allow_copy,
         "description": "Whether the paper may be copied, dragged, printed; a candidate's own text always may be",
     },
+    "photo": choice(
+        *PHOTOS, default=_RULES.photo, description="`required`: no paper key before a photo, or its waiver"
+    ),
 }
 _CANDIDATE = sent(
     {
@@ -251,4 +256,5 @@ SCHEMAS: dict[str, Schema] = {
     "Arm": _ARM,
     "Share": _SHARE,
     "Release": _RELEASE,
+    **photos.SENT,
 }

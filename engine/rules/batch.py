@@ -18,6 +18,7 @@ from engine.rules.limits import (
     TITLE_CHARACTERS_MAX,
 )
 from engine.rules.marking import json_number
+from engine.rules.photo import PHOTOS
 from engine.rules.shape import Faults, Members
 from engine.rules.terms import Batch, Rules
 
@@ -86,6 +87,7 @@ def _read_rules(batch: Members, kind: str) -> Rules:
         release=members.take_choice("release", RELEASES, _DEFAULTS.release),
         takeover=members.take_choice("takeover", TAKEOVERS, _DEFAULTS.takeover),
         allow_copy=members.take_boolean("allow_copy", _DEFAULTS.allow_copy),
+        photo=members.take_choice("photo", PHOTOS, _DEFAULTS.photo),
     )
     members.finish()
     return rules

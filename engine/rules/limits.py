@@ -67,6 +67,17 @@ ROSTER_ROWS_MAX = 100_000
 FAULTS_LISTED_MAX = 1_000
 INSTANT_MS_MAX = 253_402_300_799_000  # the end of year 9999: beyond it dates cannot be printed
 
+# --- photos ----------------------------------------------------------------------------------------------------
+PHOTO_BYTES_MAX = 40 * 2**10  # 640x480 of a face takes 20 to 30 KB; beside the answers it fits 80 KB of a room's line
+PHOTO_WIDTH_PX_MIN = 320  # below it nobody tells one face from another
+PHOTO_HEIGHT_PX_MIN = 240
+PHOTO_SIDE_PX_MAX = 2_000  # a few KB may unfold to gigabytes in the proctor's browser
+PHOTOS_PER_SITTING_MAX = 8  # taken again, all kept: more than anybody needs to look straight into a camera
+PHOTO_STORE_S = 4  # PostgreSQL has not stored it by then: it is owed, and the candidate goes on
+PHOTO_OWED_RETRY_S = 15  # after which the page sends an owed photo again
+PHOTOS_PAGE_DEFAULT = 200  # a floor of machine rooms
+PHOTOS_PAGE_MAX = 1_000
+
 # --- pages of results ------------------------------------------------------------------------------------------
 RESULTS_PAGE_DEFAULT = 100
 RESULTS_PAGE_MAX = 1_000
@@ -158,3 +169,4 @@ assert 2 * (CHANNEL_UNANSWERED_BYTES_MAX + CHANNEL_FRAME_BYTES_MAX) <= SITTING_B
 assert 4 * SITTING_BYTES_MAX < QUEUE_BYTES_MAX, "a lane has room for others"
 assert MARK_BOOK_BYTES_MAX < MARK_BOOKS_BYTES_MAX, "one answer key must not push out all the others"
 assert CHANNEL_SILENT_S > 2 * CHANNEL_PING_S, "silence is an unanswered ping"
+assert PHOTOS_PAGE_DEFAULT <= PHOTOS_PAGE_MAX

@@ -55,6 +55,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     release: str = "graded"  # graded, approved
     takeover: str = "free"  # free, silent, proctor
     allow_copy: bool = False  # out of the paper; a candidate's own text always
+    photo: str = "none"  # none, required
 
 
 class Batch(Struct, frozen=True, kw_only=True):

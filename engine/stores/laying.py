@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from engine.rules.photo import EVENT_PREFIX, PhotoState
 from engine.rules.terms import Batch, Rules
 from engine.stores.memory import Memory
 from engine.stores.postgres import Connection, Postgres, Record
-from engine.stores.prepare import prepare_batch, prepare_sittings, prepared_batch, prepared_sitting
+from engine.stores.prepare import Sitting, prepare_batch, prepare_sittings, prepared_batch, prepared_sitting
 from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
@@ -45,8 +46,9 @@ async def lay_ready(
         sittings = await connection.fetch(_queries.sittings_in, batch_id, partitions)
         for at in range(0, len(sittings), _SITTINGS_AT_ONCE):
             some = sittings[at : at + _SITTINGS_AT_ONCE]
-            responses = await _responses(connection, some) if partitions is not None else {}
-            prepared = [prepared_sitting(sitting, responses.get(sitting["sitting_id"], ())) for sitting in some]
+            prepared = [prepared_sitting(sitting) for sitting in some]
+            if partitions is not None:
+                prepared = await _recorded(connection, batch, some)
             await prepare_sittings(memory, batch, prepared, login_key)
         if partitions is None:
             await connection.execute(_queries.mark_laid, batch_id)
@@ -69,6 +71,24 @@ async def lay_unlaid(memory: Memory, database: Postgres, login_key: bytes) -> in
     if faults:
         raise faults[0]
     return len(rows)
+
+
+async def _recorded(connection: Connection, batch: Batch, sittings: Sequence[Record]) -> list[Sitting]:
+    """With their responses, and with what their events say of their photos.
+
+    Who has answered had the paper, so the photo step was behind them: it counts as owed where no event tells more, for
+    a candidate in the middle of an exam is not sent back to it.
+    """
+    responses = await _responses(connection, sittings)
+    photos: dict[str, str] = {}
+    if batch.rules.photo == "required":
+        photos = dict.fromkeys(responses, PhotoState.OWED)
+        for row in await connection.fetch(_queries.photos_of, [sitting["sitting_id"] for sitting in sittings]):
+            photos[row["sitting_id"]] = row["kind"].removeprefix(EVENT_PREFIX)
+    return [
+        prepared_sitting(sitting, responses.get(sitting["sitting_id"], ()), photos.get(sitting["sitting_id"], ""))
+        for sitting in sittings
+    ]
 
 
 async def _responses(connection: Connection, sittings: Sequence[Record]) -> dict[str, list[tuple[str, int, str]]]:

@@ -18,6 +18,13 @@ ORDER BY sitting_id
 -- Their newest recorded responses.
 SELECT sitting_id, item, seq, value FROM response WHERE sitting_id = ANY ($1::text[])
 
+-- photos_of(sitting_ids) -> one row per sitting with such an event
+-- The newest event of each about its photo, as `photo_taken`.
+SELECT DISTINCT ON (sitting_id) sitting_id, kind FROM sitting_event
+WHERE sitting_id = ANY ($1::text[])
+    AND kind IN ('photo_owed', 'photo_taken', 'photo_waived', 'photo_accepted', 'photo_refused')
+ORDER BY sitting_id, generation DESC, position DESC
+
 -- mark_laid(batch_id) -> none
 -- Redis holds it.
 UPDATE batch SET laid_ready = true WHERE batch_id = $1

@@ -18,7 +18,7 @@ _CALLS_PER_ROUND_TRIP = 500
 
 
 class Sitting(Struct, frozen=True, kw_only=True):
-    """What a sitting's hash is made from; `responses` = (item, seq, canonical JSON value), only at a rebuild."""
+    """What a sitting's hash is made from; a rebuild adds `responses` = (item, seq, canonical JSON value) and photo."""
 
     sitting_id: str
     batch_id: str
@@ -35,6 +35,7 @@ class Sitting(Struct, frozen=True, kw_only=True):
     entered_ms: int | None = None
     closed_ms: int | None = None
     responses: Sequence[tuple[str, int, str]] = ()
+    photo: str = ""
 
 
 class Card(Struct, frozen=True, kw_only=True):
@@ -68,10 +69,10 @@ def prepared_batch(batch: Batch, seal: Record) -> PreparedBatch:
     )
 
 
-def prepared_sitting(row: Record, responses: Sequence[tuple[str, int, str]] = ()) -> Sitting:
+def prepared_sitting(row: Record, responses: Sequence[tuple[str, int, str]] = (), photo: str = "") -> Sitting:
     """From a row of `sitting`."""
-    fields = {name: row[name] for name in Sitting.__struct_fields__ if name != "responses"}
-    return Sitting(**fields, responses=responses)
+    fields = {name: row[name] for name in Sitting.__struct_fields__ if name not in ("responses", "photo")}
+    return Sitting(**fields, responses=responses, photo=photo)
 
 
 def batch_key(batch_id: str) -> str:
@@ -134,6 +135,7 @@ def _call(memory: Memory, batch: Batch, sitting: Sitting, login: str) -> tuple[l
         sitting.epoch,
         sitting.entered_ms or 0,
         sitting.closed_ms or 0,
+        sitting.photo,
         len(fields),
     ]
     for name, value in fields.items():

@@ -33,12 +33,12 @@ export function linkIs(up) {
   link.dispatchEvent(new Event('change'));
 }
 
-/** One call. `json` is an object, `text` an already written JSON body; `binary` gives the reply's bytes. */
-export async function call(method, path, { token, json, text, binary = false, cache = 'no-store', call_ms_max } = {}) {
-  const body = text ?? (json === undefined ? undefined : JSON.stringify(json));
-  const limit_ms = call_ms_max ?? CALL_MS_MAX + (body?.length ?? 0) * UPLOAD_MS_PER_BYTE;
-  const headers = { ...(body && { 'content-type': 'application/json' }), ...(token && { authorization: `Bearer ${token}` }) };
-  const slow = binary ? 0 : setTimeout(() => linkIs(false), SLOW_MS);
+/** One call. `json` is an object, `text` an already written JSON body, `blob` any other; `binary` gives the reply's bytes. */
+export async function call(method, path, { token, json, text, blob, binary = false, cache = 'no-store', call_ms_max } = {}) {
+  const body = blob ?? text ?? (json === undefined ? undefined : JSON.stringify(json));
+  const limit_ms = call_ms_max ?? CALL_MS_MAX + (blob?.size ?? body?.length ?? 0) * UPLOAD_MS_PER_BYTE;
+  const headers = { ...(body && { 'content-type': blob?.type ?? 'application/json' }), ...(token && { authorization: `Bearer ${token}` }) };
+  const slow = binary || blob ? 0 : setTimeout(() => linkIs(false), SLOW_MS);
   const sent = performance.now();
   try {
     const options = { method, headers, body, cache, credentials: 'omit', signal: AbortSignal.timeout(limit_ms) };

@@ -6,17 +6,18 @@
 // what the screen started; `focus` is a selector, the heading unless given. `app.show(screen)` puts it on, `app.stateIs`
 // and `app.resume` let the sitting's state decide what comes next, `app.refused(problem)` deals with a lost token.
 
-import { call, untilAnswered } from './api.js';
+import { call, pause, retryDelay, untilAnswered } from './api.js';
+import * as clock from './clock.js';
 import { confirmScreen, pledgeScreen } from './confirm.js';
 import { examScreen } from './exam.js';
 import { busyScreen, messageScreen } from './frame.js';
 import { effect, html, render, signal } from './html.js';
 import { loginScreen } from './login.js';
 import { obstacle } from './machine.js';
-import { sittingOf } from './pass.js';
+import { keptKeys, sittingOf } from './pass.js';
 import { fetchReceipt, receiptScreen } from './receipt.js';
 import { keepShell } from './shell.js';
-import { prune } from './store.js';
+import { photos, prune } from './store.js';
 import { waitScreen } from './wait.js';
 import { forgetLook, t } from './words.js';
 
@@ -27,6 +28,7 @@ const view = signal(null);
 let screen = null;
 let shown = 0;
 let claim = false; // this page's token came from a login typed here
+let photo_passed = false; // the candidate goes on with a photo that a proctor has refused
 
 const app = {
   token: null,
@@ -46,6 +48,17 @@ const app = {
 
   viewIs(changes) {
     view.value = { ...view.value, ...changes };
+  },
+
+  /** Whether the photo step is to come: there is none, or a proctor asks for another one while there is time. */
+  get photoIsDue() {
+    const { photo, starts_ms } = app.view;
+    return photo === 'due' || (photo === 'refused' && !photo_passed && clock.now() < starts_ms);
+  },
+
+  passPhoto() {
+    photo_passed = true;
+    route();
   },
 
   /** After a login typed here. */
@@ -83,6 +96,7 @@ const app = {
     sessionStorage.removeItem(TOKEN);
     app.token = null;
     view.value = null;
+    photo_passed = false;
     if (!notice) forgetLook();
     app.show(loginScreen(app, notice));
   },
@@ -100,6 +114,7 @@ const app = {
 };
 
 async function route() {
+  if (app.view.photo === 'owed') sendOwedPhotos();
   switch (app.view.state) {
     case 'checked_in':
       return app.show(confirmScreen(app));
@@ -107,6 +122,8 @@ async function route() {
       return app.show(pledgeScreen(app));
     case 'pledged':
     case 'in_progress':
+      // Who has opened the paper on this machine goes on, whatever became of the photo.
+      if (app.photoIsDue && !(await keptKeys(app.token))) return showPhoto();
       return app.show(waitScreen(app, openExam));
     case 'submitted':
     case 'collected':
@@ -114,6 +131,29 @@ async function route() {
     default:
       return app.show(messageScreen(app, { title: 'stop.title', text: `stop.${app.view.state}`, button: 'stop.back', onButton: () => app.leave() }));
   }
+}
+
+async function showPhoto() {
+  app.show(busyScreen(app));
+  const { photoScreen } = await photoModule();
+  app.show(photoScreen(app));
+}
+
+/** Few exams ask for a photo: its module is no part of the page. A browser may remember an address that failed once. */
+async function photoModule() {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      return await import(failures ? `./photo.js?${failures}` : './photo.js');
+    } catch (fault) {
+      console.warn(fault);
+      await pause(retryDelay(failures));
+    }
+  }
+}
+
+async function sendOwedPhotos() {
+  const { sendOwed } = await photoModule();
+  sendOwed(app);
 }
 
 async function openExam(paper) {
@@ -138,7 +178,8 @@ function start() {
   });
   const text = obstacle();
   if (text) return app.show(messageScreen(app, { title: 'stop.title', text }));
-  prune().catch(() => {});
+  // What a candidate before still owes is sent when there is a server again.
+  prune().then(photos).then((owed) => owed.length && sendOwedPhotos()).catch(() => {});
   keepShell(() => !app.token && [...document.querySelectorAll('input')].every((input) => !input.value));
   const token = sessionStorage.getItem(TOKEN);
   return token ? app.resume(token) : app.show(loginScreen(app));

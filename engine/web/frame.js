@@ -5,6 +5,7 @@ import { linkUp } from './live.js';
 import { highContrast, size, switchContrast, switchLanguage, switchSize, t } from './words.js';
 
 const STEPS = ['login', 'confirm', 'pledge', 'wait'];
+const STEPS_WITH_PHOTO = ['login', 'confirm', 'pledge', 'photo', 'wait'];
 
 /** Text size, contrast and language. */
 export function Switches() {
@@ -22,7 +23,7 @@ export function KindMark({ view }) {
 }
 
 /** A screen outside the exam itself: `step` marks the way, `title` is its heading and gets the focus. */
-export function Frame({ app, step, steps = STEPS, title, wide = false, children }) {
+export function Frame({ app, step, steps = stepsOf(app.view), title, wide = false, children }) {
   return html`
     <header class="head">
       <span class="brand">${t('brand')}</span>
@@ -35,6 +36,8 @@ export function Frame({ app, step, steps = STEPS, title, wide = false, children 
       ${children}
     </main>`;
 }
+
+const stepsOf = (view) => (view?.rules.photo === 'required' ? STEPS_WITH_PHOTO : STEPS);
 
 function Steps({ current, steps }) {
   const reached = steps.indexOf(current);

@@ -78,6 +78,8 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
+    # The camera for the photo step and the device check; nothing else that looks, listens or tells where a machine is.
+    "permissions-policy": "camera=(self), microphone=(), geolocation=(), display-capture=()",
     "vary": "accept-encoding",
 }
 

@@ -1,5 +1,6 @@
 // What hangs in the room's page beside the seats. A section is a module of its own that exports `section(room)` and is
-// listed here; nothing else of the page knows it. `section(room)` is called once per opened room and returns
+// listed here; nothing else of the page knows it. `section(room)` is called once per opened room and returns null where
+// the batch has nothing for it, or
 //
 //   name        the words' name of its tab (in room_words.zh.js and room_words.en.js), such as 'photo.tab'
 //   View        a component without props: the tab's content
@@ -17,4 +18,6 @@
 //   room.every(work, ms)               calls `work` now and every `ms` until the room is left, never twice at once
 //   room.signal                        aborted when the room is left
 
-export const sections = [];
+import { photoSection } from './room_photos.js';
+
+export const sections = [photoSection];

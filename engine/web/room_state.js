@@ -77,7 +77,7 @@ export function openRoom(key, place, onRefused) {
       for (const section of room.sections) section.stop?.();
     },
   };
-  room.sections = sections.map((section) => section(room));
+  room.sections = sections.map((section) => section(room)).filter(Boolean);
 
   let following = null;
 

@@ -1,4 +1,4 @@
-// The one door to IndexedDB. Six stores, all keyed by sitting, so that a second login on this machine finds them again:
+// The one door to IndexedDB. Seven stores, all keyed by sitting, so that a second login on this machine finds them again:
 //   sittings  {sitting_id, seq, recorded: {item: seq}, flags: [item], place, used_ms}
 //   changes   {sitting_id, item, seq, json, base, own, acked, saved}   what the engine has not recorded yet:
 //             base = the engine's seq when it was typed, own = changes of ours since, saved = {generation, position}
@@ -6,13 +6,15 @@
 //   drafts    {sitting_id, item, text}                          a number or text exactly as typed, valid or not
 //   aside     {sitting_id, item, json}                          what another machine's answer stood against
 //   passes    {sitting_id, token, issued_ms, …}                 see pass.js
+//   photos    {sitting_id, token, blob, kept_ms}                a picture that the engine has yet to store, see photo.js
 
 import './vendor/idb.js';
 
 const { openDB } = globalThis.idb; // its minified form is no module
 const DATABASE = 'liankao';
-const VERSION = 2; // 1 had neither copies nor passes
+const VERSION = 3; // 1 had neither copies nor passes, 2 no photos
 const PER_SITTING = ['sittings', 'passes'];
+const APART = ['photos']; // per sitting, too, but not forgotten with it
 const PER_ITEM = ['changes', 'copies', 'drafts', 'aside'];
 const KEPT_DAYS = 30; // leftovers of past exams; evidence while a review is possible
 const PASS_HOURS = 24; // a token and a paper key are no evidence
@@ -31,7 +33,7 @@ function database() {
 
 function upgrade(db) {
   const missing = (name) => !db.objectStoreNames.contains(name);
-  for (const name of PER_SITTING.filter(missing)) db.createObjectStore(name, { keyPath: 'sitting_id' });
+  for (const name of [...PER_SITTING, ...APART].filter(missing)) db.createObjectStore(name, { keyPath: 'sitting_id' });
   for (const name of PER_ITEM.filter(missing)) db.createObjectStore(name, { keyPath: ['sitting_id', 'item'] });
 }
 
@@ -95,6 +97,19 @@ export async function dropPass(sitting_id) {
   await transact(['passes'], (stores) => [stores.passes.delete(sitting_id)]);
 }
 
+/** All pictures that this machine owes. */
+export async function photos() {
+  return (await database()).getAll('photos');
+}
+
+export async function keepPhoto(photo) {
+  await transact(['photos'], (stores) => [stores.photos.put(photo)]);
+}
+
+export async function dropPhoto(sitting_id) {
+  await transact(['photos'], (stores) => [stores.photos.delete(sitting_id)]);
+}
+
 /** Drops what past exams left on this machine. */
 export async function prune() {
   const db = await database();
@@ -104,6 +119,9 @@ export async function prune() {
   }
   for (const { sitting_id, issued_ms } of await db.getAll('passes')) {
     if (Math.abs(now_ms - issued_ms) > PASS_HOURS * 3_600_000) await dropPass(sitting_id);
+  }
+  for (const { sitting_id, kept_ms } of await photos()) {
+    if (kept_ms < now_ms - KEPT_DAYS * 86_400_000) await dropPhoto(sitting_id);
   }
 }
 

@@ -24,13 +24,22 @@ export function waitScreen(app, onOpen) {
   const seal = signal('fetching');
   const key_trouble = signal(false);
 
-  const watch = startWatch(app.token, () => WATCH_MS, { onView, onRefused: app.refused });
+  const watch = startWatch(app.token, () => WATCH_MS, { onView, onNotice, onRefused: app.refused });
   const left_ms = () => app.view.starts_ms - clock.now();
 
   function onView(view) {
     app.viewIs(view);
     const { state } = app.view;
     if (!['pledged', 'in_progress'].includes(state)) app.stateIs(state);
+  }
+
+  function onNotice({ code }) {
+    if (code.startsWith('photo.')) photoIs(code.slice('photo.'.length));
+  }
+
+  function photoIs(photo) {
+    app.viewIs({ photo });
+    if (app.photoIsDue) app.stateIs(app.view.state);
   }
 
   async function run() {
@@ -73,7 +82,7 @@ export function waitScreen(app, onOpen) {
 
   function keysAtStart() {
     const onStart = (starts_ms) => app.viewIs({ starts_ms });
-    const onTrouble = () => (key_trouble.value = true);
+    const onTrouble = ({ code }) => (code === 'photo.due' ? photoIs('due') : (key_trouble.value = true));
     return releasedKeys(app.token, { left_ms, onStart, onTrouble }, stopped).catch((fault) => {
       if (!app.refused(fault)) throw fault;
     });

@@ -79,6 +79,7 @@ export const en = {
   'step.login': 'Log in',
   'step.confirm': 'Check data',
   'step.pledge': 'Pledge',
+  'step.photo': 'Photo',
   'step.wait': 'Wait',
 
   'exam.left': 'Time left',

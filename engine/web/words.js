@@ -33,10 +33,18 @@ function choose(changes) {
   localStorage.setItem(KEPT, JSON.stringify(look.value));
 }
 
+const learnt = {};
+
+/** Words of a module that is fetched only when it is needed: {zh: {name: text}, en: {…}}. */
+export function learn(words) {
+  Object.assign(zh, words.zh);
+  Object.assign(learnt, words.en);
+}
+
 /** The text named `name`, `{placeholders}` filled. */
 export function t(name, values = {}) {
   const table = (look.value.language === 'en' && english.value) || zh;
-  const text = table[name] ?? zh[name] ?? name;
+  const text = table[name] ?? (table === zh ? undefined : learnt[name]) ?? zh[name] ?? name;
   return text.replace(/\{(\w+)\}/g, (whole, placeholder) => values[placeholder] ?? whole);
 }
 

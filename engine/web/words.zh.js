@@ -79,6 +79,7 @@ export const zh = {
   'step.login': '登录',
   'step.confirm': '核对信息',
   'step.pledge': '承诺',
+  'step.photo': '拍照',
   'step.wait': '等待开考',
 
   'exam.left': '剩余时间',

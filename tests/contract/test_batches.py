@@ -21,6 +21,7 @@ DEFAULTS = {
     "release": "graded",
     "takeover": "free",
     "allow_copy": False,
+    "photo": "none",
 }
 COUNTS = ("expected", "checked_in", "in_progress", "submitted", "collected", "absent", "void")
 

@@ -19,7 +19,8 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from engine import openapi
-from engine.openapi.operations import CANDIDATE, NDJSON, OPERATIONS, PUBLIC, Operation
+from engine.openapi.operation import CANDIDATE, NDJSON, PUBLIC, Operation
+from engine.openapi.operations import OPERATIONS
 from engine.rules.errors import CODES
 from engine.rules.limits import DURATION_S_MAX
 from tests.contract import outsider as contract
@@ -45,7 +46,7 @@ EXCLUDED = [
 ]
 
 
-@schemathesis.serializer(NDJSON)
+@schemathesis.serializer(NDJSON, "image/jpeg")
 def lines(_: Any, value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
 
@@ -78,6 +79,9 @@ class Stage:
             "reportEvents": reporting.token,
             "showReceipt": submitted.token,
         }
+        photographed = outsider.exam(rules={"photo": "required"})
+        photographing = photographed.enter()
+        self.tokens["takePhoto"] = photographing.token
         ready = outsider.batch()
         contract.accepted(outsider.put_roster(ready, [contract.person()]))
         self.ids = {
@@ -87,6 +91,8 @@ class Stage:
             "armBatch": ready,
             "releaseBatch": self.graded.batch_id,
             "listBatchResults": self.graded.batch_id,
+            "listPhotos": photographed.batch_id,
+            **dict.fromkeys(("showPhoto", "checkPhoto", "waivePhoto"), photographing.sitting_id),
         }
         self.known = {
             "paper_id": self.ids["putPaper"],

@@ -104,6 +104,7 @@ def test_rules_left_out_have_the_defaults_of_the_exam_rules(document: dict[str, 
         "release": "graded",
         "takeover": "free",
         "allow_copy": False,
+        "photo": "none",
     }
 
 
@@ -373,7 +374,13 @@ def test_a_batch_is_shown_with_every_rule_spelled_out() -> None:
 
     shown = show_batch(batch)
 
-    left_out = {"check_in_before_s": 1800, "release": "graded", "takeover": "free", "allow_copy": False}
+    left_out = {
+        "check_in_before_s": 1800,
+        "release": "graded",
+        "takeover": "free",
+        "allow_copy": False,
+        "photo": "none",
+    }
     rules = {**DOCUMENT["rules"], **left_out}
     assert shown == {"batch_id": "B1", **DOCUMENT, "kind": "mock", "rules": rules}
     assert json.loads(json.dumps(shown)) == shown
