@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from engine.openapi import devices
 from engine.openapi.building import Schema, ref, whole
 from engine.openapi.invigilation import INVIGILATION_CALLS
 from engine.openapi.operation import (
@@ -313,4 +314,11 @@ _PUBLIC_CALLS = (
     ),
 )
 
-OPERATIONS = (*_CANDIDATES_CALLS, *_SCHEDULING_CALLS, *INVIGILATION_CALLS, *_RESULTS_CALLS, *_PUBLIC_CALLS)
+OPERATIONS = (
+    *_CANDIDATES_CALLS,
+    *_SCHEDULING_CALLS,
+    *INVIGILATION_CALLS,
+    *devices.CALLS,
+    *_RESULTS_CALLS,
+    *_PUBLIC_CALLS,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.openapi import devices
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -251,4 +252,5 @@ SCHEMAS: dict[str, Schema] = {
     "Arm": _ARM,
     "Share": _SHARE,
     "Release": _RELEASE,
+    **devices.SENT,
 }

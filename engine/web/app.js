@@ -27,6 +27,7 @@ const view = signal(null);
 let screen = null;
 let shown = 0;
 let claim = false; // this page's token came from a login typed here
+let checked = false; // this machine has had its device check, or needs none
 
 const app = {
   token: null,
@@ -53,6 +54,7 @@ const app = {
     app.token = token;
     view.value = entered;
     claim = true;
+    checked = false;
     sessionStorage.setItem(TOKEN, token);
     navigator.storage?.persist?.();
     await route();
@@ -100,6 +102,8 @@ const app = {
 };
 
 async function route() {
+  const { kind, state } = app.view;
+  if (kind === 'device_check' && !checked && (claim || state === 'checked_in')) return checkDevice(goOn);
   switch (app.view.state) {
     case 'checked_in':
       return app.show(confirmScreen(app));
@@ -114,6 +118,23 @@ async function route() {
     default:
       return app.show(messageScreen(app, { title: 'stop.title', text: `stop.${app.view.state}`, button: 'stop.back', onButton: () => app.leave() }));
   }
+}
+
+// What few candidates need is fetched when they do.
+async function checkDevice(onDone) {
+  app.show(busyScreen(app));
+  try {
+    const { deviceScreen } = await import('./device.js');
+    app.show(deviceScreen(app, onDone));
+  } catch (fault) {
+    console.error(fault);
+    app.show(messageScreen(app, { title: 'stop.title', text: 'busy.trouble', button: 'stop.back', onButton: () => location.reload() }));
+  }
+}
+
+function goOn() {
+  checked = true;
+  route();
 }
 
 async function openExam(paper) {
@@ -140,6 +161,7 @@ function start() {
   if (text) return app.show(messageScreen(app, { title: 'stop.title', text }));
   prune().catch(() => {});
   keepShell(() => !app.token && [...document.querySelectorAll('input')].every((input) => !input.value));
+  if (location.hash === '#device') return checkDevice();
   const token = sessionStorage.getItem(TOKEN);
   return token ? app.resume(token) : app.show(loginScreen(app));
 }

@@ -19,7 +19,8 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from engine import openapi
-from engine.openapi.operations import CANDIDATE, NDJSON, OPERATIONS, PUBLIC, Operation
+from engine.openapi.operation import CANDIDATE, NDJSON, PUBLIC, Operation
+from engine.openapi.operations import OPERATIONS
 from engine.rules.errors import CODES
 from engine.rules.limits import DURATION_S_MAX
 from tests.contract import outsider as contract
@@ -68,7 +69,11 @@ class Stage:
         showing, opening, saving, submitting, reporting, submitted = entered
         contract.accepted(submitted.save(("A1", 1, "a")))
         contract.accepted(submitted.submit(1))
+        machine = outsider.exam(kind="device_check").arrive()
         self.tokens = {
+            "probeDown": machine.token,
+            "probeUp": machine.token,
+            "checkDevice": machine.token,
             "confirm": confirming.token,
             "pledge": pledging.token,
             "showSitting": showing.token,

@@ -1,0 +1,201 @@
+"""A machine is checked in a real browser: what it measures reaches PostgreSQL, and what the engine says of it is shown."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+import urllib.parse
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from engine.rules.device import CHECKS, REASONS, Verdict
+from tests import servers
+from tests.browser.conftest import ARGUMENTS, NAMES
+from tests.browser.hall import VIEWPORT, call, id_number, paper, until
+
+CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+CHECK_MS_MAX = 60_000
+ROOM = "1号楼2层第1机房"
+PHONE = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/131.0.0.0 Mobile Safari/537.36"
+
+
+@dataclass
+class Check:
+    """An armed device check of one room."""
+
+    url: str
+    keys: dict[str, str]
+    batch_id: str
+    code: str
+    site: str
+    people: list[dict[str, str]]
+
+    def machines(self) -> dict[str, Any]:
+        """seat -> machine, as the room's proctor sees it."""
+        query = urllib.parse.urlencode({"site": self.site, "room": ROOM})
+        path = f"/v1/batches/{self.batch_id}/devices?{query}"
+        found = call(self.url, "GET", path, self.keys["proctor"])["machines"]
+        return {machine["seat"]: machine for machine in found}
+
+
+def push_check(url: str, keys: dict[str, str], *seats: str) -> Check:
+    mark = uuid.uuid4().hex[:10]
+    site = f"某市第一职业技术学院{mark[:4]}考点"
+    people = [
+        {
+            "name": f"机位{seat}",
+            "id_number": id_number(mark, n),
+            "admission_ticket": f"0526{int(mark[:6], 16):08d}{n}",
+            "site": site,
+            "room": ROOM,
+            "seat": seat,
+        }
+        for n, seat in enumerate(seats)
+    ]
+    batch = {
+        "title": "11月联考 设备调试",
+        "occupation": "劳动关系协调师",
+        "level": 3,
+        "subject": "theory",
+        "kind": "device_check",
+        "paper_id": f"p-{mark}",
+        "admission_code": mark.upper(),
+        "starts_ms": int(time.time() * 1000),
+        "duration_s": 3_600,
+    }
+    schedule = keys["schedule"]
+    call(url, "PUT", f"/v1/papers/p-{mark}", schedule, paper())
+    call(url, "PUT", f"/v1/batches/b-{mark}", schedule, batch)
+    call(url, "PUT", f"/v1/batches/b-{mark}/roster", schedule, people)
+    call(url, "POST", f"/v1/batches/b-{mark}/arm", schedule, {"witnesses": ["甲", "乙"]})
+    return Check(url, keys, f"b-{mark}", mark.upper(), site, people)
+
+
+@pytest.fixture(scope="module")
+def camera_browser(browser: Browser) -> Iterator[Browser]:
+    """The same Chromium with a camera that gives a picture, and somebody who allows it."""
+    path = next(filter(None, map(shutil.which, NAMES)))
+    with browser.browser_type.launch(executable_path=path, args=[*ARGUMENTS, *CAMERA]) as seeing:
+        yield seeing
+
+
+@pytest.fixture
+def seeing_machine(camera_browser: Browser) -> Iterator[BrowserContext]:
+    with camera_browser.new_context(viewport=VIEWPORT) as context:
+        yield context
+
+
+def log_in(page: Page, check: Check, index: int = 0) -> None:
+    page.goto(check.url)
+    page.get_by_label("考试口令").fill(check.code)
+    page.get_by_label("证件号码").fill(check.people[index]["id_number"])
+    page.get_by_role("button", name="登录", exact=True).click()
+
+
+def verdicts(page: Page) -> dict[str, str]:
+    """check -> verdict, as the page shows them."""
+    rows = page.locator(".device-row").all()
+    return {row.get_attribute("data-check") or "": row.get_attribute("data-verdict") or "" for row in rows}
+
+
+def test_whole_check_is_kept_as_it_was_shown_and_leads_to_the_trial_paper(
+    engine_up: servers.Engine, seeing_machine: BrowserContext
+) -> None:
+    check = push_check(engine_up.url, engine_up.keys, "01", "02", "备用1")
+    page = seeing_machine.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda said: faults.append(said.text) if "Content Security" in said.text else None)
+    log_in(page, check)
+    expect(page.locator(".device-place")).to_contain_text(ROOM)
+    expect(page.locator("[data-overall]")).to_be_visible(timeout=CHECK_MS_MAX + 60_000)
+
+    shown = verdicts(page)
+    machine = check.machines()["01"]
+    kept = {finding["name"]: finding for finding in machine["findings"]}
+    assert list(shown) == list(CHECKS)
+    assert shown == {name: finding["verdict"] for name, finding in kept.items()}
+    assert {
+        name: kept[name]["verdict"] for name in ("camera", "storage", "crypto", "channel", "clock")
+    } == dict.fromkeys(("camera", "storage", "crypto", "channel", "clock"), Verdict.OK)
+    assert kept["screen"]["measured"] == "1366×768" and kept["zoom"]["verdict"] == "ok"
+    assert kept["camera"]["measured"] == "1280×720"
+    assert kept["browser"]["reason"] == "kin" and machine["verdict"] in ("weak", "fail")
+    assert kept["down"]["measured"] and kept["up"]["measured"]
+    assert check.machines()["02"]["verdict"] is None
+
+    page.get_by_role("button", name="继续试答").click()
+    page.get_by_role("button", name="信息无误").click()
+    page.get_by_label("我已阅读并遵守以上承诺").check()
+    page.get_by_role("button", name="承诺并继续").click()
+    expect(page.locator(".question")).to_be_visible(timeout=60_000)
+    page.reload()
+    expect(page.locator(".question")).to_be_visible(timeout=60_000)
+    assert faults == []
+
+
+def test_machine_without_a_camera_is_told_what_to_do_and_may_be_checked_again(
+    engine_up: servers.Engine, machine: BrowserContext
+) -> None:
+    check = push_check(engine_up.url, engine_up.keys, "01")
+    page = machine.new_page()
+    log_in(page, check)
+    camera = page.locator('[data-check="camera"]')
+    expect(camera).to_have_attribute("data-verdict", "fail", timeout=CHECK_MS_MAX + 60_000)
+    expect(camera).to_contain_text("摄像头")
+    expect(page.locator("[data-overall]")).to_have_attribute("data-overall", "fail")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="再检查一次").press("Enter")
+    expect(page.locator("[data-overall]")).to_be_hidden()
+    expect(page.locator("[data-overall]")).to_be_visible(timeout=CHECK_MS_MAX + 60_000)
+
+    until(lambda: check.machines()["01"]["checks"] == 2, 30, "second check")
+    assert "camera" in check.machines()["01"]["failing"]
+
+
+def test_look_without_a_login_keeps_nothing(engine_up: servers.Engine, seeing_machine: BrowserContext) -> None:
+    page = seeing_machine.new_page()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if "/v1/sitting" in request.url else None)
+    page.goto(f"{engine_up.url}/#device")
+    expect(page.locator("[data-overall]")).to_be_visible(timeout=CHECK_MS_MAX + 60_000)
+
+    shown = verdicts(page)
+    assert (shown["down"], shown["up"], shown["camera"], shown["crypto"]) == ("unknown", "unknown", "ok", "ok")
+    assert sent == []
+    page.get_by_role("button", name="返回登录").click()
+    expect(page.get_by_label("考试口令")).to_be_visible()
+
+
+def test_phone_is_told_that_it_cannot_be_used(engine_up: servers.Engine, browser: Browser) -> None:
+    with browser.new_context(user_agent=PHONE, has_touch=True, is_mobile=True) as phone:
+        for address in (engine_up.url, f"{engine_up.url}/#device"):
+            page = phone.new_page()
+            page.goto(address)
+            expect(page.get_by_text("手机和平板电脑不能参加")).to_be_visible()
+            assert page.locator("input, .device-row").count() == 0
+
+
+def test_every_verdict_has_its_words_in_both_languages(engine_up: servers.Engine, browser: Browser) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(engine_up.url)
+        chinese, english = page.evaluate(
+            """async () => {
+              const [{ zh }, { en }] = await Promise.all(['zh', 'en'].map((name) => import(`/web/device_words.${name}.js`)));
+              return [zh, en];
+            }"""
+        )
+
+    wanted = {f"do.{name}.{reason}" for name, reasons in REASONS.items() for reason in reasons}
+    wanted |= {f"check.{name}" for name in CHECKS} | {f"verdict.{verdict}" for verdict in Verdict}
+    assert list(chinese) == list(english) and wanted <= set(chinese)
+    for name, text in chinese.items():
+        assert text and english[name], name
+        assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", english[name])), name
