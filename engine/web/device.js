@@ -3,42 +3,17 @@
 
 import { call, untilAnswered } from './api.js';
 import { now as serverNow, wallClock } from './clock.js';
+import { checkMachine } from './device_check.js';
 import { CheckRow, CHECKS } from './device_findings.js';
-import { openLine, tryChannel } from './device_line.js';
-import { lookAtBrowser, lookAtMemory, lookAtScreen, timeProcessor, tryCamera, tryCrypto, tryStorage } from './device_machine.js';
+import { openLine } from './device_line.js';
 import { refusal, speaker } from './device_words.js';
 import { Frame } from './frame.js';
 import { html, signal, useEffect, useRef } from './html.js';
+import { addStyle } from './style.js';
 import { explain, t } from './words.js';
 
 const say = speaker(t);
 const NAMED = { ok: 'good', weak: 'weak', fail: 'grave' };
-
-/** Measures this machine and has it judged. `told(names, state)` hears how far it is; `onStream` shows the camera. */
-export async function checkMachine({ line, token, judged, told, onStream }) {
-  const began = performance.now();
-  const measured = {};
-  async function step(names, work) {
-    told(names, 'running');
-    Object.assign(measured, await work());
-    told(names, 'measured');
-  }
-  // The camera may wait for somebody to press a button; the others need the processor or the line for themselves.
-  const camera = step(['camera'], () => tryCamera(onStream));
-  await step(['browser', 'system'], lookAtBrowser);
-  await step(['screen', 'zoom'], async () => lookAtScreen(measured.browser));
-  await step(['memory'], async () => lookAtMemory());
-  await step(['processor'], timeProcessor);
-  await step(['crypto'], tryCrypto);
-  await step(['storage'], tryStorage);
-  await step(['channel'], () => tryChannel(token));
-  await step(['round_trip', 'clock'], line.timeTrips);
-  await step(['down'], () => line.timeDown(measured.round_trip_ms));
-  await step(['up'], () => line.timeUp(measured.round_trip_ms));
-  await camera;
-  const took_ms = Math.round(performance.now() - began);
-  return judged({ ...measured, took_ms });
-}
 
 /** `onDone()` goes on with the sitting; without one it is only a look. */
 export function deviceScreen(app, onDone) {
@@ -101,7 +76,7 @@ export function deviceScreen(app, onDone) {
     </${Frame}>`;
   };
 
-  addStyle();
+  addStyle('device.css');
   run();
   return { View, stop: () => stopping.abort() };
 }
@@ -124,12 +99,4 @@ function Picture({ video }) {
   const place = useRef(null);
   useEffect(() => place.current.replaceChildren(video), []);
   return html`<div class="device-picture" role="img" aria-label=${say('device.camera_preview')} ref=${place}></div>`;
-}
-
-/** Beside the page's own styles, once. */
-export function addStyle() {
-  const [own] = document.querySelectorAll('link[rel=stylesheet]');
-  const href = new URL('device.css', own.href).href;
-  if ([...document.styleSheets].some((sheet) => sheet.href === href)) return;
-  document.head.append(Object.assign(document.createElement('link'), { rel: 'stylesheet', href }));
 }

@@ -51,7 +51,7 @@ def push_check(url: str, keys: dict[str, str], *seats: str) -> Check:
         {
             "name": f"机位{seat}",
             "id_number": id_number(mark, n),
-            "admission_ticket": f"0526{int(mark[:6], 16):08d}{n}",
+            "admission_ticket": f"0526{int(mark[:6], 16):08d}{n:02d}",
             "site": site,
             "room": ROOM,
             "seat": seat,
