@@ -13,7 +13,7 @@ export function Acceptance({ say, found, onBack }) {
   useEffect(() => document.querySelector('.acceptance h1')?.focus({ preventScroll: true }), []);
   const { acceptance, machines, site, room, title, candidates, tier, share, server_ms } = found;
   const times = machines.map(({ checked_ms }) => checked_ms).filter(Boolean);
-  const span = times.length ? `${wallClock(Math.min(...times), true)} – ${wallClock(Math.max(...times), true)}` : '–';
+  const span = times.length ? between(Math.min(...times), Math.max(...times)) : '–';
   const rate = (mbit_s) => say('form.rate', { mbit_s, mbyte_s: mbit_s / BYTE_BITS });
   const facts = [['site', site], ['room', room], ['batch', title], ['candidates', candidates], ['up', rate(tier.up_mbit_s)], ['down', rate(tier.down_mbit_s)],
     ['share', say('form.share_of', { up: share.up_kbit_s, down: share.down_kbit_s })], ['checked', span]];
@@ -48,8 +48,9 @@ function Demands({ say, items }) {
     const item = by_name.get(name);
     if (!item) return html`<tr><th scope="row">${say(`check.${name}`)}</th><td></td><td></td><td></td><td></td><td><${Verdict} say=${say} verdict=${null} /></td></tr>`;
     const { worst, median, counts } = item;
+    const tells = median || worst.verdict !== 'ok'; // where all are the same, no seat is the worst
     return html`<tr><th scope="row">${say(`check.${name}`)}</th><td>${requiredText(say, item)}</td>
-      <td>${measuredText(say, { name, ...worst })}<span class="form-seat">${say('form.at_seat', { seat: worst.seat })}</span></td><td>${median || '–'}</td>
+      <td>${measuredText(say, { name, ...worst })}${tells && html`<span class="form-seat">${say('form.at_seat', { seat: worst.seat })}</span>`}</td><td>${median || '–'}</td>
       <td>${['ok', 'weak', 'fail', 'unknown'].map((verdict) => counts[verdict]).join(' / ')}</td><td><${Verdict} say=${say} verdict=${item.verdict} /></td></tr>`;
   };
   return html`<table class="form-demands"><thead><tr>${['name', 'required', 'worst', 'median', 'counts', 'judged'].map((name) => html`<th scope="col">${say(`form.col_${name}`)}</th>`)}</tr></thead>
@@ -62,6 +63,13 @@ function Seats({ say, machines }) {
     <tbody>${machines.map(({ seat, checked_ms, findings, failing, verdict }) => html`<tr><th scope="row">${seat}</th><td>${checked_ms ? wallClock(checked_ms, true) : '–'}</td>
       <td>${failing.map((name) => amiss(say, findings.find((finding) => finding.name === name))).join(say('form.semicolon')) || '–'}</td>
       <td><${Verdict} say=${say} verdict=${verdict} /></td></tr>`)}</tbody></table></section>`;
+}
+
+/** The day once, when it is the same. */
+function between(from_ms, until_ms) {
+  const [from, until] = [wallClock(from_ms, true), wallClock(until_ms, true)];
+  const [day] = from.split(' ');
+  return `${from} – ${until.startsWith(day) ? until.slice(day.length + 1) : until}`;
 }
 
 const amiss = (say, finding) => `${say(`check.${finding.name}`)} ${measuredText(say, finding)}`;

@@ -101,10 +101,9 @@ function Counts({ machines }) {
 function Card({ machine, is_open, onclick }) {
   const { seat, role, failing, checked_ms } = machine;
   const named = failing.slice(0, NAMES_SHOWN).map((name) => say(`check.${name}`));
-  const more = failing.length - named.length;
   return html`<li><button type="button" class="machine" data-tone=${toneOf(machine)} data-seat=${seat} aria-pressed=${is_open} onclick=${onclick}>
     <span class="machine-top"><span class="machine-seat" data-role=${role}>${seat}</span><${Verdict} say=${say} verdict=${machine.verdict} /></span>
-    <span class="machine-failing">${named.join(say('machines.comma'))}${more > 0 && ` ${say('machines.more', { n: more })}`}</span>
+    <span class="machine-failing">${named.join(say('machines.comma'))}${failing.length > named.length && say('machines.more', { n: failing.length })}</span>
     <span class="machine-time">${checked_ms ? wallClock(checked_ms, true) : ''}</span>
   </button></li>`;
 }
@@ -126,7 +125,7 @@ function Panel({ machine, onClose }) {
 function Summary({ found }) {
   const { acceptance, candidates, tier, share } = found;
   return html`<section class="panel"><h2>${say('form.title')}</h2>
-    <dl class="facts">${acceptance.counts.map(({ role, required, passed, found: there }) => html`<div><dt>${say(`role.${role}`)}</dt>
+    <dl class="machine-roles">${acceptance.counts.map(({ role, required, passed, found: there }) => html`<div><dt>${say(`role.${role}`)}</dt>
       <dd>${say('machines.role', { required, passed, found: there })}</dd></div>`)}</dl>
     <p class="hint">${say('device.line', { candidates, up: tier.up_mbit_s, down: tier.down_mbit_s, share_up: share.up_kbit_s, share_down: share.down_kbit_s })}</p>
     <p class="hint">${say(found.kind === 'device_check' ? 'machines.own' : 'machines.any')}</p>

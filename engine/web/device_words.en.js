@@ -101,7 +101,7 @@ export const en = {
   'machines.here_running': 'Checking this machine… {seconds} s',
   'machines.form': 'Acceptance form',
   'machines.comma': ', ',
-  'machines.more': 'and {n} more',
+  'machines.more': ' … ({n} in all)',
   'machines.close': 'Close',
   'machines.checked': 'Last checked {time}, {n} times in all',
   'machines.how': 'Not checked yet: at the machine, open the exam’s page and log in with the device check’s code and the seat’s ID number.',

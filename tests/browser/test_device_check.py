@@ -1,4 +1,4 @@
-"""A machine is checked in a real browser: what it measures reaches PostgreSQL, and what the engine says of it is shown."""
+"""A machine is checked in a real browser: what it measured is kept, and what the engine says of it is shown."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ from tests import servers
 from tests.browser.conftest import ARGUMENTS, NAMES
 from tests.browser.hall import VIEWPORT, call, id_number, paper, until
 
+# A sound machine, as a page tells it.
+MEASURED: dict[str, Any] = {
+    "browser": "chrome", "browser_version": 131, "system": "windows", "system_version": "10", "user_agent": "",
+    "is_handheld": False, "screen_width_px": 1366, "screen_height_px": 768, "layout_width_px": 1366,
+    "layout_height_px": 633, "zoom_percent": 100, "memory_mib": 4096, "cores": 2, "hash_mib_per_s": 120,
+    "camera_width_px": 640, "camera_height_px": 480, "camera_fault": "", "clock_ms": 300, "storage_works": True,
+    "quota_mib": 9000, "service_worker_works": True, "crypto_works": True, "channel_opens": True, "round_trip_ms": 20,
+    "down_kbit_s": 900, "up_kbit_s": 900, "took_ms": 9000,
+}  # fmt: skip
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 CHECK_MS_MAX = 60_000
 ROOM = "1号楼2层第1机房"
@@ -159,6 +168,44 @@ def test_machine_without_a_camera_is_told_what_to_do_and_may_be_checked_again(
     assert "camera" in check.machines()["01"]["failing"]
 
 
+def test_room_shows_its_machines_and_prints_the_form_with_what_was_measured(
+    engine_up: servers.Engine, seeing_machine: BrowserContext
+) -> None:
+    check = push_check(engine_up.url, engine_up.keys, "01", "02", "备用1")
+    for index, changes in enumerate(({}, {"memory_mib": 1024, "up_kbit_s": 90})):
+        login = {"admission_code": check.code, "id_number": check.people[index]["id_number"]}
+        token = call(check.url, "POST", "/v1/login", "", login)["token"]
+        call(check.url, "POST", "/v1/sitting/device", token, {**MEASURED, **changes})
+    page = seeing_machine.new_page()
+    page.goto(f"{check.url}/room")
+    page.get_by_label("监考密钥").fill(check.keys["proctor"])
+    page.get_by_role("button", name="进入").click()
+    page.locator(f'[data-batch="{check.batch_id}"]').click()
+    page.locator(f'[data-room="{ROOM}"]').click()
+    page.get_by_role("tab", name="机器").click()
+    expect(page.locator('.machine[data-seat="01"]')).to_have_attribute("data-tone", "ok")
+    bad = page.locator('.machine[data-seat="02"]')
+    expect(bad).to_have_attribute("data-tone", "fail")
+    expect(bad).to_contain_text("上行速率、内存")
+    expect(page.locator('.machine[data-seat="备用1"]')).to_have_attribute("data-tone", "none")
+    bad.click()
+    expect(page.locator(".panel")).to_contain_text("90 kbit/s")
+
+    page.get_by_role("button", name="检查本机").click()
+    expect(page.locator('.machine[data-seat="管理机"]')).to_contain_text("202", timeout=CHECK_MS_MAX + 60_000)
+    page.get_by_role("button", name="考场验收单").click()
+    form = page.locator(".acceptance")
+    expect(form).to_contain_text(check.site)
+    expect(form.locator("tr", has_text="上行速率").first).to_contain_text("90 kbit/s（02）")
+    expect(form.locator("tr", has_text="管理机").first).to_contain_text("不少于 1 台")
+    page.emulate_media(media="print")
+    expect(page.locator(".head")).to_be_hidden()
+    expect(page.get_by_role("button", name="打印")).to_be_hidden()
+    printed = page.pdf(prefer_css_page_size=True)
+    assert printed.startswith(b"%PDF") and re.findall(rb"/Count (\d+)", printed) == [b"2"]
+    assert re.search(rb"/MediaBox \[0 0 59\d[.\d]* 84\d", printed), "A4, upright"
+
+
 def test_look_without_a_login_keeps_nothing(engine_up: servers.Engine, seeing_machine: BrowserContext) -> None:
     page = seeing_machine.new_page()
     sent: list[str] = []
@@ -188,7 +235,8 @@ def test_every_verdict_has_its_words_in_both_languages(engine_up: servers.Engine
         page.goto(engine_up.url)
         chinese, english = page.evaluate(
             """async () => {
-              const [{ zh }, { en }] = await Promise.all(['zh', 'en'].map((name) => import(`/web/device_words.${name}.js`)));
+              const { zh } = await import('/web/device_words.zh.js');
+              const { en } = await import('/web/device_words.en.js');
               return [zh, en];
             }"""
         )
