@@ -43,7 +43,7 @@ export function deviceScreen(app, onDone) {
     const ticking = setInterval(() => (elapsed.value = Math.floor((performance.now() - began.value) / 1000)), 250);
     try {
       const found = await checkMachine({ line, token, judged, told, onStream });
-      if (!stopping.signal.aborted) result.value = { ...found, took_s: Math.round((performance.now() - began.value) / 1000) };
+      if (!stopping.signal.aborted) result.value = { ...found, took_s: Math.ceil((performance.now() - began.value) / 1000) };
     } catch (problem) {
       if (!stopping.signal.aborted && !app.refused(problem)) fault.value = problem;
     } finally {

@@ -6,7 +6,7 @@ const TRIPS = 9;
 const SIZES_BYTES = [8, 32, 128, 512].map((kib) => kib * 1024);
 const ENOUGH_MS = 1_000; // a probe that took so long is as exact as anybody needs
 const DOWN_MS_MAX = 5_000; // what has come by then counts
-const UP_MS_MAX = 10_000; // browsers do not tell how much has gone: a probe has to end
+const UP_MS_MAX = 14_000; // browsers do not tell how much has gone: a probe has to end
 const TRIP_MS_MAX = 5_000;
 const TRIPS_MS_MAX = 8_000; // all of them together
 const CHANNEL_MS_MAX = 6_000;

@@ -9,7 +9,7 @@ const ZOOMS = [0.25, 0.33, 0.5, 0.67, 0.75, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2
 const ZOOM_TOLERANCE = 0.04; // the window's own frame
 const CAMERA_MS_MAX = 20_000; // somebody has to find the button
 const WORKER_MS_MAX = 5_000;
-const STORAGE_MS_MAX = 5_000;
+const STORAGE_MS_MAX = 8_000; // a disk that is busy
 const UNANSWERED = Symbol('nobody answered in time');
 
 export async function lookAtBrowser() {
