@@ -21,7 +21,7 @@ from engine.delivery import channel_upgrade, login, paper, sitting, submit
 from engine.delivery.autosave import Autosave
 from engine.delivery.channel_watch import Channels
 from engine.delivery.resources import Delivery
-from engine.invigilation import events, photo, photo_check, rooms, seats, takeover
+from engine.invigilation import device, events, photo, photo_check, probe, rooms, seats, takeover
 from engine.invigilation.resources import Invigilation
 from engine.patience import Patience
 from engine.protocol import HOT_PATH, SaveHeads
@@ -56,6 +56,10 @@ def routes() -> list[Route]:
         Route("/v1/sitting/submit", submit.submit, methods=["POST"]),
         Route("/v1/sitting/receipt", submit.show_receipt),
         Route("/v1/sitting/events", events.report, methods=["POST"]),
+        Route("/v1/sitting/probe", probe.show),
+        Route("/v1/sitting/probe", probe.take, methods=["POST"]),
+        Route("/v1/sitting/device", device.keep, methods=["POST"]),
+        Route("/v1/device", device.look, methods=["POST"]),
         Route("/v1/sealed/{digest}", paper.show_sealed),
         Route(channel_upgrade.PATH, channel_upgrade.show_offer),  # the channel itself begins in protocol.py
         Route("/v1/papers/{paper_id}", papers.put_paper, methods=["PUT"]),
@@ -66,6 +70,10 @@ def routes() -> list[Route]:
         Route("/v1/batches/{batch_id}/roster", roster.put_roster, methods=["PUT"]),
         Route("/v1/batches/{batch_id}/arm", arming.arm, methods=["POST"]),
         Route("/v1/batches/{batch_id}/release", results.release, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/devices", device.show_room),
+        Route("/v1/batches/{batch_id}/devices", device.keep_management, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/devices/probe", probe.show_management),
+        Route("/v1/batches/{batch_id}/devices/probe", probe.take_management, methods=["POST"]),
         Route("/v1/batches/{batch_id}/results", results.show_batch_results),
         Route("/v1/batches/{batch_id}/rooms", rooms.show_rooms),
         Route("/v1/batches/{batch_id}/seats", seats.show),

@@ -199,6 +199,19 @@ CREATE TABLE photo_act (
     CONSTRAINT act_has_a_photo_or_is_a_waiver CHECK (photo_number > 0 OR act = 'waived')
 );
 CREATE INDEX photo_act_by_sitting ON photo_act (sitting_id, act_number);
+-- The newest check of each machine in each device check.
+CREATE TABLE device_check (
+    site text NOT NULL,
+    room text NOT NULL,
+    seat text NOT NULL, -- of the roster, or 管理机: the room's management machine
+    batch_id text NOT NULL,
+    checked_ms bigint NOT NULL,
+    checks integer NOT NULL DEFAULT 1, -- how often it was checked
+    verdict text NOT NULL CONSTRAINT device_verdict_is_known CHECK (verdict IN ('ok', 'weak', 'fail')),
+    measured jsonb NOT NULL, -- as the page sent it
+    findings jsonb NOT NULL, -- as it was judged when it came
+    CONSTRAINT machine_is_kept_once_per_batch PRIMARY KEY (site, room, seat, batch_id)
+);
 
 -- How far each partition's log is recorded, and which recorder may advance it.
 CREATE TABLE recording (
@@ -271,6 +284,7 @@ GRANT SELECT (saved_ms) ON response_history_default TO liankao_engine;
 GRANT SELECT (at_ms) ON sitting_event_default TO liankao_engine;
 GRANT SELECT, INSERT ON room_event TO liankao_engine;
 GRANT SELECT, INSERT ON photo, photo_act TO liankao_engine; -- nobody changes or deletes evidence
+GRANT SELECT, INSERT, UPDATE ON device_check TO liankao_engine;
 GRANT SELECT ON recording, recorder TO liankao_engine;
 GRANT SELECT, UPDATE (publication) ON result TO liankao_engine;
 GRANT SELECT, UPDATE (last_publication) ON feed TO liankao_engine;

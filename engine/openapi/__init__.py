@@ -37,7 +37,7 @@ Liankao (联考) runs online exams: papers, batches and rosters come in, candida
 _TAGS = {
     "candidate": "The browser exam client: from the login to the receipt",
     "scheduling": "The scheduling system: papers, batches, rosters, arming",
-    "invigilation": "Proctors: rooms, seats, takeovers, what happened",
+    "invigilation": "Proctors: rooms, seats, takeovers, what happened; machines and their checks",
     "results": "Scorers and the evaluation system",
     "operations": "Health, metrics, keys: public, for machines",
     "page": "The candidate's page and the room's: public, static",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.openapi import photos
+from engine.openapi import devices, photos
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -249,6 +249,7 @@ _PROBLEM_DATA: dict[str, Schema] = {
     "starts_ms": {**INSTANT_MS, "description": "`paper_key.too_early`"},
     "earliest_submit_ms": {**INSTANT_MS, "description": "`submit.too_early`"},
     "server_ms": {**INSTANT_MS, "description": "`paper_key.too_early`, `submit.too_early`"},
+    "kind": text(description="`device.not_a_check`: what the batch is"),
     "high": whole(0, SEQ_MAX, description="`submit.behind`: the highest seq that arrived"),
 }
 _CODE: Schema = {
@@ -278,6 +279,7 @@ SCHEMAS: dict[str, Schema] = {
     "Health": answered({"status": {"const": "ok"}, "version": text()}),
     "Readiness": _READINESS,
     **photos.ANSWERED,
+    **devices.ANSWERED,
     "Problem": answered(_PROBLEM_MEMBERS, _PROBLEM_DATA, description="RFC 9457"),
     "Code": _CODE,
     "Fault": _FAULT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from engine.openapi import photos
+from engine.openapi import devices, photos
 from engine.openapi.building import Schema, ref, whole
 from engine.openapi.invigilation import INVIGILATION_CALLS
 from engine.openapi.operation import (
@@ -319,6 +319,7 @@ OPERATIONS = (
     *_SCHEDULING_CALLS,
     *INVIGILATION_CALLS,
     *photos.CALLS,
+    *devices.CALLS,
     *_RESULTS_CALLS,
     *_PUBLIC_CALLS,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.openapi import photos
+from engine.openapi import devices, photos
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -257,4 +257,5 @@ SCHEMAS: dict[str, Schema] = {
     "Share": _SHARE,
     "Release": _RELEASE,
     **photos.SENT,
+    **devices.SENT,
 }

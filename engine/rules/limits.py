@@ -148,6 +148,14 @@ ROOMS_SPAN_MS = 24 * 3600 * 1000  # before and after now: which batches a procto
 SEATS_MAX = 200  # of one room in one answer; a machine room has about 30
 SEAT_ASKED_MS = 8_000  # without a sign of life: then workers are asked whether its channel is open
 
+# --- device checks ---------------------------------------------------------------------------------------------
+PROBE_BYTES_MAX = 512 * 2**10  # one probe of the line: half a second at a whole site's 10 Mbit/s
+PROBES_PER_MINUTE = 60  # of one machine: a check takes about twenty, most of them of a few bytes
+PROBE_WINDOW_S = 60
+USER_AGENT_CHARACTERS_MAX = 512
+MEASURED_MAX = 2**40  # no rate in kbit/s and no disk in MiB comes near
+CLOCK_APART_MS_MAX = INSTANT_MS_MAX  # a machine whose battery is empty believes to be in 1970
+
 # --- recording -------------------------------------------------------------------------------------------------
 RECORD_BYTES_MAX = 2**20  # log content in one transaction: some 20,000 small changes, a third of a second of PostgreSQL
 RECORD_TIMEOUT_S = 20  # one statement of a recording transaction; longer means that PostgreSQL is gone

@@ -29,6 +29,7 @@ let screen = null;
 let shown = 0;
 let claim = false; // this page's token came from a login typed here
 let photo_passed = false; // the candidate goes on with a photo that a proctor has refused
+let checked = false; // this machine has had its device check, or needs none
 
 const app = {
   token: null,
@@ -66,6 +67,7 @@ const app = {
     app.token = token;
     view.value = entered;
     claim = true;
+    checked = false;
     sessionStorage.setItem(TOKEN, token);
     navigator.storage?.persist?.();
     await route();
@@ -115,6 +117,8 @@ const app = {
 
 async function route() {
   if (app.view.photo === 'owed') sendOwedPhotos();
+  const { kind, state } = app.view;
+  if (kind === 'device_check' && !checked && (claim || state === 'checked_in')) return checkDevice(goOn);
   switch (app.view.state) {
     case 'checked_in':
       return app.show(confirmScreen(app));
@@ -135,15 +139,15 @@ async function route() {
 
 async function showPhoto() {
   app.show(busyScreen(app));
-  const { photoScreen } = await photoModule();
+  const { photoScreen } = await fetched('./photo.js');
   app.show(photoScreen(app));
 }
 
-/** Few exams ask for a photo: its module is no part of the page. A browser may remember an address that failed once. */
-async function photoModule() {
+/** A module that few candidates need, and so no part of the page. A browser may remember an address that failed once. */
+async function fetched(address) {
   for (let failures = 0; ; failures += 1) {
     try {
-      return await import(failures ? `./photo.js?${failures}` : './photo.js');
+      return await import(failures ? `${address}?${failures}` : address);
     } catch (fault) {
       console.warn(fault);
       await pause(retryDelay(failures));
@@ -152,8 +156,19 @@ async function photoModule() {
 }
 
 async function sendOwedPhotos() {
-  const { sendOwed } = await photoModule();
+  const { sendOwed } = await fetched('./photo.js');
   sendOwed(app);
+}
+
+async function checkDevice(onDone) {
+  app.show(busyScreen(app));
+  const { deviceScreen } = await fetched('./device.js');
+  app.show(deviceScreen(app, onDone));
+}
+
+function goOn() {
+  checked = true;
+  route();
 }
 
 async function openExam(paper) {
@@ -181,6 +196,7 @@ function start() {
   // What a candidate before still owes is sent when there is a server again.
   prune().then(photos).then((owed) => owed.length && sendOwedPhotos()).catch(() => {});
   keepShell(() => !app.token && [...document.querySelectorAll('input')].every((input) => !input.value));
+  if (location.hash === '#device') return checkDevice();
   const token = sessionStorage.getItem(TOKEN);
   return token ? app.resume(token) : app.show(loginScreen(app));
 }

@@ -13,11 +13,13 @@
 //
 //   room.call(method, path, options)   as `call` of api.js, with the proctor's key; a key that no longer counts is dealt with
 //   room.place                         {batch, site, room}: `batch` as `GET /v1/invigilation` has it
+//   room.key                           the proctor's key, for what `call` cannot do
 //   room.query                         `site=…&room=…`, encoded
 //   room.view.value                    a signal: the newest answer of `GET …/seats`, or null
 //   room.every(work, ms)               calls `work` now and every `ms` until the room is left, never twice at once
 //   room.signal                        aborted when the room is left
 
+import { section as devices } from './device_room.js';
 import { photoSection } from './room_photos.js';
 
-export const sections = [photoSection];
+export const sections = [photoSection, devices];

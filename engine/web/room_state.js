@@ -24,7 +24,7 @@ export function openRoom(key, place, onRefused) {
   let after = '0';
 
   const room = {
-    place, query, view, events, trouble,
+    key, place, query, view, events, trouble,
     signal: leaving.signal,
 
     async call(method, where, options = {}) {

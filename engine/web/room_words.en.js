@@ -29,6 +29,7 @@ export const en = {
   'places.again': 'Read again',
 
   'tab.seats': 'Seats',
+  'device.tab': 'Machines',
   'tabs.label': 'Content',
 
   'kind.formal': 'Formal',

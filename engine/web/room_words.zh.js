@@ -29,6 +29,7 @@ export const zh = {
   'places.again': '重新读取',
 
   'tab.seats': '座位',
+  'device.tab': '机器',
   'tabs.label': '内容',
 
   'kind.formal': '正式考试',

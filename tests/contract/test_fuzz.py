@@ -69,7 +69,11 @@ class Stage:
         showing, opening, saving, submitting, reporting, submitted = entered
         contract.accepted(submitted.save(("A1", 1, "a")))
         contract.accepted(submitted.submit(1))
+        machine = outsider.exam(kind="device_check").arrive()
         self.tokens = {
+            "probeDown": machine.token,
+            "probeUp": machine.token,
+            "checkDevice": machine.token,
             "confirm": confirming.token,
             "pledge": pledging.token,
             "showSitting": showing.token,

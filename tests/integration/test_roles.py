@@ -43,6 +43,7 @@ EVERYBODY = [
     "DELETE FROM photo",
     "UPDATE photo_act SET act = 'accepted'",
     "DELETE FROM photo_act",
+    "DELETE FROM device_check",
     "INSERT INTO schema_migrations VALUES ('9999')",
     "SET ROLE liankao",
     "CREATE ROLE another",
@@ -86,6 +87,7 @@ FORBIDDEN = {
         "UPDATE sitting SET extra_time_s = 9",
         "DELETE FROM sitting",
         "INSERT INTO sitting SELECT * FROM sitting",
+        "SELECT 1 FROM device_check",
         "SELECT 1 FROM room_event",
         "INSERT INTO room_event (batch_id, sitting_id, event_id, kind, at_ms, recorded_ms)"
         " VALUES ('B', 'one', 'e', 'window_left', 0, 0)",
@@ -116,6 +118,7 @@ FORBIDDEN = {
         "UPDATE response SET value = 'null'",
         "SELECT 1 FROM response_history",
         "SELECT 1 FROM sitting_event",
+        "SELECT 1 FROM device_check",
         "SELECT 1 FROM room_event",
         "SELECT 1 FROM photo",
         "SELECT 1 FROM photo_act",
