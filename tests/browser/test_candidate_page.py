@@ -175,6 +175,7 @@ def test_everything_can_be_done_from_the_keyboard(exam: Exam, machine: BrowserCo
     page.get_by_role("button", name="下一题").focus()
     press("Enter")
     expect(page.locator(f'.question[data-item="{second}"]')).to_be_visible()
+    expect(page.locator(".question-number")).to_be_focused()
     page.locator(f'.cell[data-item="{second}"]').focus()
     press("ArrowLeft")
     press("Enter")
