@@ -45,10 +45,12 @@ def paper() -> dict[str, Any]:
         item(f"A{n}", "single", f"用人单位应当在第 {n} 种情形发生之日起（　）内书面通知。", options=OPTIONS, answer="b")
         for n in range(1, 13)
     ]
+    drawn = {**OPTIONS[3], "text": "如图所示的期限\n![三个月的加班时数](fig-hours.svg)"}
     several = [
         item(f"B{n}", "multiple", f"下列期限中，适用于第 {n} 种情形的有（　）。", options=OPTIONS, answer=["a", "c"])
-        for n in range(1, 5)
+        for n in range(1, 4)
     ]
+    several.append(item("B4", "multiple", "有图的选项。", options=[*OPTIONS[:3], drawn], answer=["a", "c"]))
     truths = [
         item(f"C{n}", "true_false", f"第 {n} 条规定适用于试用期内的劳动者。", answer=n % 2 == 0) for n in range(1, 5)
     ]

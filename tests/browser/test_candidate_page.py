@@ -181,3 +181,28 @@ def test_everything_can_be_done_from_the_keyboard(exam: Exam, machine: BrowserCo
     press("Enter")
     expect(page.locator(f'.question[data-item="{first}"] input').nth(1)).to_be_checked()
     seat.overall("recorded")
+
+
+def test_figures_are_enlarged_without_choosing_anything_and_the_focus_comes_back(
+    exam: Exam, machine: BrowserContext
+) -> None:
+    seat = Seat(machine, exam).enter().go("E1")
+    page, dialog = seat.page, seat.page.locator("dialog[open]")
+    small = page.locator(".figure")
+    small.press("Enter")
+    assert dialog.locator("img").evaluate("(image) => image.clientWidth") > 640, "larger than it stands in the paper"
+    seat.answer("放大一倍")
+    expect(dialog).to_have_class("zoom twice")
+    page.keyboard.press("Escape")
+    expect(small).to_be_focused()
+
+    drawn = seat.go("B4").page.get_by_role("button", name="的图")
+    drawn.click()
+    expect(dialog.get_by_alt_text("三个月的加班时数")).to_be_visible()
+    seat.answer("关闭")
+    expect(drawn).to_be_focused()
+    assert page.locator(".option input:checked").count() == 0
+    page.locator(".option-figure").click()
+    expect(page.locator('input[data-option="d"]')).to_be_checked()
+    seat.overall("recorded")
+    assert exam.responses(seat.sitting_id) == {"B4": ["d"]}
