@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Locator, expect
 
 from tests import servers
 from tests.browser.hall import ESSAY, Exam, Seat, push_exam, until
@@ -206,3 +206,24 @@ def test_figures_are_enlarged_without_choosing_anything_and_the_focus_comes_back
     expect(page.locator('input[data-option="d"]')).to_be_checked()
     seat.overall("recorded")
     assert exam.responses(seat.sitting_id) == {"B4": ["d"]}
+
+
+def test_arrows_move_over_the_list_as_it_is_laid_out(exam: Exam, machine: BrowserContext) -> None:
+    seat = Seat(machine, exam).enter()
+    page, order = seat.page, seat.order()
+
+    def cell(number: int) -> Locator:
+        return page.locator(f'.cell[data-item="{order[number - 1]}"]')
+
+    for width, columns in ((1366, 10), (1024, 7)):
+        page.set_viewport_size({"width": width, "height": 768})
+        cell(1).focus()
+        page.keyboard.press("ArrowDown")
+        expect(cell(1 + columns)).to_be_focused()
+        page.keyboard.press("ArrowDown")  # over into the next section
+        expect(cell(13)).to_be_focused()
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowUp")
+        expect(cell(1)).to_be_focused()
+        page.keyboard.press("End")
+        expect(cell(25)).to_be_focused()
