@@ -12,10 +12,12 @@ export function Grid({ exam }) {
   function move(event) {
     const cells = [...event.currentTarget.querySelectorAll('.cell')];
     const focused = cells.indexOf(document.activeElement);
-    const step = { ArrowRight: 1, ArrowDown: 10, ArrowLeft: -1, ArrowUp: -10, Home: -focused, End: cells.length - 1 - focused }[event.key];
-    if (focused === -1 || step === undefined) return;
+    if (focused === -1) return;
+    const next = { ArrowRight: () => cells[focused + 1], ArrowLeft: () => cells[focused - 1], Home: () => cells[0], End: () => cells.at(-1),
+      ArrowDown: () => inNextRow(cells, cells[focused], 1), ArrowUp: () => inNextRow(cells, cells[focused], -1) }[event.key];
+    if (!next) return;
     event.preventDefault();
-    cells[Math.min(cells.length - 1, Math.max(0, focused + step))].focus();
+    next()?.focus();
   }
 
   const legend = (name) => html`<li><span class=${`cell sample ${name === 'flag' ? 'flagged' : name}`} aria-hidden="true" />${t(`exam.legend_${name}`)}</li>`;
@@ -28,6 +30,14 @@ export function Grid({ exam }) {
     <ul class="legend">${['answered', 'open', 'flag', 'trouble'].map(legend)}
       ${items.some((item) => item.group) && html`<li><span class="together" aria-hidden="true"><i class="cell sample" /><i class="cell sample" /></span>${t('exam.legend_shared')}</li>`}</ul>
   </nav>`;
+}
+
+// How many stand in a row depends on the screen; below the last row of a section comes the next section.
+function inNextRow(cells, from, down) {
+  const at = from.getBoundingClientRect();
+  const beyond = cells.map((cell) => [cell, cell.getBoundingClientRect()]).filter(([, { top }]) => (top - at.top) * down > 1);
+  const far = ([, { top, left }]) => Math.abs(top - at.top) * 10_000 + Math.abs(left - at.left);
+  return beyond.sort((a, b) => far(a) - far(b))[0]?.[0];
 }
 
 function Cell({ exam, item }) {

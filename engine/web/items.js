@@ -2,7 +2,7 @@
 // while someone types, only built anew (by its key).
 
 import { html, useLayoutEffect, useRef, useSignal } from './html.js';
-import { Stem } from './stem.js';
+import { Enlargers, Stem } from './stem.js';
 import { BLANK_CHARACTERS_MAX, foldNumber, plainDecimal, TEXT_CHARACTERS_MAX } from './values.js';
 import { t } from './words.js';
 
@@ -36,11 +36,14 @@ function Choices({ item, value, figures, readonly, report }) {
 }
 
 function Options({ item, figures, input }) {
-  const row = (option, index) => html`<label class="option" key=${String(option.id)}>
-    <input ...${input(option)} data-option=${String(option.id)} />
-    ${item.type !== 'true_false' && html`<span class="letter">${String.fromCharCode(65 + index)}</span>`}
-    <span class="option-text"><${Stem} text=${option.text} figures=${figures} small /></span>
-  </label>`;
+  const row = (option, index) => {
+    const letter = String.fromCharCode(65 + index);
+    return html`<label class="option" key=${String(option.id)}>
+      <input ...${input(option)} data-option=${String(option.id)} />
+      ${item.type !== 'true_false' && html`<span class="letter">${letter}</span>`}
+      <span class="option-text"><${Stem} text=${option.text} figures=${figures} small /></span>
+    </label><${Enlargers} text=${option.text} figures=${figures} letter=${letter} />`;
+  };
   return html`<fieldset class="options" aria-describedby="stem trouble">
     <legend class="spoken">${t(`type.${item.type}`)}</legend>${optionsOf(item).map(row)}
   </fieldset>`;

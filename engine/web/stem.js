@@ -51,6 +51,13 @@ function Figure({ url, alt, small }) {
     onclick=${() => enlarge(url, alt)}><img src=${url} alt="" /></button></figure>`;
 }
 
+/** After a label, whose figures are small and whose click chooses: a button that enlarges each of them. */
+export function Enlargers({ text, figures, letter }) {
+  const found = [...text.matchAll(IMAGE)].filter(([, , name]) => figures.has(name));
+  return found.map(([, alt, name]) => html`<button type="button" class="quiet enlarger" onclick=${() => enlarge(figures.get(name), alt)}>
+    ${t('exam.zoom_option', { letter })}</button>`);
+}
+
 function enlarge(url, alt) {
   const { dialog, close } = openDialog(html`<div class="zoomed"><img src=${url} alt=${alt} /></div>
     <div class="actions">

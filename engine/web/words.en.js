@@ -105,6 +105,7 @@ export const en = {
   'exam.figure_missing': '[figure {name} is missing, please tell the proctor]',
   'exam.zoom': 'Click to enlarge',
   'exam.zoom_more': 'Twice as large',
+  'exam.zoom_option': 'Enlarge the figure of {letter}',
   'exam.figure': 'Figure',
   'exam.close': 'Close',
   'shared.name': 'Material for questions {first}–{last}',

@@ -105,6 +105,7 @@ export const zh = {
   'exam.figure_missing': '［图片缺失：{name}，请告知监考人员］',
   'exam.zoom': '点击放大',
   'exam.zoom_more': '放大一倍',
+  'exam.zoom_option': '放大 {letter} 的图',
   'exam.figure': '图',
   'exam.close': '关闭',
   'shared.name': '第 {first}–{last} 题 共用材料',

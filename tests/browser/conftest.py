@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests import servers
-from tests.browser.hall import VIEWPORT, Exam, push_exam
+from tests.browser.hall import VIEWPORT, Exam, Seat, push_exam
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "microsoft-edge")
 ARGUMENTS = [
@@ -44,6 +44,16 @@ def launched(*arguments: str) -> Iterator[Browser]:
 def browser() -> Iterator[Browser]:
     with launched() as browser:
         yield browser
+
+
+@pytest.fixture(autouse=True)
+def every_tab_is_held_to_its_word() -> Iterator[None]:
+    """After each test: what a tab acknowledged or showed as recorded is recorded, whatever else the test was about."""
+    Seat.taken.clear()
+    yield
+    for seat in Seat.taken:
+        if seat.witness.acknowledged or seat.witness.seen:
+            seat.was_told_the_truth()
 
 
 @pytest.fixture

@@ -14,9 +14,11 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from playwright.sync_api import BrowserContext, Page, WebSocket, expect
+
+from tests.browser.witness import Witness
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
 VIEWPORT = {"width": 1366, "height": 768}
@@ -43,10 +45,12 @@ def paper() -> dict[str, Any]:
         item(f"A{n}", "single", f"用人单位应当在第 {n} 种情形发生之日起（　）内书面通知。", options=OPTIONS, answer="b")
         for n in range(1, 13)
     ]
+    drawn = {**OPTIONS[3], "text": "如图所示的期限\n![三个月的加班时数](fig-hours.svg)"}
     several = [
         item(f"B{n}", "multiple", f"下列期限中，适用于第 {n} 种情形的有（　）。", options=OPTIONS, answer=["a", "c"])
-        for n in range(1, 5)
+        for n in range(1, 4)
     ]
+    several.append(item("B4", "multiple", "有图的选项。", options=[*OPTIONS[:3], drawn], answer=["a", "c"]))
     truths = [
         item(f"C{n}", "true_false", f"第 {n} 条规定适用于试用期内的劳动者。", answer=n % 2 == 0) for n in range(1, 5)
     ]
@@ -87,9 +91,10 @@ def paper() -> dict[str, Any]:
 
 @dataclass
 class Exam:
-    """One armed batch with two candidates."""
+    """One armed batch with two candidates. `url` is how machines reach it, `direct_url` how this test does."""
 
     url: str
+    direct_url: str
     keys: dict[str, str]
     batch_id: str
     code: str
@@ -98,15 +103,21 @@ class Exam:
     def responses(self, sitting_id: str) -> dict[str, Any]:
         """item -> value, as the engine recorded it."""
         path = f"/v1/sittings/{sitting_id}/responses"
-        found = call(self.url, "GET", path, self.keys["results"])["responses"]
+        found = call(self.direct_url, "GET", path, self.keys["results"])["responses"]
         return {item: response["value"] for item, response in found.items()}
+
+    def history(self, sitting_id: str) -> list[dict[str, Any]]:
+        """Every change that the engine recorded."""
+        path = f"/v1/sittings/{sitting_id}/history"
+        found: list[dict[str, Any]] = call(self.direct_url, "GET", path, self.keys["results"])["history"]
+        return found
 
     def result(self, sitting_id: str, within_s: float = 20) -> dict[str, Any]:
         """The sitting's published result."""
         path = f"/v1/batches/{self.batch_id}/results?limit=100"
 
         def published() -> Any:
-            page = call(self.url, "GET", path, self.keys["results"])
+            page = call(self.direct_url, "GET", path, self.keys["results"])
             return next((result for result in page["results"] if result["sitting_id"] == sitting_id), None)
 
         found: dict[str, Any] = until(published, within_s, f"a result of {sitting_id}")
@@ -161,7 +172,7 @@ def push_exam(
     call(url, "PUT", f"/v1/batches/b-{mark}", schedule, batch)
     call(url, "PUT", f"/v1/batches/b-{mark}/roster", schedule, candidates)
     call(url, "POST", f"/v1/batches/b-{mark}/arm", schedule, {"witnesses": ["甲", "乙"]})
-    return Exam(url=url, keys=keys, batch_id=f"b-{mark}", code=mark.upper(), candidates=candidates)
+    return Exam(url=url, direct_url=url, keys=keys, batch_id=f"b-{mark}", code=mark.upper(), candidates=candidates)
 
 
 def id_number(mark: str, n: int) -> str:
@@ -199,11 +210,15 @@ def until(found: Callable[[], Any], within_s: float, what: str) -> Any:
 class Seat:
     """A candidate in front of one tab. Waits for what is visible; knows nothing of the page's insides."""
 
+    taken: ClassVar[list[Seat]] = []  # in this test
+
     def __init__(self, context: BrowserContext, exam: Exam, candidate: int = 0, page: Page | None = None) -> None:
         self.exam = exam
         self.candidate = exam.candidates[candidate]
         self.context = context
         self.page = page or context.new_page()
+        self.witness = Witness(self.page)
+        Seat.taken.append(self)
         self.faults: list[str] = []
         self.calls: list[tuple[str, str]] = []  # address and body of every POST and of every frame sent
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
@@ -295,6 +310,21 @@ class Seat:
         expect(self.page.locator("#agrees")).to_be_visible(timeout=within_s * 1000)
         return self
 
+    def was_told_the_truth(self) -> None:
+        """Whatever was acknowledged here, or shown here as recorded, is in PostgreSQL."""
+        sitting_id = until(self._sitting_id_by_any_token, 60, "a token that still counts")
+        until(lambda: not self.witness.missing(self.exam.history(sitting_id)), 60, "recording of all that was told")
+
+    def _sitting_id_by_any_token(self) -> str | None:
+        """Another machine's token counts once this one's was superseded."""
+        mates = [seat for seat in Seat.taken if seat.candidate == self.candidate]
+        for token in (token for seat in mates for token in reversed(seat.witness.tokens)):
+            try:
+                return Seat.sitting_of(self.exam, token)
+            except AssertionError:
+                continue
+        return None
+
     @property
     def sitting_id(self) -> str:
         """Asked with the tab's own token."""
@@ -302,4 +332,4 @@ class Seat:
 
     @staticmethod
     def sitting_of(exam: Exam, token: str) -> str:
-        return str(call(exam.url, "GET", "/v1/sitting", token)["sitting_id"])
+        return str(call(exam.direct_url, "GET", "/v1/sitting", token)["sitting_id"])

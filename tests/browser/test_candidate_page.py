@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Locator, expect
 
 from tests import servers
 from tests.browser.hall import ESSAY, Exam, Seat, push_exam, until
@@ -175,8 +175,55 @@ def test_everything_can_be_done_from_the_keyboard(exam: Exam, machine: BrowserCo
     page.get_by_role("button", name="下一题").focus()
     press("Enter")
     expect(page.locator(f'.question[data-item="{second}"]')).to_be_visible()
+    expect(page.locator(".question-number")).to_be_focused()
     page.locator(f'.cell[data-item="{second}"]').focus()
     press("ArrowLeft")
     press("Enter")
     expect(page.locator(f'.question[data-item="{first}"] input').nth(1)).to_be_checked()
     seat.overall("recorded")
+
+
+def test_figures_are_enlarged_without_choosing_anything_and_the_focus_comes_back(
+    exam: Exam, machine: BrowserContext
+) -> None:
+    seat = Seat(machine, exam).enter().go("E1")
+    page, dialog = seat.page, seat.page.locator("dialog[open]")
+    small = page.locator(".figure")
+    small.press("Enter")
+    assert dialog.locator("img").evaluate("(image) => image.clientWidth") > 640, "larger than it stands in the paper"
+    seat.answer("放大一倍")
+    expect(dialog).to_have_class("zoom twice")
+    page.keyboard.press("Escape")
+    expect(small).to_be_focused()
+
+    drawn = seat.go("B4").page.get_by_role("button", name="的图")
+    drawn.click()
+    expect(dialog.get_by_alt_text("三个月的加班时数")).to_be_visible()
+    seat.answer("关闭")
+    expect(drawn).to_be_focused()
+    assert page.locator(".option input:checked").count() == 0
+    page.locator(".option-figure").click()
+    expect(page.locator('input[data-option="d"]')).to_be_checked()
+    seat.overall("recorded")
+    assert exam.responses(seat.sitting_id) == {"B4": ["d"]}
+
+
+def test_arrows_move_over_the_list_as_it_is_laid_out(exam: Exam, machine: BrowserContext) -> None:
+    seat = Seat(machine, exam).enter()
+    page, order = seat.page, seat.order()
+
+    def cell(number: int) -> Locator:
+        return page.locator(f'.cell[data-item="{order[number - 1]}"]')
+
+    for width, columns in ((1366, 10), (1024, 7)):
+        page.set_viewport_size({"width": width, "height": 768})
+        cell(1).focus()
+        page.keyboard.press("ArrowDown")
+        expect(cell(1 + columns)).to_be_focused()
+        page.keyboard.press("ArrowDown")  # over into the next section
+        expect(cell(13)).to_be_focused()
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowUp")
+        expect(cell(1)).to_be_focused()
+        page.keyboard.press("End")
+        expect(cell(25)).to_be_focused()

@@ -86,7 +86,7 @@ def test_batch_may_allow_copying_and_printing(engine_up: servers.Engine, clipboa
     expect(seat.page.locator(".room")).to_be_visible()
 
 
-def test_guard_ends_with_the_exam(exam: Exam, clipboard: BrowserContext) -> None:
+def test_receipt_can_be_copied_and_is_printed_black_on_white(exam: Exam, clipboard: BrowserContext) -> None:
     seat = Seat(clipboard, exam).enter().choose("A1", "b")
     seat.page.get_by_role("button", name="交卷").click()
     seat.answer("交卷")
@@ -94,5 +94,11 @@ def test_guard_ends_with_the_exam(exam: Exam, clipboard: BrowserContext) -> None
     seat.receipt()
 
     assert not stopped(seat.page, ".receipt", "contextmenu")
+    seat.page.get_by_role("button", name="高对比").click()
     seat.page.emulate_media(media="print")
     expect(seat.page.locator(".receipt")).to_be_visible()
+    for selector in (".sheet", ".agrees"):
+        colours = seat.page.locator(selector).evaluate(
+            "(node) => [getComputedStyle(node).color, matchMedia('print').matches]"
+        )
+        assert colours == ["rgb(0, 0, 0)", True], "white on black must not become white on white"

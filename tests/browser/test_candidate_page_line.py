@@ -11,9 +11,10 @@ import pytest
 from playwright.sync_api import BrowserContext, WebSocketRoute, expect
 
 from tests import servers
-from tests.browser.hall import ESSAY, Exam, Seat, push_exam, until
+from tests.browser.hall import ESSAY, Exam, Seat, call, push_exam, until
 from tests.browser.line import Line, Upgrade, line_to
 
+# A thirtieth of the five minutes that must not matter; LIANKAO_OUTAGE_S=300 waits for all of them.
 OUTAGE_S = float(os.environ.get("LIANKAO_OUTAGE_S", "10"))
 
 
@@ -114,6 +115,7 @@ def test_proxy_that_lets_no_websocket_through_costs_no_answer(
 
         assert exam.responses(seat.sitting_id) == {"A1": "b", "B1": ["a", "c"], "F1": ESSAY}
         assert seat.saves("/v1/channel") == [] and seat.saves("/v1/sitting/responses") != []
+        assert {item for item, _ in seat.witness.acknowledged} == {"A1", "B1", "F1"}
 
 
 def test_paper_opens_although_the_key_is_not_pushed(exam: Exam, machine: BrowserContext) -> None:
@@ -129,6 +131,27 @@ def test_paper_opens_although_the_key_is_not_pushed(exam: Exam, machine: Browser
     assert exam.responses(seat.sitting_id) == {"A1": "b"}
 
 
+def test_key_that_takes_seconds_opens_the_paper_and_costs_no_time_that_is_not_told(
+    engine_up: servers.Engine, line: Line, machine: BrowserContext
+) -> None:
+    """Pushed or asked for, it is late; what is left is the engine's reckoning, not the moment the paper opened."""
+    exam = push_exam(engine_up.url, engine_up.keys, starts_in_s=10, duration_s=300)
+    seat = Seat(machine, behind(line, exam)).arrive().log_in().confirm().pledge()
+    expect(seat.page.get_by_text("封条完好")).to_be_visible(timeout=60_000)
+    line.wire.delay_s = 1.5
+    seat.see_paper(within_s=60)
+
+    minutes, seconds = map(int, seat.page.locator(".left").inner_text().split(":"))
+    token = seat.page.evaluate("sessionStorage.getItem('liankao.token')")
+    really_left_s = call(exam.url, "GET", "/v1/sitting", token)["remaining_ms"] / 1000
+
+    assert minutes * 60 + seconds <= really_left_s + 3
+    line.wire.delay_s = 0
+    seat.choose("A1", "b").overall("recorded")
+    assert exam.responses(seat.sitting_id) == {"A1": "b"}
+    assert seat.faults == []
+
+
 def test_open_channel_brings_the_key_and_carries_every_change(exam: Exam, machine: BrowserContext) -> None:
     """Nothing that HTTP could do as well is needed: neither the key, nor saving, nor asking what was recorded."""
     for path in ("paper-key", "responses"):
@@ -139,6 +162,7 @@ def test_open_channel_brings_the_key_and_carries_every_change(exam: Exam, machin
     seat.choose("A1", "b").choose("A2", "b").choose("A3", "c").type("F1", ESSAY).overall("recorded")
 
     assert all(frame.startswith('{"type":"save","changes":[{"item":') for frame in seat.saves("/v1/channel"))
+    assert {item for item, _ in seat.witness.acknowledged} == {"A1", "A2", "A3", "F1"} and seat.witness.seen
     machine.unroute("**/v1/sitting")
     assert exam.responses(seat.sitting_id) == {"A1": "b", "A2": "b", "A3": "c", "F1": ESSAY}
 

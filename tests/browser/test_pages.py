@@ -8,12 +8,14 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import BrowserContext
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from engine.rules.errors import ExamError
 from engine.web import pages
 from engine.wire import problem_response
+from tests.browser.hall import Exam, Seat
 
 FOLDER = Path(pages.__file__).parent
 SENT_BYTES_MAX = 60_000  # the whole page over a room's line
@@ -146,6 +148,23 @@ def test_page_is_small(client: TestClient, taken: str, coding: str, bytes_max: i
 
     assert any(path.endswith("/page/app.js") for path in sizes)
     assert sum(sizes.values()) < bytes_max, sizes
+
+
+def test_browser_really_gets_no_more_than_that(exam: Exam, machine: BrowserContext) -> None:
+    """Bodies as they came over the wire, from the address to the first question, without the engine's calls."""
+    sizes = {
+        path: int(size)
+        for path, size in Seat(machine, exam)
+        .enter()
+        .page.evaluate(
+            """[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+            .map(({ name, encodedBodySize }) => [new URL(name).pathname, encodedBodySize])"""
+        )
+        if not path.startswith("/v1/")
+    }
+
+    assert {"/", "page.css", "exam.css", "app.js"} <= {path.rsplit("/", 1)[-1] or path for path in sizes}
+    assert 30_000 < sum(sizes.values()) < SENT_BYTES_MAX, sizes
 
 
 def test_page_is_from_nowhere_else(client: TestClient) -> None:
