@@ -61,12 +61,6 @@ local function seq_of(stored)
     return stored and tonumber(string.match(stored, '^%d+')) or 0
 end
 
--- What comes again with the very seq that is stored is logged again, as it is stored: it may stand here and yet be in no
--- log that will be read, since Redis was put back to before a rebuild. The recorder takes it as often as it comes.
-local function log_again(sitting_id, item, seq_text, stored)
-    log(sitting_id, '["' .. item .. '",' .. seq_text .. ',' .. string.sub(stored, string.find(stored, '|', 1, true) + 1) .. ']')
-end
-
 local function save_one(sitting_key, sitting_id, epoch, item, seq_text, value)
     local field = 'r:' .. item
     local sitting = pcall_redis('HMGET', sitting_key, 'state', 'epoch', 'closes_ms', 'starts_ms', 'high', field)
@@ -76,15 +70,11 @@ local function save_one(sitting_key, sitting_id, epoch, item, seq_text, value)
     end
     local seq = tonumber(seq_text)
     local high = seq > tonumber(sitting[5]) and seq_text or sitting[5]
-    local stored_seq = seq_of(sitting[6])
-    if seq > stored_seq then
+    if seq > seq_of(sitting[6]) then
         call('HSET', sitting_key, 'seen_ms', seen, 'high', high, field, seq_text .. '|' .. value)
         log(sitting_id, '["' .. item .. '",' .. seq_text .. ',' .. value .. ']')
-        return OK
-    end
-    call('HSET', sitting_key, 'seen_ms', seen, 'high', high)
-    if seq == stored_seq then
-        log_again(sitting_id, item, seq_text, sitting[6])
+    else
+        call('HSET', sitting_key, 'seen_ms', seen, 'high', high)
     end
     return OK
 end
@@ -103,19 +93,15 @@ local function save_many(sitting_key, sitting_id, epoch, first, count)
     local high = sitting[5]
     local writes = { 'seen_ms', seen }
     local logged = {}
-    local again = {} -- numbers of the changes that stand here already
     for change = 1, count do
         local at = first + (change - 1) * 3
         local seq_text, value, field = ARGV[at + 1], ARGV[at + 2], fields[change]
         local seq = tonumber(seq_text)
-        local stored_seq = seq_of(sitting[5 + change])
-        if seq > (newest[field] or stored_seq) then
+        if seq > (newest[field] or seq_of(sitting[5 + change])) then
             newest[field] = seq
             writes[#writes + 1] = field
             writes[#writes + 1] = seq_text .. '|' .. value
             logged[#logged + 1] = '["' .. ARGV[at] .. '",' .. seq_text .. ',' .. value .. ']'
-        elseif seq == stored_seq then
-            again[#again + 1] = change
         end
         if seq > tonumber(high) then
             high = seq_text
@@ -126,10 +112,6 @@ local function save_many(sitting_key, sitting_id, epoch, first, count)
     call('HSET', sitting_key, unpack(writes))
     if #logged > 0 then
         log(sitting_id, table.concat(logged, ','))
-    end
-    for _, change in ipairs(again) do
-        local known = first + (change - 1) * 3
-        log_again(sitting_id, ARGV[known], ARGV[known + 1], sitting[5 + change])
     end
     return OK
 end

@@ -91,10 +91,13 @@ class Mender:
 
     async def _restore(self, older: Mapping[int, Position]) -> None:
         found = await sittings_in_redis(self._memory, older)
+        ordered = await read_ordered(self._database, list(older))
         corrupt: Corrupt | None = None
         for number, recorded in older.items():
             try:
-                await restore(self._memory, self._database, self._owner, number, recorded, found[number])
+                await restore(
+                    self._memory, self._database, self._owner, number, recorded, ordered[number], found[number]
+                )
             except Corrupt as fault:
                 corrupt = fault  # the others are restored all the same
             else:

@@ -4,7 +4,8 @@ Only recorded responses come back; what a candidate's journal still holds comes 
 partition begins a new generation. The marker is written last: until then every save of a lost partition is told to try
 later. A partition that was only put back takes saves meanwhile: laying undoes nothing that a candidate did. It may also
 hold what PostgreSQL never got (Redis was lost once, and what was put back is from before): that is copied first, since
-its log entries lie before PostgreSQL's position and would never be read.
+its log entries lie before PostgreSQL's position and would never be read. Each building has a number that both stores
+keep: whichever is put back to before the last one is known by it, even where the log seems to fit.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def judge(facts: Facts) -> Stand:
     """The stand of a partition. FINE also where a rollback has been mended already and the log may be read on."""
     if facts.marker is None:
         return Stand.FRESH if facts.recorded == NOWHERE else Stand.LOST
-    if facts.reached > facts.recorded:
+    if facts.reached > facts.recorded or facts.built > facts.ordered:
         return Stand.RESTORED
     if facts.marker < facts.recorded or facts.built < facts.ordered:
         return Stand.ROLLED_BACK

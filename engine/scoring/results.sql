@@ -30,8 +30,5 @@ FROM sitting WHERE sitting_id = $1
 SELECT item, seq, value FROM response WHERE sitting_id = $1 ORDER BY item
 
 -- history_of(sitting_id) -> any number of rows
--- Every accepted change in the order it was accepted; one that was sent again counts as of its first time.
-SELECT item, seq, value, saved_ms FROM (
-    SELECT DISTINCT ON (item, seq) * FROM response_history WHERE sitting_id = $1 ORDER BY item, seq, generation, position
-) AS accepted
-ORDER BY generation, position, seq
+-- Every accepted change in the order it was accepted.
+SELECT item, seq, value, saved_ms FROM response_history WHERE sitting_id = $1 ORDER BY generation, position, seq

@@ -11,7 +11,8 @@
 --                   doubtful   since the run id changed nobody has compared this Redis with PostgreSQL
 --                   mended     where PostgreSQL stood when this partition was last rebuilt
 --                   built      the number of that building; PostgreSQL knows the newest it has ordered
---                   restoring  where PostgreSQL stood when restoring it from this partition began
+--                   restoring  where PostgreSQL stood when restoring it from this partition began, and the last building
+--                              that it knew of
 
 -- The run id of this very server process stands behind the arguments of every call and is taken off here. The caller
 -- learnt it on the connection that the call came on, and no connection outlives its server: INFO would cost 23 us.

@@ -122,18 +122,14 @@ class CandidateModel:
             return Outcome.NOT_OPEN
         if self.state != "pledged":
             return Outcome.ORDER
-        logged = False
-        stored = dict(self.responses)
+        newer = False
         for item, seq, value in changes:
             if seq > self.responses.get(item, (0, ""))[0]:
                 self.responses[item] = (seq, value)
                 self.history.append((item, seq, value))
-                logged = True
-            elif item in stored and seq == stored[item][0]:  # what stands already is logged again, as it stands
-                self.history.append((item, *stored[item]))
-                logged = True
+                newer = True
             self.highest = max(self.highest, seq)
-        self.position += logged
+        self.position += newer
         return Outcome.OK
 
     def submit(self, epoch: int, seq: int, is_too_early: bool) -> Outcome:

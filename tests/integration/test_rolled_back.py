@@ -15,7 +15,7 @@ from engine.rules.errors import TryLater
 from engine.rules.outcome import Outcome
 from engine.sealing.signature import Signer
 from engine.sealing.token import Token
-from tests.integration.copies import RedisCopy, lose_redis, settle
+from tests.integration.copies import DatabaseCopy, RedisCopy, lose_redis, settle
 from tests.integration.exam import LOGIN_KEY, PARTITIONS, WRAP_KEY, Exam
 from tests.integration.test_closer import end
 from tests.integration.test_rebuild import epoch_of, responses, stand_of
@@ -212,6 +212,28 @@ async def test_what_only_a_redis_that_was_put_back_holds_is_recorded(exam: Exam)
     assert await exam.query("SELECT state FROM sitting ORDER BY sitting_id") == [("pledged",), ("submitted",)]
     for sitting_id in ("one", "two"):
         assert await stand_of(exam, sitting_id) is Stand.FINE
+
+
+async def test_a_database_from_before_the_last_building_is_known_by_its_number(exam: Exam) -> None:
+    """What was copied into it stands behind no position: it comes back though the positions agree."""
+    await exam.enter("one")
+    await settle(exam)
+    await exam.save("one", ("A1", 1, '"a"'))
+    old = await RedisCopy.of(exam)
+    await lose_redis(exam)
+    await settle(exam)
+    backup = await DatabaseCopy.of(exam)
+    await old.put_back(exam)
+    await settle(exam)
+    assert await responses(exam) == [("A1", 1, '"a"')]
+
+    await backup.put_back(exam)
+    exam.recorder.forget()
+    assert await stand_of(exam, "one") is Stand.RESTORED
+    await settle(exam)
+
+    assert await responses(exam) == [("A1", 1, '"a"')]
+    assert await stand_of(exam, "one") is Stand.FINE
 
 
 async def test_a_redis_from_before_its_last_building_is_known_by_its_number(exam: Exam) -> None:
