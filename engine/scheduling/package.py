@@ -7,6 +7,7 @@ as the provider has wrapped it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,8 +21,8 @@ from engine.rules.limits import ID_PATTERN, ITEMS_MAX, PAPER_BODY_BYTES_MAX, POI
 from engine.scheduling.sealer import Sealer
 from engine.scheduling.sealer_jobs import CombineShares, ReadArming, SealedBatch
 from engine.sealing import package
+from engine.sealing.envelope import SealBroken
 from engine.sealing.package import Package
-from engine.sealing.paper import SealBroken
 from engine.sealing.secrets import SecretError
 from engine.sealing.signature import key_id
 from engine.stores import public_keys
@@ -58,7 +59,7 @@ async def take_package(request: Request, trusted: Sequence[Mapping[str, Any]] | 
     """The package in a request's body. Raises Invalid `paper.invalid` unless it is whole, signed and usable."""
     body = await read_vault(request.scope, request.receive, PACKAGE_BYTES_MAX)
     try:
-        found = package.read_package(body.content(), trusted)
+        found = await asyncio.to_thread(package.read_package, body.content(), trusted)  # digests of up to 64 MiB
         _check_usable(found)
     except SealBroken as fault:
         raise _invalid(str(fault)) from None

@@ -11,6 +11,7 @@ import pytest
 from engine.sealing import shares
 from tests.contract import outsider as out
 from tests.contract.desk import Desk
+from tests.contract.opener import open_sealed
 from tests.contract.outsider import Outsider, accepted, refused, unique
 from tests.servers import Engine
 
@@ -36,7 +37,7 @@ def test_a_batch_armed_with_two_shares_runs_to_its_results(desk: Desk, capsys: p
     sitting = exam.enter()
     paper_key = out.from_base64url(accepted(sitting.key())["paper_key"])
     sealed = desk.outsider.call("GET", f"/v1/sealed/{sitting.login['paper']['digest']}").content
-    opened, _ = out.open_sealed(batch_id, sealed, paper_key)
+    opened, _ = open_sealed(batch_id, sealed, paper_key)
     assert [section["id"] for section in opened["sections"]] == [section["id"] for section in desk.document["sections"]]
     refused(sitting.save(("A1", 1, "z")), 422)
     accepted(sitting.save(("A1", 1, "b")))
