@@ -1,4 +1,4 @@
-"""The published vectors in a real browser: the page's own module opens them by WebCrypto, and nothing that is not right."""
+"""The published vectors in a real browser: the page's own module opens them by WebCrypto, and nothing that is wrong."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def page(browser: Browser, engine_up: servers.Engine) -> Iterator[Page]:
 
 
 def test_every_published_vector_opens_by_webcrypto(page: Page) -> None:
-    """Sections, and media as they were pushed: in one part, in chunks, packed, stored. The page asks for no signature."""
+    """Sections, and media as they were pushed: in one part, packed and stored. The page asks for no signature."""
     vectors = VECTORS["vectors"]
     told = page.evaluate(OPENED, vectors + VECTORS["forged"])
 
