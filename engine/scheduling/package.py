@@ -22,6 +22,7 @@ from engine.scheduling.sealer import Sealer
 from engine.scheduling.sealer_jobs import CombineShares, ReadArming, SealedBatch
 from engine.sealing import package
 from engine.sealing.envelope import SealBroken
+from engine.sealing.manifest import MAGIC
 from engine.sealing.package import Package
 from engine.sealing.secrets import SecretError
 from engine.sealing.signature import key_id
@@ -155,7 +156,7 @@ async def read_arming(request: Request, sealer: Sealer) -> tuple[Any, Vault | No
 
 
 async def package_of(connection: Connection, paper_id: str) -> Record | None:
-    """The package that a paper came as, without its bytes."""
+    """The package that a paper came as, without its bytes but the first."""
     return await connection.fetchrow(_queries.find_package, paper_id)
 
 
@@ -167,6 +168,9 @@ def package_faults(found: Record | None, batch_id: str, paper_id: str, shares: V
     if found["batch_id"] != batch_id:
         message = f"paper {paper_id!r} is a package for batch {found['batch_id']!r}, not for {batch_id!r}"
         return [("paper.batch", message)]
+    if found["layout"] != MAGIC:
+        message = f"paper {paper_id!r} is a package sealed by an earlier release: seal it again, and push that"
+        return [("paper.content", message)]
     missing = f"paper {paper_id!r} is a package: hand in shares of its key (`./run paper arm`)"
     return [("shares.missing", missing)] if shares is None else []
 

@@ -207,7 +207,7 @@ async def test_a_paper_sealed_elsewhere_is_readable_nowhere_on_the_engine(
     sealed, armed, sittings = await _wait_and_search(hall, exam)
 
     paper_key = out.from_base64url(accepted(sittings[0].key())["paper_key"])
-    _, opened = out.open_sealed(armed.batch_id, sealed, paper_key)
+    _, opened = open_sealed(armed.batch_id, sealed, paper_key)
     assert hall.search.found_in(opened) == {"paper"}
     accepted(sittings[0].save(("A1", 1, "b")))
     for sitting in sittings:

@@ -9,7 +9,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 
 from tests.contract import outsider as out
-from tests.contract.opener import open_sealed
+from tests.contract.opener import open_sealed, read_manifest
 from tests.contract.outsider import NOTHING, Outsider, accepted, now_ms, person, refused
 
 
@@ -204,6 +204,16 @@ def test_answers_never_reach_candidates(outsider: Outsider) -> None:
     assert items.keys() == {"A1", "B1", "C1", "D1", "E1", "F1"}
     for item in items.values():
         assert not {"answer", "answers", "tolerance", "fold", "accepted"} & item.keys(), item
+
+
+def test_sealed_paper_is_signed_by_a_published_key(outsider: Outsider) -> None:
+    """Its manifest, before anybody has its paper key: which batch, by whom, and the digest of every part."""
+    exam = outsider.exam(document=out.paper(media={"fig1.png": out.PNG}))
+    sealed = outsider.call("GET", f"/v1/sealed/{exam.arrive().login['paper']['digest']}").content
+    manifest, envelopes = read_manifest(sealed)
+
+    assert (manifest["batch_id"], list(envelopes)) == (exam.batch_id, ["index", "s0", "m0.0"])
+    assert out.signed_by(manifest, outsider.public_keys()) == [manifest["key_id"]]
 
 
 def test_opened_paper_holds_what_was_pushed_for_candidates(outsider: Outsider) -> None:

@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from engine.sealing import shares
+from engine.supervision import embedded
 from tests.contract import outsider as out
 from tests.contract.desk import Desk
 from tests.contract.opener import open_sealed
@@ -60,6 +62,26 @@ def test_a_package_needs_its_shares_and_its_own_batch(desk: Desk, capsys: pytest
     assert [entry["code"] for entry in wrong["not_ready"]] == ["paper.batch"]
     assert batch_id in wrong["detail"] and other_id in wrong["detail"]
     assert desk.outsider.show_batch(batch_id)["state"] == "draft"
+
+
+async def test_a_package_kept_since_an_earlier_release_is_not_armed(
+    desk: Desk, engine_up: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Candidates' pages could not open it at the start; so it is said before, with what to do."""
+    batch_id, paper_id = unique("B"), unique("P")
+    accepted(desk.push(desk.seal(batch_id, capsys), paper_id), 201)
+    desk.batch(paper_id, batch_id)
+    sockets = embedded.postgres_socket_folder(engine_up.data / "sockets")
+    connection = await asyncpg.connect(embedded.postgres_dsn(sockets))
+    try:
+        older = "UPDATE package SET sealed = overlay(sealed PLACING 'LKP1'::bytea FROM 1) WHERE paper_id = $1"
+        assert await connection.execute(older, paper_id) == "UPDATE 1"
+    finally:
+        await connection.close()
+    problem = refused(desk.outsider.arm(batch_id, shares=desk.opened(batch_id, 1, 2)), 409, "batch.not_ready")
+
+    assert [entry["code"] for entry in problem["not_ready"]] == ["paper.content"]
+    assert "seal it again" in problem["detail"]
 
 
 def test_shares_that_do_not_give_the_key_arm_nothing(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
