@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -107,6 +108,22 @@ def test_a_medium_of_any_size_comes_back_from_chunks_of_any_size(
 
     assert paper.open_paper("B1", sealed, KEY) == {"batch_id": "B1", **whole}
     assert client_side.open_paper(sealed, KEY, "B1") == {"batch_id": "B1", **whole}
+
+
+def test_sealing_holds_media_in_memory_hardly_more_than_twice() -> None:
+    """What it returns, the same in pieces, and one medium: a paper of 64 MiB does not take the machine."""
+    size, count = 2**20, 8
+    media = {f"{n}.png": base64.b64encode(bytes([n]) * size).decode() for n in range(count)}
+    content = {**CONTENT, "media": media, "media_types": dict.fromkeys(media, "image/png")}
+    tracemalloc.start()
+    try:
+        sealed = paper.seal_paper("B1", content, KEY, SIGNER, 2**16)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert count * size < len(sealed) < 1.02 * count * size
+    assert peak < (2 * count + 2) * size
 
 
 @pytest.mark.parametrize(("batch_id", "key"), [("B1", OTHER_KEY), ("B2", KEY), ("B1", bytes(32)), ("b1", KEY)])
