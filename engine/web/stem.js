@@ -40,9 +40,10 @@ export function Stem({ text, figures, small = false }) {
 }
 
 function Figure({ url, alt, small }) {
-  if (small) return html`<img class="option-figure" src=${url || null} alt=${alt} />`;
+  const source = url ? { src: url } : {}; // an empty src would be a broken picture until the figure is open
+  if (small) return html`<img class="option-figure" ...${source} alt=${alt} />`;
   return html`<figure><button type="button" class="figure" title=${t('exam.zoom')} aria-label=${`${alt}，${t('exam.zoom')}`}
-    onclick=${() => enlarge(url, alt)}><img src=${url || null} alt="" /></button></figure>`;
+    onclick=${() => url && enlarge(url, alt)}><img ...${source} alt="" /></button></figure>`;
 }
 
 /** After a label, whose figures are small and whose click chooses: a button that enlarges each of them. */
