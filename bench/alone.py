@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from engine.rules import exact_json
 from engine.rules.marking import AnswerKey, mark_sitting
 from engine.rules.question_set import read_question_set
 from engine.sealing import paper, token
+from engine.sealing.signature import Signer
 from loadtest import samples
 
 TIMINGS = 5
@@ -27,10 +29,13 @@ def token_check(plan: Plan) -> list[Row]:
 
 def sealing(plan: Plan) -> list[Row]:
     """A paper with figures that do not compress, sealed and opened; per MB of what is pushed."""
-    content = {"title": "t", "sections": samples.load("ldgx3").paper["sections"], "media": _media()}
+    media = _media()
+    content = {"title": "t", "sections": samples.load("ldgx3").paper["sections"], "media": media}
+    content["media_types"] = dict.fromkeys(media, "image/png")
+    signer = Signer(b"s" * 32)
     plain_mb = len(exact_json.canonical(content)) / 1e6
-    sealed = paper.seal_paper("bench", content, b"k" * 32, b"n" * 12)
-    sealing_s = _seconds(lambda: paper.seal_paper("bench", content, b"k" * 32, b"n" * 12), plan)
+    sealed = paper.seal_paper("bench", content, b"k" * 32, signer)
+    sealing_s = _seconds(lambda: paper.seal_paper("bench", content, b"k" * 32, signer), plan)
     opening_s = _seconds(lambda: paper.open_paper("bench", sealed, b"k" * 32), plan)
     return [
         Row("sealing_mb_per_s", plain_mb / sealing_s, "MB/s"),
@@ -57,7 +62,7 @@ def right_answers(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _media() -> dict[str, str]:
-    return {f"fig{number}.png": os.urandom(96 * 1024).hex() for number in range(5)}
+    return {f"fig{number}.png": base64.b64encode(os.urandom(96 * 1024)).decode() for number in range(5)}
 
 
 def _seconds(act: Callable[[], object], plan: Plan) -> float:

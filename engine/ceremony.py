@@ -22,12 +22,13 @@ from engine.rules import exact_json
 from engine.rules.errors import ExamError, Invalid
 from engine.rules.limits import ID_PATTERN
 from engine.rules.question_set import QuestionSet, read_question_set
-from engine.sealing import answer_key, package, secrets, shares
+from engine.sealing import answer_key, manifest, package, paper, secrets, shares
+from engine.sealing.envelope import KEY_BYTES, SealBroken
 from engine.sealing.package import Package
-from engine.sealing.paper import KEY_BYTES, SealBroken
 from engine.sealing.signature import Signer, shown_key
 
 _RECIPIENT_ALGORITHM = "X25519"
+_SEALED_PAPER = b"LKP"  # of whatever release: an older one's is told from what is no sealed paper at all
 _CALL_S = 60
 
 
@@ -85,13 +86,16 @@ def split(
 def verify(
     package_file: Path, keys_file: Path | None, share_files: Sequence[Path], passphrases_file: Path | None
 ) -> list[str]:
-    """What a package holds, without showing content; with shares, that they open it."""
+    """What a package holds, without showing content; with shares, that they open it. Or what a sealed paper holds."""
+    if _read(package_file).startswith(_SEALED_PAPER):
+        return _sealed_paper(package_file, keys_file, share_files)
     found = _package(package_file, keys_file)
     told = [*_described(found), f"trusted  {'yes' if keys_file else 'not asked: --keys FILE names whom to trust'}"]
     if share_files:
         opened = _opened(share_files, passphrases_file)
         try:
-            shares.combine_shares(opened, found.sealed_digest, found.batch_id, found.key_check)
+            paper_key = shares.combine_shares(opened, found.sealed_digest, found.batch_id, found.key_check)
+            paper.open_paper(found.batch_id, found.sealed, paper_key)
         except SealBroken as fault:
             raise CeremonyFault(str(fault)) from None
         told.append(f"shares   {', '.join(str(share.index) for share in opened)} open it")
@@ -171,13 +175,38 @@ def _recipient(file: Path) -> bytes:
 
 def _package(file: Path, keys_file: Path | None = None) -> Package:
     try:
-        trusted = json.loads(_read(keys_file))["keys"] if keys_file else None
-    except (ValueError, KeyError, TypeError):
-        raise CeremonyFault(f"{keys_file}: expected an object with `keys`, as GET /v1/keys answers") from None
-    try:
-        return package.read_package(_read(file), trusted)
+        return package.read_package(_read(file), _trusted(keys_file) if keys_file else None)
     except SealBroken as fault:
         raise CeremonyFault(f"{file}: {fault}") from None
+
+
+def _sealed_paper(file: Path, keys_file: Path | None, share_files: Sequence[Path]) -> list[str]:
+    """Of the sealed paper alone, as candidates are given it: its manifest, and with keys whether one signed it."""
+    if share_files:
+        raise CeremonyFault(f"{file} is a sealed paper; shares are tried on the package, which says what key they give")
+    sealed = _read(file)
+    try:
+        found, _ = manifest.read_manifest(sealed)
+        if keys_file:
+            public_keys = {str(entry["key_id"]): str(entry["public_key"]) for entry in _trusted(keys_file)}
+            if found.key_id not in public_keys:
+                raise SealBroken(f"the manifest is signed by key {found.key_id}, which is none of those in {keys_file}")
+            manifest.verify_manifest(sealed, base64.b64decode(public_keys[found.key_id], validate=True))
+    except (SealBroken, KeyError, binascii.Error) as fault:
+        raise CeremonyFault(f"{file}: {fault}") from None
+    return [
+        f"batch    {found.batch_id}",
+        f"sealed   {paper.sealed_digest(sealed)} ({len(sealed)} bytes)",
+        f"parts    {len(found.parts)}, each as the manifest lists it",
+        f"signed   by {found.key_id}, {'checked' if keys_file else 'not checked: --keys FILE gives the key'}",
+    ]
+
+
+def _trusted(keys_file: Path) -> list[dict[str, Any]]:
+    try:
+        return [dict(entry) for entry in json.loads(_read(keys_file))["keys"]]
+    except (ValueError, KeyError, TypeError):
+        raise CeremonyFault(f"{keys_file}: expected an object with `keys`, as GET /v1/keys answers") from None
 
 
 def _described(found: Package) -> list[str]:

@@ -27,7 +27,7 @@ def arguments(made: argparse.ArgumentParser) -> None:
         act.add_argument(
             "--shares-to", type=Path, required=act is split, metavar="DIR", help="one file for each holder"
         )
-    verify = acts.add_parser("verify", help="what a package holds, without showing content")
+    verify = acts.add_parser("verify", help="what a package, or a sealed paper, holds, without showing content")
     verify.add_argument("package", type=Path, metavar="PACKAGE")
     verify.add_argument("--keys", type=Path, metavar="FILE", help='whom to trust: {"keys": [...]} as in GET /v1/keys')
     arm = acts.add_parser("arm", help="open shares here and arm their batch with them")

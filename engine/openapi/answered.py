@@ -24,7 +24,7 @@ from engine.openapi.sent import BATCH_MEMBERS, RULE_MEMBERS
 from engine.rules.errors import CODES
 from engine.rules.limits import FAULTS_LISTED_MAX, ITEMS_MAX, RESULTS_PAGE_MAX, ROSTER_ROWS_MAX, SEQ_MAX
 from engine.rules.terms import BatchState, Phase, SittingState
-from engine.sealing.paper import KEY_BYTES
+from engine.sealing.envelope import KEY_BYTES
 from engine.sealing.signature import ALGORITHM
 
 _COUNT = whole(0, ROSTER_ROWS_MAX)

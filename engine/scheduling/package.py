@@ -7,6 +7,7 @@ as the provider has wrapped it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,8 +21,9 @@ from engine.rules.limits import ID_PATTERN, ITEMS_MAX, PAPER_BODY_BYTES_MAX, POI
 from engine.scheduling.sealer import Sealer
 from engine.scheduling.sealer_jobs import CombineShares, ReadArming, SealedBatch
 from engine.sealing import package
+from engine.sealing.envelope import SealBroken
+from engine.sealing.manifest import MAGIC
 from engine.sealing.package import Package
-from engine.sealing.paper import SealBroken
 from engine.sealing.secrets import SecretError
 from engine.sealing.signature import key_id
 from engine.stores import public_keys
@@ -58,7 +60,7 @@ async def take_package(request: Request, trusted: Sequence[Mapping[str, Any]] | 
     """The package in a request's body. Raises Invalid `paper.invalid` unless it is whole, signed and usable."""
     body = await read_vault(request.scope, request.receive, PACKAGE_BYTES_MAX)
     try:
-        found = package.read_package(body.content(), trusted)
+        found = await asyncio.to_thread(package.read_package, body.content(), trusted)  # digests of up to 64 MiB
         _check_usable(found)
     except SealBroken as fault:
         raise _invalid(str(fault)) from None
@@ -154,7 +156,7 @@ async def read_arming(request: Request, sealer: Sealer) -> tuple[Any, Vault | No
 
 
 async def package_of(connection: Connection, paper_id: str) -> Record | None:
-    """The package that a paper came as, without its bytes."""
+    """The package that a paper came as, without its bytes but the first."""
     return await connection.fetchrow(_queries.find_package, paper_id)
 
 
@@ -166,6 +168,9 @@ def package_faults(found: Record | None, batch_id: str, paper_id: str, shares: V
     if found["batch_id"] != batch_id:
         message = f"paper {paper_id!r} is a package for batch {found['batch_id']!r}, not for {batch_id!r}"
         return [("paper.batch", message)]
+    if found["layout"] != MAGIC:
+        message = f"paper {paper_id!r} is a package sealed by an earlier release: seal it again, and push that"
+        return [("paper.content", message)]
     missing = f"paper {paper_id!r} is a package: hand in shares of its key (`./run paper arm`)"
     return [("shares.missing", missing)] if shares is None else []
 

@@ -32,8 +32,8 @@ ON CONFLICT (paper_id) DO UPDATE SET
 DELETE FROM package WHERE paper_id = $1
 
 -- find_package(paper_id) -> at most one row
--- For which batch it was made.
-SELECT batch_id FROM package WHERE paper_id = $1
+-- For which batch it was made, and the layout of its sealed paper.
+SELECT batch_id, substring(sealed FROM 1 FOR 4) AS layout FROM package WHERE paper_id = $1
 
 -- lock_package(paper_id) -> at most one row
 -- The sealed paper, and how its key is known; nobody may push another meanwhile.

@@ -16,8 +16,9 @@ from engine.rules.errors import ExamError, Invalid, Refused, TryLater
 from engine.rules.question_set import read_question_set
 from engine.sealing import content, paper, secrets, shares
 from engine.sealing.answer_key import seal_answer_key
-from engine.sealing.paper import SealBroken
+from engine.sealing.envelope import KEY_BYTES, SealBroken
 from engine.sealing.provider import content_purpose, open_provider, paper_key_purpose
+from engine.sealing.signature import Signer
 from engine.settings import Settings
 
 
@@ -137,8 +138,9 @@ def _seal_batch(job: SealBatch, sealed_content: bytes, settings: Settings) -> Se
         plain = content.open_content(purpose, sealed_content, content_key)
     except SealBroken as fault:
         raise _unready(f"paper {job.paper_id!r} cannot be opened, push it again: {fault}") from None
-    paper_key = secrets.random_bytes(paper.KEY_BYTES)
-    sealed = paper.seal_paper(job.batch_id, orjson.loads(plain), paper_key, secrets.random_bytes(paper.NONCE_BYTES))
+    paper_key = secrets.random_bytes(KEY_BYTES)
+    signer = Signer(secrets.read(settings.secrets_dir, "receipt.key"))
+    sealed = paper.seal_paper(job.batch_id, orjson.loads(plain), paper_key, signer)
     return SealedBatch(
         sealed=sealed,
         sealed_digest=paper.sealed_digest(sealed),

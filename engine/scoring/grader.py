@@ -22,7 +22,7 @@ from engine.rules.marking import AnswerKey, json_number, passed
 from engine.scoring.markbook import MarkBook, MarkBooks, Marked
 from engine.scoring.publication import take_publications
 from engine.sealing.answer_key import open_answer_key
-from engine.sealing.paper import SealBroken
+from engine.sealing.envelope import SealBroken
 from engine.sealing.signature import Signer
 from engine.stores.clock import monotonic_s, now_ms
 from engine.stores.postgres import Connection, Postgres, Record

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from engine.sealing.paper import SealBroken
+from engine.sealing.envelope import SealBroken
 
 MAGIC = b"LKA1"
 _PUBLIC_BYTES = 32

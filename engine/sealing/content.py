@@ -7,7 +7,7 @@ import zlib
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from engine.sealing.paper import SealBroken
+from engine.sealing.envelope import SealBroken
 
 MAGIC = b"LKC1"
 KEY_BYTES = 32

@@ -17,7 +17,7 @@ from typing import Any
 
 from engine.rules.errors import TryLater
 from engine.sealing import secrets
-from engine.sealing.paper import SealBroken
+from engine.sealing.envelope import SealBroken
 from engine.sealing.secrets import SecretError
 from engine.settings import Settings
 

@@ -17,8 +17,6 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Struct
 
 from engine.rules import exact_json
@@ -26,8 +24,9 @@ from engine.rules.errors import Refused
 from engine.rules.marking import json_number
 from engine.rules.question_set import QuestionSet
 from engine.sealing.answer_key import seal_answer_key
-from engine.sealing.paper import KEY_BYTES, SealBroken, seal_paper, sealed_digest
-from engine.sealing.secrets import random_bytes
+from engine.sealing.envelope import SealBroken, derive
+from engine.sealing.manifest import verify_manifest
+from engine.sealing.paper import seal_paper, sealed_digest
 from engine.sealing.signature import Signer, is_valid, key_id, shown_key
 
 MEDIA_TYPE = "application/vnd.liankao.sealed"
@@ -65,7 +64,7 @@ def make_package(
     batch_id: str, question_set: QuestionSet, paper_key: bytes, grader_public_key: bytes, signer: Signer
 ) -> bytes:
     """Seal a paper for one batch; `paper_key` must seal nothing else, ever."""
-    sealed = seal_paper(batch_id, question_set.public, paper_key, random_bytes(12))
+    sealed = seal_paper(batch_id, question_set.public, paper_key, signer)
     envelope = seal_answer_key(question_set.answer_key, question_set.digest, grader_public_key)
     head = signer.signed(
         {
@@ -99,6 +98,8 @@ def read_package(content: bytes, trusted: Iterable[Mapping[str, Any]] | None = N
     sealed, envelope = rest[: head["sealed_bytes"]], rest[head["sealed_bytes"] :]
     if sealed_digest(sealed) != head["sealed_digest"]:
         raise SealBroken("the sealed paper in the package was changed or cut off")
+    if verify_manifest(sealed, _public_key(head)).batch_id != head["batch_id"]:
+        raise SealBroken("the package and the sealed paper in it are for two batches")
     if hashlib.sha256(envelope).hexdigest() != head["envelope_digest"]:
         raise SealBroken("the envelope of the answers in the package was changed or cut off")
     return Package(
@@ -118,8 +119,7 @@ def read_package(content: bytes, trusted: Iterable[Mapping[str, Any]] | None = N
 
 def key_check(paper_key: bytes, batch_id: str) -> str:
     """By which a paper key is known to be that of a package, without opening it."""
-    purpose = f"liankao/v1/key-check|{batch_id}".encode()
-    return HKDF(SHA256(), KEY_BYTES, salt=None, info=purpose).derive(paper_key).hex()
+    return derive(paper_key, f"liankao/v1/key-check|{batch_id}").hex()
 
 
 def fits(paper_key: bytes, package_key_check: str, batch_id: str) -> bool:

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from engine.sealing import secrets
-from engine.sealing.paper import SealBroken
+from engine.sealing.envelope import SealBroken
 from engine.settings import Settings
 
 _MAGIC = b"LKW1"  # the suite: AES-256-GCM under the 32 bytes of wrap.key

@@ -5,7 +5,7 @@
 | token.key    | 32 random bytes | workers           | candidates' tokens                          |
 | login.key    | 32 random bytes | workers, recorder | index of admission code + ID number         |
 | wrap.key     | 32 random bytes | workers           | wraps paper keys at rest, unless a token does |
-| receipt.key  | Ed25519 seed    | workers           | signs receipts                              |
+| receipt.key  | Ed25519 seed    | workers           | signs receipts, manifests of sealed papers  |
 | result.key   | Ed25519 seed    | grader            | signs results                               |
 | grader.key   | X25519 private  | grader            | opens answer keys                           |
 """

@@ -21,8 +21,8 @@ from msgspec import Meta, Struct
 
 from engine.rules.limits import SHARES_MAX
 from engine.sealing.encoding import from_base64url, to_base64url
+from engine.sealing.envelope import KEY_BYTES, SealBroken
 from engine.sealing.package import Package, fits
-from engine.sealing.paper import KEY_BYTES, SealBroken
 from engine.sealing.secrets import random_bytes
 
 FORMAT = "liankao-share-1"

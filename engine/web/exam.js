@@ -24,10 +24,10 @@ const SETTLING_MS = 2_000; // something was just saved: soon it is recorded
 /** `paper` is {items, media}; `claim` is true after a login: who types ID and code means to write here. */
 export async function examScreen(app, paper, claim) {
   const { items } = paper;
-  const figures = figureUrls(paper.media);
   const journal = await openJournal(app.view.sitting_id);
   const leaving = new AbortController();
   const { signal: left } = leaving;
+  const figures = figureUrls(paper.media, left);
   const current = signal(items[0]);
   const reason = signal(null); // why this page may not write: tab, superseded, login
   const ended = signal(false);
@@ -235,7 +235,7 @@ export async function examScreen(app, paper, claim) {
       watch.stop();
       autosave?.stop();
       writer.close();
-      for (const url of figures.values()) URL.revokeObjectURL(url);
+      for (const url of figures.values()) URL.revokeObjectURL(url.value);
     },
   };
 }

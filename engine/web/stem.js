@@ -1,32 +1,26 @@
 // Stems and options: plain text with line breaks and Markdown images, drawn as text. Figures come out of the opened paper
-// as blob: URLs, typed by their bytes; an SVG in an <img> runs no script.
+// as blob: URLs, each as soon as it is open; an SVG in an <img> runs no script.
 
 import { openDialog } from './dialog.js';
-import { html } from './html.js';
-import { bytesOf } from './seal.js';
+import { html, signal } from './html.js';
 import { t } from './words.js';
 
 const IMAGE = /!\[([^\]\n]*)\]\(([^()\s]+)\)/g;
-const SIGNATURES = [
-  ['image/png', [0x89, 0x50, 0x4e, 0x47]],
-  ['image/jpeg', [0xff, 0xd8, 0xff]],
-  ['image/gif', [0x47, 0x49, 0x46, 0x38]],
-  ['image/webp', [0x52, 0x49, 0x46, 0x46]],
-];
 
-/** name -> blob: URL for a paper's media (base64 by name). */
-export function figureUrls(media) {
-  return new Map(Object.entries(media).map(([name, base64]) => {
-    const bytes = bytesOf(base64);
-    return [name, URL.createObjectURL(new Blob([bytes], { type: typeOf(bytes) }))];
-  }));
-}
-
-function typeOf(bytes) {
-  const known = SIGNATURES.find(([, signature]) => signature.every((byte, index) => bytes[index] === byte));
-  if (known) return known[0];
-  const start = new TextDecoder().decode(bytes.subarray(0, 1024)).replace(/^\ufeff/, '').trimStart();
-  return /^<(\?xml|!--|!doctype svg|svg)/i.test(start) ? 'image/svg+xml' : 'application/octet-stream';
+/**
+ * name -> signal with the blob: URL of one of the paper's media; '' until it is open, null when it does not open. They are
+ * opened one after another, until `left` aborts: a whole paper's at once would take a small machine's memory.
+ */
+export function figureUrls(media, left) {
+  const figures = new Map(media.map(({ name }) => [name, signal('')]));
+  (async () => {
+    for (const { name, open } of media) {
+      const blob = await open().catch((fault) => console.error(fault));
+      if (left.aborted) return;
+      figures.get(name).value = blob ? URL.createObjectURL(blob) : null;
+    }
+  })();
+  return figures;
 }
 
 /** `text`: lines as they are, images as figures that can be enlarged unless `small` (inside a label). */
@@ -35,8 +29,8 @@ export function Stem({ text, figures, small = false }) {
   let from = 0;
   for (const match of text.matchAll(IMAGE)) {
     const [whole, alt, name] = match;
-    const url = figures.get(name);
-    const figure = url ? html`<${Figure} url=${url} alt=${alt} small=${small} />` : html`<span class="missing">${t('exam.figure_missing', { name })}</span>`;
+    const url = figures.get(name)?.value ?? null;
+    const figure = url !== null ? html`<${Figure} url=${url} alt=${alt} small=${small} />` : html`<span class="missing">${t('exam.figure_missing', { name })}</span>`;
     // A line break beside a figure is the figure's own block, not an empty line.
     nodes.push(text.slice(from, match.index).replace(/\n$/, ''), figure);
     from = match.index + whole.length;
@@ -46,9 +40,10 @@ export function Stem({ text, figures, small = false }) {
 }
 
 function Figure({ url, alt, small }) {
-  if (small) return html`<img class="option-figure" src=${url} alt=${alt} />`;
+  const source = url ? { src: url } : {}; // an empty src would be a broken picture until the figure is open
+  if (small) return html`<img class="option-figure" ...${source} alt=${alt} />`;
   return html`<figure><button type="button" class="figure" title=${t('exam.zoom')} aria-label=${`${alt}，${t('exam.zoom')}`}
-    onclick=${() => enlarge(url, alt)}><img src=${url} alt="" /></button></figure>`;
+    onclick=${() => url && enlarge(url, alt)}><img ...${source} alt="" /></button></figure>`;
 }
 
 /** After a label, whose figures are small and whose click chooses: a button that enlarges each of them. */

@@ -52,7 +52,7 @@ export function waitScreen(app, onOpen) {
         if (stopped.aborted) return;
         keepSealed(app.view.paper.digest, bytes); // neither of the two may hold up the first question
         openPass(app.token, app.view, keys);
-        await onOpen({ items, media: paper.media ?? {} });
+        await onOpen({ items, media: paper.media });
         return;
       } catch (fault) {
         if (app.refused(fault)) return;

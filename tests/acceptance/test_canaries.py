@@ -29,6 +29,7 @@ from tests.acceptance.canaries import Flock, Search, family
 from tests.contract import line
 from tests.contract import outsider as out
 from tests.contract.desk import Desk
+from tests.contract.opener import open_sealed
 from tests.contract.outsider import Exam, Outsider, Sitting, accepted
 from tests.servers import Engine, engine_up
 
@@ -177,7 +178,7 @@ async def test_a_paper_and_its_key_are_found_nowhere_before_the_start(hall: Hall
     sealed, exam, sittings = await _wait_and_search(hall, lambda starts_in_s: hall.exam(paper_id, starts_in_s))
 
     paper_key = out.from_base64url(accepted(sittings[0].key())["paper_key"])
-    _, opened = out.open_sealed(exam.batch_id, sealed, paper_key)
+    _, opened = open_sealed(exam.batch_id, sealed, paper_key)
     assert hall.search.found_in(opened) == {"paper"}
     for sitting in sittings:
         accepted(sitting.save(("A1", 1, "a"), ("D0", 2, ["填"])))
@@ -206,7 +207,7 @@ async def test_a_paper_sealed_elsewhere_is_readable_nowhere_on_the_engine(
     sealed, armed, sittings = await _wait_and_search(hall, exam)
 
     paper_key = out.from_base64url(accepted(sittings[0].key())["paper_key"])
-    _, opened = out.open_sealed(armed.batch_id, sealed, paper_key)
+    _, opened = open_sealed(armed.batch_id, sealed, paper_key)
     assert hall.search.found_in(opened) == {"paper"}
     accepted(sittings[0].save(("A1", 1, "b")))
     for sitting in sittings:

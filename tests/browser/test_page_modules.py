@@ -418,7 +418,7 @@ def test_stem_is_text_and_figures_only(page: Page) -> None:
     body = """
       const host = document.createElement('div');
       const { html, render } = await import('/web/html.js');
-      render(html`<${m.Stem} text=${given} figures=${new Map([['fig.png', 'blob:fig']])} />`, host);
+      render(html`<${m.Stem} text=${given} figures=${new Map([['fig.png', { value: 'blob:fig' }]])} />`, host);
       return [host.querySelectorAll('img').length, host.querySelectorAll('a, script').length, host.textContent];
     """
     images, others, text = run(page, "stem.js", body, stem)

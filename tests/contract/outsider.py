@@ -12,7 +12,6 @@ import itertools
 import json
 import random
 import time
-import zlib
 from collections.abc import Callable, Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -22,9 +21,6 @@ import httpx2
 import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 T = TypeVar("T")
 NOTHING: Any = object()
@@ -194,15 +190,6 @@ def signed_by(document: dict[str, Any], keys: list[dict[str, Any]]) -> list[str]
             continue
         found.append(key["key_id"])
     return found
-
-
-def open_sealed(batch_id: str, sealed: bytes, paper_key: bytes) -> tuple[dict[str, Any], bytes]:
-    """The sealed paper as JSON and as the bytes a candidate can read."""
-    assert sealed[:4] == b"LKP1", sealed[:4]
-    info = b"liankao/v1/paper|" + batch_id.encode()
-    cipher = AESGCM(HKDF(SHA256(), 32, salt=None, info=info).derive(paper_key))
-    plain = zlib.decompress(cipher.decrypt(sealed[4:16], sealed[16:], b"LKP1" + batch_id.encode()))
-    return json.loads(plain), plain
 
 
 def published_score(raw: Fraction, full: Fraction) -> Decimal:

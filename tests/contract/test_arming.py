@@ -9,6 +9,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 
 from tests.contract import outsider as out
+from tests.contract.opener import open_sealed, read_manifest
 from tests.contract.outsider import NOTHING, Outsider, accepted, now_ms, person, refused
 
 
@@ -149,11 +150,11 @@ def test_every_batch_has_its_own_paper_key(outsider: Outsider, paper_id: str) ->
     assert digests[0] != digests[1]
     sealed = [outsider.call("GET", f"/v1/sealed/{found}").content for found in digests]
     for exam, body, paper_key in zip((saturday, sunday), sealed, keys, strict=True):
-        assert out.open_sealed(exam.batch_id, body, paper_key)[0]["sections"]
+        assert open_sealed(exam.batch_id, body, paper_key)[0]["sections"]
     with pytest.raises(InvalidTag):
-        out.open_sealed(sunday.batch_id, sealed[1], keys[0])
+        open_sealed(sunday.batch_id, sealed[1], keys[0])
     with pytest.raises(InvalidTag):
-        out.open_sealed(saturday.batch_id, sealed[0], keys[1])
+        open_sealed(saturday.batch_id, sealed[0], keys[1])
 
 
 def test_paper_pushed_after_arming_another_batch_keeps_the_first(outsider: Outsider) -> None:
@@ -193,7 +194,7 @@ def test_answers_never_reach_candidates(outsider: Outsider) -> None:
     seen += [sitting.save(("E1", 2, 1), ("D1", 3, ["x"])), sitting.show(), sitting.submit(4), sitting.submit(3)]
     seen += [sitting.receipt(), sitting.show(), outsider.call("GET", "/metrics"), outsider.call("GET", "/v1/keys")]
     paper_key = out.from_base64url(accepted(seen[4])["paper_key"])
-    document, plain = out.open_sealed(exam.batch_id, seen[5].content, paper_key)
+    document, plain = open_sealed(exam.batch_id, seen[5].content, paper_key)
     bodies = [answer.content + repr(answer.headers).encode() for answer in seen] + [plain]
     for body in bodies:
         text = body.decode("utf-8", "replace")
@@ -205,6 +206,16 @@ def test_answers_never_reach_candidates(outsider: Outsider) -> None:
         assert not {"answer", "answers", "tolerance", "fold", "accepted"} & item.keys(), item
 
 
+def test_sealed_paper_is_signed_by_a_published_key(outsider: Outsider) -> None:
+    """Its manifest, before anybody has its paper key: which batch, by whom, and the digest of every part."""
+    exam = outsider.exam(document=out.paper(media={"fig1.png": out.PNG}))
+    sealed = outsider.call("GET", f"/v1/sealed/{exam.arrive().login['paper']['digest']}").content
+    manifest, envelopes = read_manifest(sealed)
+
+    assert (manifest["batch_id"], list(envelopes)) == (exam.batch_id, ["index", "s0", "m0.0"])
+    assert out.signed_by(manifest, outsider.public_keys()) == [manifest["key_id"]]
+
+
 def test_opened_paper_holds_what_was_pushed_for_candidates(outsider: Outsider) -> None:
     """API.md: the sealed paper carries titles, stems, options, points and media."""
     document = out.paper(media={"fig1.png": out.PNG})
@@ -213,7 +224,7 @@ def test_opened_paper_holds_what_was_pushed_for_candidates(outsider: Outsider) -
     sitting = exam.enter()
     sealed = outsider.call("GET", f"/v1/sealed/{sitting.login['paper']['digest']}").content
     paper_key = out.from_base64url(accepted(sitting.key())["paper_key"])
-    opened, _ = out.open_sealed(exam.batch_id, sealed, paper_key)
+    opened, _ = open_sealed(exam.batch_id, sealed, paper_key)
     assert opened["title"] == document["title"]
     assert opened["media"] == document["media"]
     for pushed, shown in zip(document["sections"], opened["sections"], strict=True):

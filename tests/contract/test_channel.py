@@ -12,6 +12,7 @@ from engine import openapi
 from tests.contract import outsider as out
 from tests.contract.description import faults
 from tests.contract.line import Line, channel, open_channel
+from tests.contract.opener import open_sealed
 from tests.contract.outsider import Outsider, accepted, now_ms, refused
 
 _next = count()
@@ -237,7 +238,7 @@ async def test_the_key_comes_at_the_start_to_those_who_have_pledged(outsider: Ou
             assert key == {"type": "paper_key", **accepted(sitting.key())}
         sealed = outsider.call("GET", f"/v1/sealed/{early.login['paper']['digest']}").content
         paper_key = out.from_base64url(one.heard[-1]["paper_key"])
-        assert out.open_sealed(exam.batch_id, sealed, paper_key)[0]["title"] == "试卷"
+        assert open_sealed(exam.batch_id, sealed, paper_key)[0]["title"] == "试卷"
         assert one.heard[-1]["seed"] != two.heard[-1]["seed"]
 
         accepted(absent.confirm())

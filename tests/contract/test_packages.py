@@ -6,11 +6,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from engine.sealing import shares
+from engine.supervision import embedded
 from tests.contract import outsider as out
 from tests.contract.desk import Desk
+from tests.contract.opener import open_sealed
 from tests.contract.outsider import Outsider, accepted, refused, unique
 from tests.servers import Engine
 
@@ -36,7 +39,7 @@ def test_a_batch_armed_with_two_shares_runs_to_its_results(desk: Desk, capsys: p
     sitting = exam.enter()
     paper_key = out.from_base64url(accepted(sitting.key())["paper_key"])
     sealed = desk.outsider.call("GET", f"/v1/sealed/{sitting.login['paper']['digest']}").content
-    opened, _ = out.open_sealed(batch_id, sealed, paper_key)
+    opened, _ = open_sealed(batch_id, sealed, paper_key)
     assert [section["id"] for section in opened["sections"]] == [section["id"] for section in desk.document["sections"]]
     refused(sitting.save(("A1", 1, "z")), 422)
     accepted(sitting.save(("A1", 1, "b")))
@@ -59,6 +62,26 @@ def test_a_package_needs_its_shares_and_its_own_batch(desk: Desk, capsys: pytest
     assert [entry["code"] for entry in wrong["not_ready"]] == ["paper.batch"]
     assert batch_id in wrong["detail"] and other_id in wrong["detail"]
     assert desk.outsider.show_batch(batch_id)["state"] == "draft"
+
+
+async def test_a_package_kept_since_an_earlier_release_is_not_armed(
+    desk: Desk, engine_up: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Candidates' pages could not open it at the start; so it is said before, with what to do."""
+    batch_id, paper_id = unique("B"), unique("P")
+    accepted(desk.push(desk.seal(batch_id, capsys), paper_id), 201)
+    desk.batch(paper_id, batch_id)
+    sockets = embedded.postgres_socket_folder(engine_up.data / "sockets")
+    connection = await asyncpg.connect(embedded.postgres_dsn(sockets))
+    try:
+        older = "UPDATE package SET sealed = overlay(sealed PLACING 'LKP1'::bytea FROM 1) WHERE paper_id = $1"
+        assert await connection.execute(older, paper_id) == "UPDATE 1"
+    finally:
+        await connection.close()
+    problem = refused(desk.outsider.arm(batch_id, shares=desk.opened(batch_id, 1, 2)), 409, "batch.not_ready")
+
+    assert [entry["code"] for entry in problem["not_ready"]] == ["paper.content"]
+    assert "seal it again" in problem["detail"]
 
 
 def test_shares_that_do_not_give_the_key_arm_nothing(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

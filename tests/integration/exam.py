@@ -17,7 +17,7 @@ from engine.rules.question_set import QuestionSet, read_question_set
 from engine.rules.terms import Batch, Rules
 from engine.sealing import answer_key, paper
 from engine.sealing.provider import FileProvider, paper_key_purpose
-from engine.sealing.secrets import random_bytes
+from engine.sealing.signature import Signer
 from engine.stores.clock import now_ms
 from engine.stores.memory import Memory, Script, fields_of
 from engine.stores.postgres import Postgres
@@ -28,6 +28,7 @@ PARTITIONS = 4
 LOGIN_KEY = b"l" * 32
 GRADER_KEY = b"g" * 32
 WRAP_KEY = b"w" * 32
+RECEIPT_KEY = b"r" * 32
 
 DOCUMENT: dict[str, Any] = {
     "title": "Paper",
@@ -113,7 +114,7 @@ class Exam:
     async def arm(self, *sitting_ids: str, extra_time_s: int = 0) -> None:
         """Write batch, seal and sittings to PostgreSQL and lay them ready in Redis."""
         questions = question_set()
-        sealed = paper.seal_paper(self.batch.batch_id, questions.public, b"k" * 32, random_bytes(12))
+        sealed = paper.seal_paper(self.batch.batch_id, questions.public, b"k" * 32, Signer(RECEIPT_KEY))
         wrapped = FileProvider(WRAP_KEY).wrap(paper_key_purpose(self.batch.batch_id), b"k" * 32)
         envelope = answer_key.seal_answer_key(questions.answer_key, questions.digest, answer_key.public_key(GRADER_KEY))
         index = msgspec.json.encode(questions.index)

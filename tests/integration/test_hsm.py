@@ -13,12 +13,13 @@ import pytest
 
 from engine.rules.errors import TryLater
 from engine.sealing import hsm
-from engine.sealing.paper import SealBroken
+from engine.sealing.envelope import SealBroken
 from engine.sealing.provider import FileProvider, KeyProvider, open_provider
 from engine.sealing.secrets import SecretError
 from engine.settings import Settings
 from tests import servers
-from tests.contract.outsider import Outsider, accepted, from_base64url, open_sealed
+from tests.contract.opener import open_sealed
+from tests.contract.outsider import Outsider, accepted, from_base64url
 from tests.unit.test_sealing import changes_of, opened_among
 
 PLACES = (

@@ -19,9 +19,10 @@ from engine.rules.limits import PAPER_BODY_BYTES_MAX
 from engine.scheduling import sealer_jobs
 from engine.scheduling.sealer import Sealer
 from engine.scheduling.sealer_jobs import Failed, SealBatch, SealedPaper, SealPaper
-from engine.sealing import answer_key, content, paper, secrets
-from engine.sealing.paper import SealBroken
+from engine.sealing import answer_key, content, manifest, paper, secrets
+from engine.sealing.envelope import SealBroken
 from engine.sealing.provider import content_purpose, open_provider, paper_key_purpose
+from engine.sealing.signature import Signer
 from engine.settings import Settings
 from engine.vault import Vault
 from tests.integration.exam import DOCUMENT, GRADER_KEY, question_set
@@ -101,6 +102,14 @@ async def test_every_batch_gets_a_key_of_its_own(sealer: Sealer, settings: Setti
     assert keys[0] != keys[1] and first.sealed_digest == paper.sealed_digest(first.sealed) != second.sealed_digest
     with pytest.raises(SealBroken):
         paper.open_paper("B", second.sealed, keys[0])
+
+
+async def test_a_sealed_batch_is_signed_by_the_key_that_signs_receipts(sealer: Sealer, settings: Settings) -> None:
+    """Its public half is published: anybody can see who sealed a paper."""
+    sealed = await armed(sealer, await pushed(sealer))
+
+    signer = Signer(secrets.read(settings.secrets_dir, "receipt.key"))
+    assert manifest.verify_manifest(sealed.sealed, signer.public_key).batch_id == "B"
 
 
 async def test_content_of_another_paper_is_not_sealed_for_a_batch(sealer: Sealer) -> None:

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import random
 import time
-import zlib
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,10 +14,9 @@ import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from engine.sealing.paper import seal_paper
+from engine.sealing.signature import Signer
 from loadtest import candidate as candidate_module
 from loadtest.candidate import Candidate, TakenOver
 from loadtest.sealed import SealBroken, check_digest, open_paper
@@ -26,17 +24,9 @@ from loadtest.wire import Problem, Wire
 
 BATCH = "batch-1"
 PAPER_KEY = bytes(range(32))
-PAPER = {"batch_id": BATCH, "title": "T", "sections": [{"id": "A", "title": "A", "items": []}]}
-
-
-def seal(paper: dict[str, Any]) -> bytes:
-    """The published layout, written out once more."""
-    content_key = HKDF(SHA256(), 32, None, b"liankao/v1/paper|batch-1").derive(PAPER_KEY)
-    packed = zlib.compress(orjson.dumps(paper))
-    return b"LKP1" + b"n" * 12 + AESGCM(content_key).encrypt(b"n" * 12, packed, b"LKP1" + b"batch-1")
-
-
-SEALED = seal(PAPER)
+PAPER: dict[str, Any] = {"batch_id": BATCH, "title": "T", "sections": [{"id": "A", "title": "A", "items": []}]}
+PAPER |= {"media": {}, "media_types": {}}
+SEALED = seal_paper(BATCH, PAPER, PAPER_KEY, Signer(b"s" * 32))
 
 
 class StandIn:
@@ -350,8 +340,8 @@ def test_sealed_paper_opens_only_with_its_key_batch_and_bytes() -> None:
         (SEALED, bytes(32), BATCH),
         (SEALED, PAPER_KEY, "batch-2"),
         (SEALED[:-1] + b"?", PAPER_KEY, BATCH),
-        (b"LKP2" + SEALED[4:], PAPER_KEY, BATCH),
-        (seal({**PAPER, "batch_id": "batch-9"}), PAPER_KEY, BATCH),
+        (b"LKP1" + SEALED[4:], PAPER_KEY, BATCH),
+        (seal_paper("batch-9", PAPER, PAPER_KEY, Signer(b"s" * 32)), PAPER_KEY, BATCH),
         (b"", PAPER_KEY, BATCH),
     ]:
         with pytest.raises(SealBroken):

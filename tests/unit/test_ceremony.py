@@ -14,8 +14,8 @@ from engine import __main__ as command_line
 from engine import ceremony
 from engine.rules.question_set import read_question_set
 from engine.sealing import answer_key, package, paper, shares
+from engine.sealing.envelope import SealBroken
 from engine.sealing.package import Package, make_package, read_package
-from engine.sealing.paper import SealBroken
 from engine.sealing.secrets import create
 from engine.sealing.signature import Signer, shown_key
 from tests.integration.exam import DOCUMENT, GRADER_KEY
@@ -27,6 +27,17 @@ PHRASES = ("first holder's words", "第二位保管人的口令八九十", "thir
 
 def packed(batch_id: str = "B", paper_key: bytes = KEY) -> bytes:
     return make_package(batch_id, read_question_set(DOCUMENT), paper_key, answer_key.public_key(GRADER_KEY), SIGNER)
+
+
+def sealed_by(signer: Signer, batch_id: str = "B") -> bytes:
+    return paper.seal_paper(batch_id, read_question_set(DOCUMENT).public, KEY, signer)
+
+
+def forged() -> bytes:
+    """One whose signature somebody has touched."""
+    sealed = sealed_by(SIGNER)
+    at = sealed.index(b'"signature":"') + 20
+    return sealed[:at] + (b"B" if sealed[at : at + 1] == b"A" else b"A") + sealed[at + 1 :]
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +97,26 @@ def test_a_package_is_trusted_only_from_those_named() -> None:
 
     with pytest.raises(SealBroken, match="none of those that are trusted"):
         read_package(packed(), [shown_key(Signer(b"x" * 32).public_key)])
+
+
+@pytest.mark.parametrize(
+    ("sealed", "told"),
+    [
+        (sealed_by(Signer(b"x" * 32)), "not signed by this key"),
+        (sealed_by(SIGNER, "C"), "for two batches"),
+        (b"LKP1" + bytes(60), "earlier release"),
+    ],
+    ids=["of another signer", "of another batch", "of an earlier release"],
+)
+def test_a_package_with_a_sealed_paper_that_is_not_its_own_is_refused(
+    monkeypatch: pytest.MonkeyPatch, sealed: bytes, told: str
+) -> None:
+    """Also when its author has signed it: at the start it would open for nobody, or be somebody else's."""
+    monkeypatch.setattr(package, "seal_paper", lambda *_: sealed)
+    content = packed()
+
+    with pytest.raises(SealBroken, match=told):
+        read_package(content)
 
 
 # --- shares ----------------------------------------------------------------------------------------------------
@@ -283,6 +314,40 @@ def test_a_package_of_a_stranger_is_told_by_verify(desk: Desk, capsys: pytest.Ca
 
     assert desk.run("verify p.sealed --keys keys.json") == 1
     assert "none of those that are trusted" in capsys.readouterr().err
+
+
+def test_a_sealed_paper_is_verified_without_any_package(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """As it was fetched from the engine, with the keys that the engine shows."""
+    sealed = sealed_by(SIGNER)
+    (desk.folder / "paper.sealed").write_bytes(sealed)
+    desk.write("keys.json", json.dumps({"keys": [shown_key(Signer(KEY).public_key), shown_key(SIGNER.public_key)]}))
+
+    assert desk.run("verify paper.sealed") == 0
+    assert f"signed   by {SIGNER.key_id}, not checked" in capsys.readouterr().out
+    assert desk.run("verify paper.sealed --keys keys.json") == 0
+    said = capsys.readouterr().out
+    assert "batch    B" in said and paper.sealed_digest(sealed) in said and f"{SIGNER.key_id}, checked" in said
+    assert "Which?" not in said
+
+
+@pytest.mark.parametrize(
+    ("sealed", "keys", "told"),
+    [
+        (sealed_by(SIGNER), [Signer(KEY)], "which is none of those in"),
+        (forged(), [SIGNER], "not signed by this key"),
+        (sealed_by(SIGNER)[:-1], [SIGNER], "part s0 is cut off"),
+        (b"LKP1" + bytes(40), [SIGNER], "earlier release (LKP1)"),
+    ],
+)
+def test_a_sealed_paper_that_is_not_as_it_was_signed_is_told(
+    desk: Desk, capsys: pytest.CaptureFixture[str], sealed: bytes, keys: list[Signer], told: str
+) -> None:
+    """With what is wrong with it."""
+    (desk.folder / "paper.sealed").write_bytes(sealed)
+    desk.write("keys.json", json.dumps({"keys": [shown_key(signer.public_key) for signer in keys]}))
+
+    assert desk.run("verify paper.sealed --keys keys.json") == 1
+    assert told in capsys.readouterr().err
 
 
 def test_a_recipient_that_is_none_is_told(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

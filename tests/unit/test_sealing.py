@@ -17,19 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.rules import exact_json
-from engine.sealing import answer_key, paper, secrets, token
+from engine.sealing import answer_key, secrets, token
 from engine.sealing.encoding import from_base64url, to_base64url
-from engine.sealing.paper import SealBroken
+from engine.sealing.envelope import SealBroken
 from engine.sealing.provider import FileProvider
 from engine.sealing.secrets import SecretError
 from engine.sealing.signature import Signer, is_valid, shown_key
 from engine.sealing.token import Token
-from loadtest import sealed as client_side
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(1, 33))
-NONCE = bytes(12)
-CONTENT: dict[str, Any] = {"title": "题", "sections": [{"id": "A", "items": []}], "media": {"a.png": "eA=="}}
 
 
 def changes_of(sealed: bytes) -> list[bytes]:
@@ -48,55 +45,6 @@ def opened_among(changed: list[bytes], open_it: Callable[[bytes], object]) -> li
             continue
         found.append(candidate)
     return found
-
-
-# --- the sealed paper ------------------------------------------------------------------------------------------
-
-
-def test_a_sealed_paper_opens_with_its_key() -> None:
-    """And says which batch it is for."""
-    sealed = paper.seal_paper("B1", CONTENT, KEY, NONCE)
-
-    assert paper.open_paper("B1", sealed, KEY) == {"batch_id": "B1", **CONTENT}
-    assert client_side.open_paper(sealed, KEY, "B1") == {"batch_id": "B1", **CONTENT}
-
-
-def test_a_sealed_paper_begins_with_its_layout_and_nonce() -> None:
-    """The rest looks like noise: no title, no batch id."""
-    sealed = paper.seal_paper("BATCH-1", {"title": "SECRET" * 50}, KEY, b"nonce-12byte")
-
-    assert sealed.startswith(b"LKP1nonce-12byte")
-    assert b"SECRET" not in sealed and b"BATCH-1" not in sealed
-
-
-@pytest.mark.parametrize(("batch_id", "key"), [("B1", OTHER_KEY), ("B2", KEY), ("B1", bytes(32)), ("b1", KEY)])
-def test_a_sealed_paper_opens_for_no_other_key_or_batch(batch_id: str, key: bytes) -> None:
-    """Saturday's key never opens Sunday's paper, nor one relabelled as Sunday's."""
-    sealed = paper.seal_paper("B1", CONTENT, KEY, NONCE)
-
-    with pytest.raises(SealBroken, match=f"does not open the paper of batch '{batch_id}'"):
-        paper.open_paper(batch_id, sealed, key)
-
-
-def test_a_changed_sealed_paper_does_not_open() -> None:
-    """Wherever the change is, and wherever it was cut off."""
-    sealed = paper.seal_paper("B1", {"title": "t"}, KEY, NONCE)
-
-    assert opened_among(changes_of(sealed), lambda changed: paper.open_paper("B1", changed, KEY)) == []
-
-
-def test_the_digest_is_the_sha256_of_the_sealed_bytes() -> None:
-    """What login announces and the page compares."""
-    assert paper.sealed_digest(b"abc") == hashlib.sha256(b"abc").hexdigest()
-
-
-def test_every_sitting_has_its_own_seed_and_always_the_same() -> None:
-    """The order of items survives a change of machines and is unknown without the paper key."""
-    seed = paper.sitting_seed(KEY, "S1")
-
-    assert seed == paper.sitting_seed(KEY, "S1")
-    assert len({seed, paper.sitting_seed(KEY, "S2"), paper.sitting_seed(OTHER_KEY, "S1"), KEY}) == 4
-    assert len(seed) == 32
 
 
 # --- the wrapped paper key -------------------------------------------------------------------------------------

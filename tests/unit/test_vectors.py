@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from engine.sealing import answer_key, paper
-from engine.sealing.paper import SealBroken
+from engine.sealing import answer_key, manifest, paper
+from engine.sealing.envelope import SealBroken
 from engine.sealing.provider import FileProvider
 from engine.sealing.signature import Signer, is_valid, shown_key
 from loadtest import sealed as client_side
 from tests.contract import order
+from tests.contract.opener import open_sealed
 from tests.servers import ROOT
 
 FOLDER = ROOT / "schema" / "vectors"
@@ -33,14 +34,26 @@ def named(vector: dict[str, Any]) -> str:
 def test_a_published_vector_opens(vector: dict[str, Any]) -> None:
     """Other implementations are written against these bytes; every value they show on the way is right."""
     key, sealed = bytes.fromhex(vector["paper_key"]), bytes.fromhex(vector["sealed"])
-    nonce, associated = bytes.fromhex(vector["nonce"]), bytes.fromhex(vector["associated_data"])
+    listed = manifest.verify_manifest(sealed, bytes.fromhex(SEALED["public_key"]))
+    parts = {part["name"]: part for part in vector["parts"]}
 
     assert paper.open_paper(vector["batch_id"], sealed, key) == vector["opened"]
     assert client_side.open_paper(sealed, key, vector["batch_id"]) == vector["opened"]
     assert paper.sealed_digest(sealed) == vector["digest"]
-    assert sealed[:16] == b"LKP1" + nonce
-    assert associated == b"LKP1" + vector["batch_id"].encode()
-    assert client_side._content_key(key, vector["batch_id"]).hex() == vector["content_key"]
+    assert list(parts) == [part.name for part in listed.parts]
+    for name, part in parts.items():
+        assert client_side.part_key(key, vector["batch_id"], name).hex() == part["key"]
+        header = json.loads(part["associated_data"])
+        assert client_side.associated_data(header).decode() == part["associated_data"]
+        assert (header["part"], header["key_id"]) == (name, SEALED["key_id"])
+
+
+@pytest.mark.parametrize("vector", SEALED["vectors"], ids=named)
+def test_a_published_vector_opens_by_the_document_alone(vector: dict[str, Any]) -> None:
+    """By a program that was written from `sealed-paper.md`."""
+    opened, _ = open_sealed(vector["batch_id"], bytes.fromhex(vector["sealed"]), bytes.fromhex(vector["paper_key"]))
+
+    assert {**opened, "media_types": vector["opened"]["media_types"]} == vector["opened"]
 
 
 @pytest.mark.parametrize("vector", SEALED["refused"], ids=named)
@@ -52,6 +65,16 @@ def test_a_published_counter_example_does_not_open(vector: dict[str, Any]) -> No
         paper.open_paper(vector["batch_id"], sealed, key)
     with pytest.raises(client_side.SealBroken):
         client_side.open_paper(sealed, key, vector["batch_id"])
+
+
+@pytest.mark.parametrize("vector", SEALED["forged"], ids=named)
+def test_a_published_forgery_is_not_valid(vector: dict[str, Any]) -> None:
+    """It opens, for who has the key; who sealed it is another question."""
+    key, sealed = bytes.fromhex(vector["paper_key"]), bytes.fromhex(vector["sealed"])
+
+    assert paper.open_paper(vector["batch_id"], sealed, key)["title"] == "图"
+    with pytest.raises(SealBroken, match="not signed by this key"):
+        manifest.verify_manifest(sealed, bytes.fromhex(SEALED["public_key"]))
 
 
 @pytest.mark.parametrize("vector", ORDERS["vectors"], ids=lambda vector: vector["seed"][:8])
