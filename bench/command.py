@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from bench import alone, closing, draining, entering, holding, recording, saving, second_driver, starting, submitting
 from bench.driver import DriverFault
-from bench.field import BenchFault, Field, field
-from bench.rows import Row, as_json, as_line, exit_code, verdict, void
+from bench.field import Field, field
+from bench.rows import BenchFault, Row, as_json, as_line, exit_code, verdict, void
 from bench.saving import Plan
 
 FAULTS = (BenchFault, DriverFault, AssertionError, OSError, RuntimeError)
