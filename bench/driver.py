@@ -76,7 +76,11 @@ class Driver:
         told = {"port": port, **options}
         words = [part for name, value in told.items() for part in (f"--{name.replace('_', '-')}", str(value))]
         self._process = subprocess.Popen(
-            [*before, str(built()), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*before, str(built()), *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def __enter__(self) -> Driver:

@@ -123,8 +123,7 @@ class Field:
         return fresh
 
     def enter(self, exam: Exam, rate: float = 0, *, candidates: int | None = None) -> None:
-        """Log everybody in, or the first `candidates` (`rate` logins per second, or as fast as it goes), then confirm and
-        pledge."""
+        """Log in everybody or the first `candidates` (`rate` per second, or as fast as it goes); confirm and pledge."""
         entering = exam.roster[:candidates]
         bodies = [
             orjson.dumps({"admission_code": exam.code, "id_number": row["id_number"]}).decode() for row in entering
@@ -181,7 +180,13 @@ class Field:
         listed, kept = self.folder / "requests", self.folder / "answers"
         listed.write_text("".join(f"{path}\t{token}\t{body}\n" for path, token, body in calls))
         kept.unlink(missing_ok=True)
-        options = {"requests": listed, "warm": 0, "seconds": 600, "rate": rate, **({"keep": kept} if keep else {})}
+        options: dict[str, Any] = {
+            "requests": listed,
+            "warm": 0,
+            "seconds": 600,
+            "rate": rate,
+            **({"keep": kept} if keep else {}),
+        }
         count = min(connections, len(calls))
         with Driver(self.engine.port, connections=count, outstanding=count, **self._reach, **options) as driver:
             driver.wait_ready()

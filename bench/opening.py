@@ -1,8 +1,8 @@
 """The start behind a site's line: how long after T a candidate sees the first question, and how far apart they are.
 
-5,000 simulated candidates and one real browser share a line of 50 Mbit/s. All have logged in, pledged, fetched the sealed
-paper over that line and wait with an open channel. Of a simulated candidate the moment is measured at which its paper
-key has come; what a machine does then, until the question is painted, is measured in the real browser and added.
+5,000 simulated candidates and one real browser share a line of 50 Mbit/s. All have logged in, pledged, fetched the
+sealed paper over that line and wait with an open channel. Of a simulated candidate the moment is measured at which its
+paper key has come; what a machine does then, until the question is painted, is measured in the browser and added.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any
 from msgspec import Struct
 
 from bench import machine
-from bench.driver import Driver
 from bench.field import Exam, Field, field_behind
 from bench.network import HALL_KBIT_PER_S, Line, NoNetwork, line
 from bench.rows import BenchFault, Row, median
@@ -45,7 +44,7 @@ class Start(Struct, frozen=True):
     line_mbit_per_s: float
 
 
-def page_start(plan: Plan) -> list[Row]:
+def measure(plan: Plan) -> list[Row]:
     """As many starts as the plan has rounds; every simulated candidate of every one of them counts."""
     try:
         with line(HALL_KBIT_PER_S) as hall_line:
@@ -107,7 +106,9 @@ def _fetch_papers(on: Field, exam: Exam) -> float:
         raise BenchFault(f"{everybody} papers need {spread_s:.0f} s, and {left_s:.0f} s are left before the start")
     path = f"/v1/sealed/{exam.sealed['digest']}"
     began_s = time.monotonic()
-    load, _ = on.send([(path, "", "")] * everybody, rate=everybody / spread_s, connections=FETCH_CONNECTIONS, keep=False)
+    load, _ = on.send(
+        [(path, "", "")] * everybody, rate=everybody / spread_s, connections=FETCH_CONNECTIONS, keep=False
+    )
     if sound(load).counted != everybody:
         raise BenchFault(f"{load.counted} of {everybody} could fetch the paper: {load.fault}")
     return time.monotonic() - began_s
@@ -124,7 +125,9 @@ def _await_question(seat: Seat, exam: Exam) -> dict[str, float]:
             if not seen["key_ms"]:
                 raise BenchFault("the browser's key came over HTTP: its channel was not open")
             if seen["calls"]:
-                raise BenchFault(f"the page makes {seen['calls']} calls before the first question; candidates here none")
+                raise BenchFault(
+                    f"the page makes {seen['calls']} calls before the first question; candidates here none"
+                )
             return seen
     raise BenchFault(f"no question within {SHOWN_WITHIN_S:.0f} s of the start")
 
