@@ -30,7 +30,7 @@ EXAM_S = 90 * 60
 WAIT_S = 15 * 60  # from check-in to the start
 CHANGES = 135  # of one candidate
 ENTERED_WITHIN_S = 40.0
-CLOSED_AFTER_S = Settings().keep_alive_s + 10.0  # by then the engine has closed what the page loaded over
+CLOSED_AFTER_S = Settings().keep_alive_s + 10.0  # by then the engine has closed connections that nothing needs any more
 WAITED_S = 120.0  # measured, of the waiting
 SETTLED_S = 1.5
 RECORDED_WITHIN_S = 30
@@ -62,7 +62,7 @@ def settled(wire: Line) -> Traffic:
 
 def measure(plan: Plan) -> list[Row]:
     """One candidate, one exam; of the plan only its minutes count."""
-    starts_in_s = ENTERED_WITHIN_S + CLOSED_AFTER_S + WAITED_S
+    starts_in_s = ENTERED_WITHIN_S + 2 * CLOSED_AFTER_S + WAITED_S
     with line(HALL_KBIT_PER_S) as wire, field_behind(wire) as on:
         on.paper = words_only(on.paper)
         with machine.browser_for(on) as browser, machine.machine_in(browser) as context:
@@ -81,6 +81,8 @@ def _enter(seat: Seat, exam: Exam, stages: Stages) -> None:
     seat.arrive()
     seat.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     stages.end("first_load")
+    time.sleep(CLOSED_AFTER_S)
+    stages.end("first_load_closed")
     seat.arrive()
     seat.page.get_by_role("button", name="登录", exact=True).wait_for(timeout=machine.READY_MS)
     stages.end("cached_load")
