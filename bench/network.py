@@ -5,7 +5,7 @@ direction is as fast as asked for and no faster; every byte on the wire is count
 outside: both namespaces and the wire are gone with their last process, however it ended.
 How: this thread moves into a namespace of its own, so that whatever it starts is at the near end; one process holds the
 far end open. Token buckets (`tbf`) shape what each end sends. Segments leave one by one, as on a real wire, or many
-would be counted as one packet.
+would be counted as one packet; the far end sends no TCP timestamps, as Windows does not.
 Not here: delay and loss. Needs Linux, root, iproute2 and util-linux.
 """
 
@@ -33,6 +33,7 @@ BURST_MS = 2
 _CLONE_NEWNET = 0x40000000
 _OWN_NAMESPACE = "/proc/thread-self/ns/net"
 _COUNTERS = "/proc/thread-self/net/dev"
+_TIMESTAMPS = "/proc/sys/net/ipv4/tcp_timestamps"  # off, as on Windows, which exam machines run: 12 bytes of a packet
 _MADE_WITHIN_S = 10.0
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -100,6 +101,7 @@ def line(kbit_per_s: int) -> Iterator[Line]:
             _run([*enter, "ip", "address", "add", f"{address}/30", "dev", device])
             # No packets of its own, and no packet that stands for several.
             _run([*enter, "ip", "link", "set", device, "addrgenmode", "none", "gso_max_segs", "1", "up"])
+        _run([*made.at_far_end, "sh", "-c", f"echo 0 > {_TIMESTAMPS}"])
         made.shape(kbit_per_s)
         yield made
 
