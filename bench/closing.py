@@ -19,8 +19,8 @@ from typing import Any
 
 import orjson
 
-from bench.field import BenchFault, Exam, Field, field
-from bench.rows import Row, as_line
+from bench.field import Exam, Field, field
+from bench.rows import BenchFault, Row, as_line
 from bench.saving import Plan
 from engine.sealing.signature import ALGORITHM, is_valid
 from engine.stores import postgres

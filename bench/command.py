@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import os
 import platform
 import sys
@@ -18,8 +19,8 @@ from msgspec import Struct
 
 from bench import alone, closing, draining, entering, holding, recording, saving, second_driver, starting, submitting
 from bench.driver import DriverFault
-from bench.field import BenchFault, Field, field
-from bench.rows import Row, as_json, as_line, exit_code, verdict, void
+from bench.field import Field, field
+from bench.rows import BenchFault, Row, as_json, as_line, exit_code, verdict, void
 from bench.saving import Plan
 
 FAULTS = (BenchFault, DriverFault, AssertionError, OSError, RuntimeError)
@@ -35,6 +36,7 @@ class Measure(Struct, frozen=True, kw_only=True):
     on_field: Callable[[Field, Plan], list[Row]] | None = None
     fresh: bool = False  # on an engine of its own: what others did would show
     full: bool = False  # only with --full, and also on an engine of its own: it takes minutes and all of the machine
+    page: bool = False  # of the candidate's page, only with --page: in a browser, on an engine of its own
 
 
 def _recorder_drain(_: Plan) -> list[Row]:
@@ -42,6 +44,16 @@ def _recorder_drain(_: Plan) -> list[Row]:
     found = draining.measure(DRAINED_CHANGES)
     costs = [Row(f"recorder_drain_{name}", cost, "us") for name, cost in found.items() if name.endswith("_cpu_us")]
     return [Row("recorder_drain", float(found["changes_per_s"]), "changes/s"), *costs]
+
+
+def _page(module: str) -> Callable[[Plan], list[Row]]:
+    """Imported when it is its turn: what drives a browser takes a second to load, and need not be there otherwise."""
+
+    def measure(plan: Plan) -> list[Row]:
+        found: list[Row] = importlib.import_module(f"bench.{module}").measure(plan)
+        return found
+
+    return measure
 
 
 MEASURES = (
@@ -69,13 +81,20 @@ MEASURES = (
     Measure(name="idle_channel", rows=("idle_channel_kib",), on_field=holding.idle_channel, fresh=True),
     Measure(name="closing", rows=("closing_collected_s", "closing_graded_s"), on_field=closing.closing, fresh=True),
     Measure(name="channels", rows=("channels_50000_errors",), on_field=holding.channels, full=True),
+    Measure(name="page_load", rows=("page_load_cold_s",), alone=_page("loading"), page=True),
+    Measure(name="page_input", rows=("page_input_p99_ms",), alone=_page("reacting"), page=True),
+    Measure(
+        name="page_start", rows=("page_start_question_p99_s", "page_start_skew_s"), alone=_page("opening"), page=True
+    ),
+    Measure(name="page_bytes", rows=("page_exam_down_kb", "page_exam_up_kb"), alone=_page("carrying"), page=True),
+    Measure(name="page_heap", rows=("page_heap_mb",), alone=_page("growing"), page=True),
 )
 
 
 def main(chosen: argparse.Namespace) -> int:
     """`chosen` as `engine/__main__.py` parsed it."""
     try:
-        measures = selected(chosen.only, is_full=chosen.full)
+        measures = selected(chosen.only, is_full=chosen.full, is_page=chosen.page)
     except UnknownName as fault:
         print(f"run: {fault}", file=sys.stderr)
         return 2
@@ -100,10 +119,11 @@ class UnknownName(Exception):
     """A name that no measure has; the message lists those there are."""
 
 
-def selected(only: str | None, *, is_full: bool) -> list[Measure]:
-    """The measures named (by their own name or a row's); without names all, the long ones only with --full."""
+def selected(only: str | None, *, is_full: bool, is_page: bool = False) -> list[Measure]:
+    """The measures named (by their own name or a row's); without names those of the page, or all others, the long ones
+    only with --full."""
     if only is None:
-        return [measure for measure in MEASURES if is_full or not measure.full]
+        return [measure for measure in MEASURES if measure.page == is_page and (is_full or not measure.full)]
     wanted = [name.strip() for name in only.split(",") if name.strip()]
     known = {name: measure for measure in MEASURES for name in (*measure.rows, measure.name)}
     unknown = [name for name in wanted if name not in known]

@@ -44,7 +44,7 @@ struct prepared { char *path, *token, *body; };
 static int port, connections = 256, outstanding = 256, channel, wait_key;
 static double seconds = 3, warm_s = 0.5, rate;
 static long first_seq = 1, first_sitting, sittings_max = -1;
-static const char *path = "/v1/sitting/responses", *answer = "\"type\":\"saved\"", *source = "127.0.0.1", *keep_path;
+static const char *path = "/v1/sitting/responses", *answer = "\"type\":\"saved\"", *source = "127.0.0.1", *to_address = "127.0.0.1", *keep_path;
 
 static char **tokens; static long tokens_count;
 static long *seqs;
@@ -133,7 +133,7 @@ static int send_next(uint64_t due_ns) {
     size_t bytes;
     if (list) {
         struct prepared *p = &list[list_next++];
-        bytes = http("POST", p->path, p->token, p->body, strlen(p->body));
+        bytes = http(*p->body ? "POST" : "GET", p->path, p->token, p->body, strlen(p->body));
     } else if (channel) {
         bytes = frame(body, save(c->sitting, body, sizeof body));
     } else {
@@ -196,7 +196,7 @@ static size_t take_http(struct connection *c, char *text, size_t bytes) {
     }
     if (bytes < head + length) return 0;
     if (status >= 300) fault("answer", text + head, length);
-    if (keep_file) { fwrite(text + head, 1, length, keep_file); fputc('\n', keep_file); }
+    if (keep_file && !wait_key) { fwrite(text + head, 1, length, keep_file); fputc('\n', keep_file); }
     if (c->state == BUSY) settle(c, status < 300);
     return head + length;
 }
@@ -210,6 +210,7 @@ static void take_text(struct connection *c, char *text, size_t bytes) {
         double at = wall_ms();
         if (!keys_seen++) key_first_ms = at;
         key_last_ms = at;
+        if (keep_file && wait_key) fprintf(keep_file, "%.3f\n", at);
     }
     if (c->state == GREETING) become_ready(c);
 }
@@ -259,7 +260,7 @@ static void receive(struct connection *c) {
 static void start_connecting(long index) {
     struct connection *c = &all[index];
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)}, from = {.sin_family = AF_INET};
-    inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+    inet_pton(AF_INET, to_address, &to.sin_addr);
     inet_pton(AF_INET, source, &from.sin_addr);
     int one = 1;
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -395,6 +396,7 @@ static void read_arguments(int count, char **given) {
         else if (!strcmp(name, "--path")) path = value;
         else if (!strcmp(name, "--answer")) answer = value;
         else if (!strcmp(name, "--source")) source = value;
+        else if (!strcmp(name, "--to")) to_address = value;
         else if (!strcmp(name, "--seed")) dice = strtoull(value, NULL, 10) * 0x9e3779b97f4a7c15ull + 1;
         else if (!strcmp(name, "--tokens")) tokens = lines(value, &tokens_count);
         else if (!strcmp(name, "--items")) read_items(value);

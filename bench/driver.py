@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,17 @@ class Load(Struct, frozen=True, kw_only=True):
 class Driver:
     """One driver process: connected when made, working from `go` until `finish` returns."""
 
-    def __init__(self, port: int, **options: Any) -> None:
+    def __init__(self, port: int, *, before: Sequence[str] = (), **options: Any) -> None:
+        """`before`: what the command begins with, to run it somewhere else."""
         self._standing: int | None = None
         told = {"port": port, **options}
         words = [part for name, value in told.items() for part in (f"--{name.replace('_', '-')}", str(value))]
         self._process = subprocess.Popen(
-            [str(built()), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*before, str(built()), *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def __enter__(self) -> Driver:

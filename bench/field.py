@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from msgspec import Struct
 
 from bench import usage
 from bench.driver import Driver, Load
+from bench.network import FAR_ADDRESS, NEAR_ADDRESS, Line
+from bench.rows import BenchFault
 from engine.settings import Settings
 from engine.supervision import embedded
 from loadtest import people, samples
@@ -42,10 +45,6 @@ _FLOOR_READY_S = 30.0
 _DURATION_S = 36_000
 
 
-class BenchFault(Exception):
-    """Something could not be measured; the message says what and why."""
-
-
 class Exam(Struct, kw_only=True):
     """One armed batch and its candidates. `tokens_file` holds a line for each who has entered."""
 
@@ -56,6 +55,7 @@ class Exam(Struct, kw_only=True):
     tokens_file: Path
     tokens: list[str] = []
     sitting_ids: list[str] = []
+    sealed: dict[str, Any] = {}  # digest and bytes of the sealed paper, as the first login was told
     logins: Load | None = None
     next_seq: int = 1
 
@@ -63,8 +63,12 @@ class Exam(Struct, kw_only=True):
 class Field:
     """The engine that is measured; made by `field`."""
 
-    def __init__(self, engine: servers.Engine, folder: Path, floors: dict[str, int], seed: int) -> None:
+    def __init__(
+        self, engine: servers.Engine, folder: Path, floors: dict[str, int], seed: int, line: Line | None = None
+    ) -> None:
         self.engine = engine
+        self.line = line
+        self.url = f"http://{NEAR_ADDRESS}:{engine.port}" if line else engine.url  # as candidates reach it
         self.folder = folder
         self.floors = floors  # kind -> port
         self.dice = random.Random(seed)
@@ -83,7 +87,10 @@ class Field:
         """The batch `name`, armed; with `enter` everybody has logged in, confirmed and pledged. Made once."""
         known = self._exams.get(name)
         if known is None:
-            known = self._exams[name] = asyncio.run(self._arm(name, candidates, starts_in_s, rules))
+            # In a thread of its own: a browser that is driven has a loop running in this one.
+            with ThreadPoolExecutor(1) as beside:
+                arming = beside.submit(asyncio.run, self._arm(name, candidates, starts_in_s, rules))
+                known = self._exams[name] = arming.result()
             if enter:
                 self.enter(known)
             self.drained()
@@ -115,17 +122,19 @@ class Field:
         self._persons.update(row["id_number"] for row in fresh)
         return fresh
 
-    def enter(self, exam: Exam, rate: float = 0) -> None:
-        """Log everybody in (`rate` logins per second, or as fast as it goes), then confirm and pledge."""
+    def enter(self, exam: Exam, rate: float = 0, *, candidates: int | None = None) -> None:
+        """Log in everybody or the first `candidates` (`rate` per second, or as fast as it goes); confirm and pledge."""
+        entering = exam.roster[:candidates]
         bodies = [
-            orjson.dumps({"admission_code": exam.code, "id_number": row["id_number"]}).decode() for row in exam.roster
+            orjson.dumps({"admission_code": exam.code, "id_number": row["id_number"]}).decode() for row in entering
         ]
         exam.logins, answers = self.send([("/v1/login", "", body) for body in bodies], rate=rate)
         entered = [answer for answer in answers if "token" in answer]
         exam.tokens = [answer["token"] for answer in entered]
+        exam.sealed = next((answer["paper"] for answer in entered), {})
         exam.sitting_ids = [answer["sitting_id"] for answer in entered]
-        if len(exam.tokens) != len(exam.roster):
-            raise BenchFault(f"{len(exam.tokens)} of {len(exam.roster)} could log in: {exam.logins.fault}")
+        if len(exam.tokens) != len(entering):
+            raise BenchFault(f"{len(exam.tokens)} of {len(entering)} could log in: {exam.logins.fault}")
         exam.tokens_file.write_text("\n".join(exam.tokens) + "\n")
         for step in ("confirm", "pledge"):
             calls = [(f"/v1/sitting/{step}", token, '{"accepted":true}') for token in exam.tokens]
@@ -159,26 +168,46 @@ class Field:
     # --- load -------------------------------------------------------------------------------------------------
 
     def send(
-        self, calls: Sequence[tuple[str, str, str]], *, rate: float = 0, connections: int = ENTER_CONNECTIONS
+        self,
+        calls: Sequence[tuple[str, str, str]],
+        *,
+        rate: float = 0,
+        connections: int = ENTER_CONNECTIONS,
+        keep: bool = True,
     ) -> tuple[Load, list[dict[str, Any]]]:
-        """POST each (path, token, body) once; what the driver measured, and the answers in the order they came."""
+        """POST each (path, token, body) once, GET where there is no body; what the driver measured, and the answers in
+        the order they came."""
         listed, kept = self.folder / "requests", self.folder / "answers"
         listed.write_text("".join(f"{path}\t{token}\t{body}\n" for path, token, body in calls))
-        options = {"requests": listed, "keep": kept, "warm": 0, "seconds": 600, "rate": rate}
+        kept.unlink(missing_ok=True)
+        options: dict[str, Any] = {
+            "requests": listed,
+            "warm": 0,
+            "seconds": 600,
+            "rate": rate,
+            **({"keep": kept} if keep else {}),
+        }
         count = min(connections, len(calls))
-        with Driver(self.engine.port, connections=count, outstanding=count, **options) as driver:
+        with Driver(self.engine.port, connections=count, outstanding=count, **self._reach, **options) as driver:
             driver.wait_ready()
             driver.go()
             load = driver.finish()
-        return load, [orjson.loads(line) for line in kept.read_bytes().splitlines()]
+        return load, [orjson.loads(line) for line in kept.read_bytes().splitlines()] if keep else []
 
     def saving(self, exam: Exam, **options: Any) -> Driver:
         """A driver that saves random answers of random sittings over HTTP; `channel=1`: over channels."""
-        return Driver(self.engine.port, **self._told(exam), **options)
+        return Driver(self.engine.port, **self._told(exam), **self._reach, **options)
 
     def floor(self, exam: Exam, kind: str = "asgi", **options: Any) -> Driver:
         """The same requests to a floor."""
         return Driver(self.floors[kind], **self._told(exam), **options)
+
+    @property
+    def _reach(self) -> dict[str, Any]:
+        """From where a driver reaches the engine, and how: over the line where there is one."""
+        if self.line is None:
+            return {}
+        return {"before": self.line.at_far_end, "to": NEAR_ADDRESS, "source": FAR_ADDRESS}
 
     def _told(self, exam: Exam) -> dict[str, Any]:
         exam.next_seq += SEQS_PER_RUN
@@ -220,6 +249,18 @@ def field(*, workers: int = 1, seed: int = 1) -> Iterator[Field]:
         try:
             with _floor("asgi") as asgi, _floor("echo") as echo:
                 yield Field(engine, folder, {"asgi": asgi, "echo": echo}, seed)
+        finally:
+            servers.stop_engine(engine)
+
+
+@contextlib.contextmanager
+def field_behind(line: Line | None, *, workers: int = 1, seed: int = 1) -> Iterator[Field]:
+    """A fresh engine at the near end of `line` (without one on this machine's loopback), and no floors."""
+    settings = {"LIANKAO_HOST": "0.0.0.0"} if line else {}  # its namespace has no way out but the line
+    with servers.temporary_folder("bench") as folder:
+        engine = servers.start_engine(folder / "data", workers=workers, settings=settings)
+        try:
+            yield Field(engine, folder, {}, seed, line)
         finally:
             servers.stop_engine(engine)
 

@@ -48,6 +48,13 @@ _ALL = (
     _most("idle_channel_kib", "KiB", 24, "growth of the engine's resident memory per idle channel"),
     _most("channels_50000_errors", "errors", 0, "50,000 channels held, 2,500 saves per second: what was refused, "
           "broken or not answered"),
+    _most("page_start_question_p99_s", "s", 1, "5,000 candidates behind 50 Mbit/s: from the start to the first "
+          "question, a real browser among them"),
+    _most("page_start_skew_s", "s", 1, "the same: from the first candidate's first question to the last one's"),
+    _most("page_exam_down_kb", "kB", 60, "wire bytes to one candidate for a whole text exam, the page cached"),
+    _most("page_exam_up_kb", "kB", 80, "the same from the candidate"),
+    _most("page_heap_mb", "MB", 40, "JavaScript heap of the page after garbage collection, carried on to two hours"),
+    _most("page_input_p99_ms", "ms", 50, "from an event to the frame that shows it, CPU four times slower"),
     _most("closing_collected_s", "s", 5, "5,000 sittings closed at one instant, until all are recorded as collected"),
     _most("closing_graded_s", "s", 30, "the same 5,000, until all are graded; a grader is killed in the middle"),
 )  # fmt: skip

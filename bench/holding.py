@@ -10,8 +10,8 @@ import time
 
 from bench import usage
 from bench.driver import Driver
-from bench.field import BenchFault, Exam, Field
-from bench.rows import Row
+from bench.field import Exam, Field
+from bench.rows import BenchFault, Row
 from bench.saving import CHANNEL_PATH, WARM_S, Plan
 
 HELD = 50_000

@@ -6,8 +6,8 @@ import threading
 import time
 from collections import deque
 
-from bench.field import BenchFault, Field
-from bench.rows import Row
+from bench.field import Field
+from bench.rows import BenchFault, Row
 from bench.saving import WARM_S, Plan, measured
 
 LAG_RATE = 5_000

@@ -12,6 +12,10 @@ from msgspec import Struct
 from bench.goals import GOALS
 
 
+class BenchFault(Exception):
+    """Something could not be measured; the message says what and why."""
+
+
 class Row(Struct, frozen=True):
     """`value` is None when it could not be measured; then `why` says why."""
 

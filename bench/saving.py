@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from bench import usage
 from bench.driver import Driver, Load
-from bench.field import BenchFault, Exam, Field
-from bench.rows import Row, median
+from bench.field import Exam, Field
+from bench.rows import BenchFault, Row, median
 
 SITTINGS = 5_000
 FEW, MANY = 200, 50_000

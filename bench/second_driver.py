@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.field import SEQS_PER_RUN, BenchFault, Exam, Field
-from bench.rows import Row, median
+from bench.field import SEQS_PER_RUN, Exam, Field
+from bench.rows import BenchFault, Row, median
 from bench.saving import Plan
 
 SCRIPT = Path(__file__).with_suffix(".lua")

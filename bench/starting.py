@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from bench.field import BenchFault, Field
-from bench.rows import Row
+from bench.field import Field
+from bench.rows import BenchFault, Row
 from bench.saving import CHANNEL_PATH, Plan, sound
 
 # To arm the batch, let everybody in and open their channels before T: about 5 ms per candidate on a slow machine.

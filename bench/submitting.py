@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from bench.field import BenchFault, Field
-from bench.rows import Row
+from bench.field import Field
+from bench.rows import BenchFault, Row
 from bench.saving import Plan, sound
 from loadtest.answers import guess
 from loadtest.client import MachineClient

@@ -163,6 +163,7 @@ def _bench_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--connections", type=count, default=256, metavar="C", help="saves under way; default 256")
     made.add_argument("--sittings", type=count, default=5000, metavar="N", help="candidates who answer; default 5000")
     made.add_argument("--workers", type=count, default=1, metavar="K", help="of the engine measured; default 1")
+    made.add_argument("--page", action="store_true", help="the candidate's page in a browser, behind a shaped line")
     made.add_argument("--full", action="store_true", help="also what takes many minutes and all of the machine")
     made.add_argument("--minutes", type=minutes, default=10.0, metavar="M", help="what is held is held so long")
 

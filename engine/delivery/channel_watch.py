@@ -23,10 +23,12 @@ from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import (
     CHANNEL_CLOSE_S,
     CHANNEL_HELLO_S,
+    CHANNEL_PING_OFTEN_S,
     CHANNEL_PING_S,
     CHANNEL_POLL_S,
     CHANNEL_SILENT_S,
     CHANNEL_SLICE,
+    CHANNEL_TURN_S,
     CHANNELS_MAX,
 )
 from engine.sealing.token import Token
@@ -51,7 +53,7 @@ class Channels:
         pace = asyncio.Lock()
         self._news = [PartitionNews(delivery, keys, pace) for keys in delivery.memory.partitions]
         # Every channel, by the second of its turn to show that it lives.
-        self._turns: list[set[Channel]] = [set() for _ in range(CHANNEL_PING_S)]
+        self._turns: list[set[Channel]] = [set() for _ in range(CHANNEL_TURN_S)]
         self._turn = 0
         self._count = 0
         # Both in the order in which they run out.
@@ -79,7 +81,7 @@ class Channels:
             self.now_s = channel.heard_s = monotonic_s()  # nobody has looked at the clock since this worker began
             self._loop = asyncio.get_running_loop().create_task(self._watch())
         self._count += 1
-        channel.turn = self._count % CHANNEL_PING_S
+        channel.turn = self._count % CHANNEL_TURN_S
         self._turns[channel.turn].add(channel)
         self._unheard[channel] = monotonic_s() + CHANNEL_HELLO_S
 
@@ -214,14 +216,14 @@ class Channels:
             return
         self._flushed_s = now_s
         self._flush()
-        self._turn = (self._turn + 1) % CHANNEL_PING_S
+        self._turn = (self._turn + 1) % CHANNEL_TURN_S
         for channel in list(self._turns[self._turn]):
             silent_s = now_s - channel.heard_s
             if silent_s > CHANNEL_SILENT_S:
                 channel.cut("silent")
-            elif silent_s >= CHANNEL_PING_S / 2:
+            elif silent_s >= (CHANNEL_PING_OFTEN_S if channel.keeps_others_out else CHANNEL_PING_S):
                 spared(channel, channel.ask_for_life)
-            if silent_s < CHANNEL_PING_S + 1 and channel.keeps_others_out:
+            elif channel.keeps_others_out:
                 self.look(channel)  # which notes that the machine is in use
 
     def _flush(self) -> None:

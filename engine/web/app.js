@@ -20,6 +20,7 @@ import { keepShell } from './shell.js';
 import { photos, prune } from './store.js';
 import { waitScreen } from './wait.js';
 import { forgetLook, t } from './words.js';
+import { writerLock } from './writer.js';
 
 const TOKEN = 'liankao.token'; // in this tab's storage: a reload goes on, another tab does not take over
 
@@ -171,8 +172,10 @@ function goOn() {
   route();
 }
 
-async function openExam(paper) {
-  // The login's reply has no answers: a sitting that went on elsewhere is asked for them before its first item shows.
+async function openExam(paper, on_time) {
+  // The login's reply has no answers: a sitting that went on elsewhere is asked for them before its first item shows. No
+  // answer is older than the start: who opens with it, and in no second tab, does not ask. A whole hall would, at once.
+  if (on_time && !(await writerLock())) app.viewIs({ responses: app.view.responses ?? {} });
   if (!app.view.responses) app.viewIs(await untilAnswered(() => call('GET', '/v1/sitting', { token: app.token })));
   const exam = await examScreen(app, paper, claim);
   claim = false;

@@ -40,6 +40,7 @@ export function receiptScreen(app, receipt, { journal, undelivered = [] } = {}) 
 
   // Once everything is recorded, the next candidate at this machine finds nothing.
   async function tidy() {
+    if (journal && !journal.holds) return journal.wipe(); // as mostly: a hall that ends at once asks for nothing more
     const kept = journal ?? (await openJournal(receipt.sitting_id));
     while (!stopping.signal.aborted) {
       const view = await call('GET', '/v1/sitting', { token: app.token }).catch(() => null);

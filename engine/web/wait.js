@@ -16,8 +16,9 @@ import { t } from './words.js';
 
 const FETCH_SPREAD_MS = 15_000; // a room's machines do not all fetch at once
 const WATCH_MS = 15_000;
+const ON_TIME_MS = 5_000; // who waited here for the start and opens the paper so soon after it was there from the first moment
 
-/** `onOpen({items, media})` is called once, when the paper is open. */
+/** `onOpen({items, media}, on_time)` is called once, when the paper is open; `on_time`: with the start. */
 export function waitScreen(app, onOpen) {
   const stopping = new AbortController();
   const { signal: stopped } = stopping;
@@ -52,7 +53,7 @@ export function waitScreen(app, onOpen) {
         if (stopped.aborted) return;
         keepSealed(app.view.paper.digest, bytes); // neither of the two may hold up the first question
         openPass(app.token, app.view, keys);
-        await onOpen({ items, media: paper.media });
+        await onOpen({ items, media: paper.media }, !late && left_ms() > -ON_TIME_MS);
         return;
       } catch (fault) {
         if (app.refused(fault)) return;

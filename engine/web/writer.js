@@ -62,10 +62,15 @@ export function openWriter(sitting_id, token, { onYield, onLost }) {
   return writer;
 }
 
+/** The lock of an exam that some tab of this browser is writing, if any. */
+export async function writerLock() {
+  const { held } = await navigator.locks.query();
+  return held.find(({ name }) => name.startsWith(PREFIX));
+}
+
 /** The token of an exam that another tab of this browser is writing, or null. */
 export async function tokenOfOtherTab() {
-  const { held } = await navigator.locks.query();
-  const lock = held.find(({ name }) => name.startsWith(PREFIX));
+  const lock = await writerLock();
   if (!lock) return null;
   const channel = new BroadcastChannel(lock.name);
   try {

@@ -289,7 +289,8 @@ async def test_who_says_nothing_is_sent_away(hall: Hall, monkeypatch: pytest.Mon
 
 async def test_who_answers_no_ping_is_cut_off(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that has vanished; one that answers stays."""
-    monkeypatch.setattr(channel_watch, "CHANNEL_PING_S", 2)
+    monkeypatch.setattr(channel_watch, "CHANNEL_TURN_S", 2)
+    monkeypatch.setattr(channel_watch, "CHANNEL_PING_S", 1)
     monkeypatch.setattr(channel_watch, "CHANNEL_SILENT_S", 5)
     hall.channels._turns = hall.channels._turns[:2]
     alive, dead = await hall.greet("one"), await hall.greet("two")

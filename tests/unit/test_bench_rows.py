@@ -103,6 +103,8 @@ def test_measures_are_chosen_by_their_own_name_or_a_rows() -> None:
     assert [measure.name for measure in everything if measure not in command.selected(None, is_full=False)] == [
         "channels"
     ]
+    assert not any(measure.page for measure in everything)
+    assert all(measure.page for measure in command.selected(None, is_full=True, is_page=True))
 
 
 @pytest.mark.parametrize("only", ["seeling", "sealing,nothing", "", ","])
@@ -122,7 +124,7 @@ def test_a_measure_that_fails_is_void_and_the_others_go_on(monkeypatch: pytest.M
     working = command.Measure(name="working", rows=("one",), alone=lambda plan: [Row("one", 1.0, "x")])
     monkeypatch.setattr(command, "MEASURES", (broken, working))
     plan = {"seconds": 1.0, "connections": 1, "sittings": 1, "rounds": 1, "minutes": 1.0, "workers": 1}
-    code = command.main(argparse.Namespace(only=None, full=False, json=True, **plan))
+    code = command.main(argparse.Namespace(only=None, full=False, page=False, json=True, **plan))
     told = json.loads(capsys.readouterr().out)  # type: ignore[attr-defined]
 
     assert code == 1

@@ -1,0 +1,142 @@
+"""A line to an exam room: two network namespaces with one shaped wire between them, and what went over it.
+
+Promise: the engine is at the near end, candidates at the far end, and nothing else is reachable from either; each
+direction is as fast as asked for and no faster; every byte on the wire is counted, headers included. Nothing has a name
+outside: both namespaces and the wire are gone with their last process, however it ended.
+How: this thread moves into a namespace of its own, so that whatever it starts is at the near end; one process holds the
+far end open. Token buckets (`tbf`) shape what each end sends. Segments leave one by one, as on a real wire, or many
+would be counted as one packet; the far end sends no TCP timestamps, as Windows does not.
+Not here: delay and loss. Needs Linux, root, iproute2 and util-linux.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from bench.rows import BenchFault
+
+NEAR_ADDRESS, FAR_ADDRESS = "10.231.7.1", "10.231.7.2"  # seen by nobody else: both namespaces are our own
+HALL_KBIT_PER_S = 50_000  # what a site of 2,000 to 5,000 candidates has, in each direction
+SHARE_KBIT_PER_S = 10  # and what that is for each of them
+QUEUE_MS = 400  # a router's buffer on a fast line
+QUEUE_BYTES_MIN = 32_000  # on a slow one it still holds what a browser's first connections may send at once
+BURST_BYTES_MIN = 1_600  # one packet
+BURST_MS = 2
+_CLONE_NEWNET = 0x40000000
+_OWN_NAMESPACE = "/proc/thread-self/ns/net"
+_COUNTERS = "/proc/thread-self/net/dev"
+_TIMESTAMPS = "/proc/sys/net/ipv4/tcp_timestamps"  # off, as on Windows, which exam machines run: 12 bytes of a packet
+_MADE_WITHIN_S = 10.0
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class NoNetwork(BenchFault):
+    """No namespaces or no shaping on this machine; the message says what was refused."""
+
+
+class Traffic(Struct, frozen=True):
+    """What went over the wire: to the candidates and from them. An Ethernet header of 14 bytes is part of a packet."""
+
+    down_bytes: int
+    up_bytes: int
+    down_packets: int
+    up_packets: int
+
+    def since(self, before: Traffic) -> Traffic:
+        return Traffic(
+            self.down_bytes - before.down_bytes,
+            self.up_bytes - before.up_bytes,
+            self.down_packets - before.down_packets,
+            self.up_packets - before.up_packets,
+        )
+
+
+class Line:
+    """The wire, as its near end sees it."""
+
+    def __init__(self, far_pid: int) -> None:
+        self._enter = ["nsenter", f"--net=/proc/{far_pid}/ns/net", "--"]
+
+    @property
+    def at_far_end(self) -> list[str]:
+        """What a command begins with that is to run at the candidates' end."""
+        return self._enter
+
+    def shape(self, kbit_per_s: int) -> None:
+        """The same for both directions."""
+        bytes_per_ms = kbit_per_s / 8
+        burst_bytes = max(BURST_BYTES_MIN, int(bytes_per_ms * BURST_MS))
+        limit_bytes = burst_bytes + max(QUEUE_BYTES_MIN, int(bytes_per_ms * QUEUE_MS))
+        bucket = ["rate", f"{kbit_per_s}kbit", "burst", str(burst_bytes), "limit", str(limit_bytes)]
+        for enter, device in (([], "near"), (self._enter, "far")):
+            _run([*enter, "tc", "qdisc", "replace", "dev", device, "root", "tbf", *bucket])
+
+    def traffic(self) -> Traffic:
+        """Since the wire was made."""
+        with open(_COUNTERS) as counters:
+            lines = dict(line.split(":", 1) for line in counters if ":" in line)
+        found = {name.strip(): [int(figure) for figure in figures.split()] for name, figures in lines.items()}["near"]
+        return Traffic(found[8], found[0], found[9], found[1])
+
+
+@contextlib.contextmanager
+def line(kbit_per_s: int) -> Iterator[Line]:
+    """Inside, this thread and what it starts are at the near end. Raises NoNetwork."""
+    missing = [tool for tool in ("ip", "tc", "nsenter", "unshare") if shutil.which(tool) is None]
+    if missing or os.geteuid() != 0:
+        raise NoNetwork(f"a shaped line needs {', '.join(missing) or 'root'}")
+    with _own_namespace(), _far_end() as far_pid:
+        made = Line(far_pid)
+        _run(["ip", "link", "set", "lo", "up"])
+        _run(["ip", "link", "add", "near", "type", "veth", "peer", "name", "far", "netns", str(far_pid)])
+        for enter, device, address in (([], "near", NEAR_ADDRESS), (made.at_far_end, "far", FAR_ADDRESS)):
+            _run([*enter, "ip", "address", "add", f"{address}/30", "dev", device])
+            # No packets of its own, and no packet that stands for several.
+            _run([*enter, "ip", "link", "set", device, "addrgenmode", "none", "gso_max_segs", "1", "up"])
+        _run([*made.at_far_end, "sh", "-c", f"echo 0 > {_TIMESTAMPS}"])
+        made.shape(kbit_per_s)
+        yield made
+
+
+@contextlib.contextmanager
+def _own_namespace() -> Iterator[None]:
+    with open(_OWN_NAMESPACE) as before:
+        if _libc.unshare(_CLONE_NEWNET) != 0:
+            raise NoNetwork(f"a network namespace was refused: {os.strerror(ctypes.get_errno())}")
+        try:
+            yield
+        finally:
+            if _libc.setns(before.fileno(), _CLONE_NEWNET) != 0:
+                raise NoNetwork(f"the way back was refused: {os.strerror(ctypes.get_errno())}")
+
+
+@contextlib.contextmanager
+def _far_end() -> Iterator[int]:
+    """The pid of a process that keeps the far namespace open."""
+    command = ["unshare", "--net", "cat"]  # which ends when we do: its input is ours
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        here = os.readlink(_OWN_NAMESPACE)
+        until_s = time.monotonic() + _MADE_WITHIN_S
+        while os.readlink(f"/proc/{holder.pid}/ns/net") == here:
+            if holder.poll() is not None or time.monotonic() > until_s:
+                raise NoNetwork("a second network namespace could not be made")
+            time.sleep(0.01)
+        yield holder.pid
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_MADE_WITHIN_S)
+    if done.returncode != 0:
+        raise NoNetwork(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
