@@ -21,7 +21,7 @@ from engine import log
 from engine.delivery import channel_messages as messages
 from engine.delivery import frames
 from engine.delivery.channel_messages import Hello, Save
-from engine.delivery.channel_news import Look
+from engine.delivery.channel_news import Look, PartitionNews
 from engine.delivery.lane import Saved
 from engine.delivery.resources import ArmedBatch
 from engine.delivery.sitting import edges_with_end
@@ -60,6 +60,7 @@ class Channel(WebSocket):
         "_unanswered_bytes",
         "armed",
         "moment_ms",
+        "news",
         "token",
         "turn",
         "unsure_generation",
@@ -82,7 +83,9 @@ class Channel(WebSocket):
         self._told_generation = -1
         self.unsure_generation = 0
         self._first_unsure = self._last_unsure = 0  # positions of this channel's saves that may not be committed
-        # Kept by channel_watch.py: when something is to happen, and in which second it is asked for life.
+        # Kept by channel_watch.py: where it hears news from hello on, when something is to happen, and in which second
+        # it is asked for life.
+        self.news: PartitionNews | None = None
         self.moment_ms = self.turn = 0
 
     # --- the connection ------------------------------------------------------------------------------------------
@@ -292,6 +295,10 @@ class Channel(WebSocket):
             self._photo = photo
             self.write(messages.frame({"type": "notice", "code": f"photo.{photo}", "text": _PHOTO_TEXT}))
 
+    def is_owed(self, generation: int, due: int) -> bool:
+        """Whether it has a save at or before `due` that nothing has told to be committed, or one that is void."""
+        return generation != self.unsure_generation or self._first_unsure <= due
+
     def hear_committed(self, generation: int, committed: int, frame: bytes) -> bool:
         """How far the log is committed; True when this channel has nothing more to wait for."""
         if generation != self.unsure_generation or committed < self._first_unsure:
@@ -302,14 +309,14 @@ class Channel(WebSocket):
 
     def _expect_commit(self, generation: int, position: int, committed: int) -> None:
         """A save stands at `position`; the client has just been told how far the log is committed."""
-        if self.stage not in (Stage.OPEN, Stage.LEAVING):
+        if self.news is None or self.stage not in (Stage.OPEN, Stage.LEAVING):
             return
-        if generation != self.unsure_generation or self._last_unsure < self._first_unsure:
-            self.unsure_generation, self._first_unsure = generation, position
+        if generation != self.unsure_generation or self._last_unsure < max(self._first_unsure, committed + 1):
+            self.unsure_generation, self._first_unsure = generation, position  # all before it is told
         elif self._first_unsure <= committed:
             self._first_unsure = committed + 1  # an acknowledgement tells it, too
         self._last_unsure = position
-        self._channels.expect_commit(self)
+        self.news.expect_commit(self)
 
     # --- the end -------------------------------------------------------------------------------------------------
     def dismiss(self, error: ExamError, reason: str) -> None:

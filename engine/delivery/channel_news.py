@@ -10,6 +10,7 @@ Not here: when to poll (channel_watch.py), and what a channel makes of it (chann
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -66,8 +67,9 @@ class PartitionNews:
         self._generation = _NEVER
         self._committed = 0
         self._told = _NEVER
-        self._is_owed = False  # `committed` has moved, and not everybody who waits for it has heard
-        self._reassured_s = 0.0
+        self._moves: deque[tuple[float, int]] = deque()  # of `committed`: when a poll found each, and to where
+        self._due = _NEVER  # up to where whoever has saved must hear by now
+        self._is_owed = False  # `_due` has moved, and nobody has been told since
         self._telling: asyncio.Task[None] | None = None
         self._has_overlooked = False  # a look at an open channel's sitting has failed
         self._to_look: list[Channel] = []
@@ -88,6 +90,8 @@ class PartitionNews:
     def expect_commit(self, channel: Channel) -> None:
         """The channel waits to hear that its saves are committed."""
         self._unsure.add(channel)
+        if channel.is_owed(self._generation, self._due):
+            self._is_owed = True  # a poll has overtaken the acknowledgement
 
     # --- news ----------------------------------------------------------------------------------------------------
     def question(self) -> tuple[list[str], list[str | bytes | int]]:
@@ -102,7 +106,7 @@ class PartitionNews:
         is_new = generation != self._generation
         is_first = self._generation == _NEVER  # everybody was told when they said hello
         news = reply[7:]
-        self._is_owed = self._is_owed or committed != self._committed
+        self._note(committed, is_new)
         self._generation, self._committed, self._told = generation, committed, told
         for at in range(0, len(news), 2):
             for channel in self.channels.get(news[at].decode(), ()):
@@ -113,20 +117,24 @@ class PartitionNews:
                 self.look(channel)
         if is_new and not is_first:
             await self._announce(generation, committed_frame(generation, committed))
-        elif is_new or (self._is_owed and self._may_reassure()):
+        elif self._is_owed and (self._telling is None or self._telling.done()):
             self._is_owed = False
             self._telling = asyncio.get_running_loop().create_task(self._reassure())
         return now_ms
 
-    def _may_reassure(self) -> bool:
-        """A whole hall that saves all the time hears in steps: acknowledgements tell it how far things are as well."""
-        if self._telling is not None and not self._telling.done():
-            return False
+    def _note(self, committed: int, is_new: bool) -> None:
+        """A few channels hear at once how far things are committed. A whole hall hears it from its acknowledgements:
+        there only who has not saved for a while is told beside them."""
         now_s = monotonic_s()
-        if len(self._unsure) > CHANNEL_SLICE and now_s - self._reassured_s < CHANNEL_COMMITTED_S:
-            return False
-        self._reassured_s = now_s
-        return True
+        if is_new:
+            self._moves.clear()
+        if is_new or committed != self._committed:
+            self._moves.append((now_s, committed))
+        is_hall = len(self._unsure) > CHANNEL_TOLD_AT_ONCE
+        until_s = now_s - CHANNEL_COMMITTED_S if is_hall and not is_new else now_s
+        while self._moves and self._moves[0][0] <= until_s:
+            self._due = self._moves.popleft()[1]
+            self._is_owed = True
 
     async def _announce(self, generation: int, frame: bytes) -> None:
         """A new generation: whoever has something that is not committed sends it again."""
@@ -139,9 +147,10 @@ class PartitionNews:
     async def _reassure(self) -> None:
         """A little at a time, and one partition after another: saves have their answers meanwhile."""
         async with self._pace:
-            generation, committed = self._generation, self._committed
+            generation, due, committed = self._generation, self._due, self._committed
             frame = committed_frame(generation, committed)
-            for at, channel in enumerate(list(self._unsure)):
+            late = [channel for channel in self._unsure if channel.is_owed(generation, due)]
+            for at, channel in enumerate(late):
                 if at and at % CHANNEL_TOLD_AT_ONCE == 0:
                     await asyncio.sleep(_TELL_PAUSE_S)
                 if self._generation != generation:

@@ -88,7 +88,7 @@ class Channels:
     def greet(self, channel: Channel, token: Token) -> None:
         """The channel has said whose it is: it hears news from now on, and of its sitting soon."""
         self._unheard.pop(channel, None)
-        news = self._of(token)
+        news = channel.news = self._news[self.delivery.memory.partition_of(token.sitting_id).number]
         news.join(channel, token.sitting_id)
         news.look(channel)
 
@@ -100,21 +100,14 @@ class Channels:
         self._closing.pop(channel, None)
         self._forget_moment(channel)
         self.keys.forget(channel)
-        if channel.token is not None:
-            self._of(channel.token).leave(channel, channel.token.sitting_id)
-
-    def _of(self, token: Token) -> PartitionNews:
-        return self._news[self.delivery.memory.partition_of(token.sitting_id).number]
+        if channel.news is not None and channel.token is not None:
+            channel.news.leave(channel, channel.token.sitting_id)
 
     # --- what a channel asks for ---------------------------------------------------------------------------------
     def look(self, channel: Channel) -> None:
         """Look at its sitting in Redis: something about it has changed."""
-        if channel.token is not None:
-            self._of(channel.token).look(channel)
-
-    def expect_commit(self, channel: Channel) -> None:
-        if channel.token is not None:
-            self._of(channel.token).expect_commit(channel)
+        if channel.news is not None:
+            channel.news.look(channel)
 
     def expect_moment(self, channel: Channel, moment_ms: int) -> None:
         """Call its `advance` when Redis's clock has reached `moment_ms`; 0: nothing more will come by itself."""

@@ -20,7 +20,9 @@ Checker = Callable[[bytes], bytes]
 _NULL = b"null"
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NUMBER_CHARACTERS_MAX = 400  # a double's range written out; longer is an attack on the parser
-_PLAIN_INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,14}")
+# Canonical as written, and exact: an integer, or a decimal without a zero at its end, of at most 15 digits. From seven
+# places on the canonical form may have an exponent.
+_PLAIN_NUMBER = re.compile(rb"0|-?[1-9][0-9]{0,14}|-?(?:0|[1-9][0-9]{0,8})\.[0-9]{0,5}[1-9]")
 _string = msgspec.json.Decoder(str)
 _strings = msgspec.json.Decoder(list[str])
 
@@ -97,7 +99,7 @@ def _fill(entry: Mapping[str, Any]) -> Checker:
 
 def _numeric(entry: Mapping[str, Any]) -> Checker:
     def check(raw: bytes) -> bytes:
-        if raw == _NULL or _PLAIN_INTEGER.fullmatch(raw):
+        if raw == _NULL or _PLAIN_NUMBER.fullmatch(raw):
             return raw
         if len(raw) > _NUMBER_CHARACTERS_MAX or not _NUMBER.fullmatch(raw):
             raise ValueRefused("expected a finite number or null")

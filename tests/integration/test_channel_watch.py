@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.delivery import channel_watch
+from engine.delivery import channel_news, channel_watch
 from engine.delivery.autosave import Autosave
 from engine.delivery.channel import Channel
 from engine.delivery.channel_watch import Channels
@@ -160,6 +160,63 @@ async def test_a_channel_that_fails_keeps_no_other_from_hearing(hall: Hall, fiel
     await lines[1].hear("saved")
     if field == "state":
         assert await lines[0].is_cut()
+
+
+# --- how far things are committed --------------------------------------------------------------------------------
+@pytest.fixture
+def whole_hall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few they are, the channels of a partition are told as a whole hall is."""
+    monkeypatch.setattr(channel_news, "CHANNEL_TOLD_AT_ONCE", 0)
+
+
+@pytest.mark.usefixtures("whole_hall")
+async def test_who_falls_silent_in_a_hall_is_told_all_the_same(hall: Hall) -> None:
+    line = await hall.greet("one")
+    line.save(1)
+    saved = await line.hear("saved")
+    await hall.exam.recorder.record()
+
+    assert (await line.hear("committed"))["committed"] >= saved["position"]
+    line.leave()
+
+
+@pytest.mark.usefixtures("whole_hall")
+async def test_a_hall_is_spared_what_acknowledgements_tell(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a channel with a save of which nothing has said that it is committed is told beside them."""
+    line = await hall.greet("one")
+    await hall.asked("one")
+    monkeypatch.setattr(channel_news, "CHANNEL_COMMITTED_S", 1e9)
+    line.save(1)
+    first = await line.hear("saved")
+    await hall.exam.recorder.record()
+    line.save(2)
+    second = await line.hear("saved")
+    [channel] = hall.channels._news[hall.exam.memory.partition_of("one").number].channels["one"]
+
+    assert second["committed"] >= first["position"]
+    assert not channel.is_owed(first["generation"], second["position"] - 1)
+    assert channel.is_owed(first["generation"], second["position"])
+    assert "committed" not in [message["type"] for message in line.heard[-2:]]
+    monkeypatch.setattr(channel_news, "CHANNEL_COMMITTED_S", 0)
+    await hall.exam.recorder.record()
+    assert (await line.hear("committed"))["committed"] >= second["position"]
+    line.leave()
+
+
+async def test_a_commit_heard_before_its_acknowledgement_is_told_again(hall: Hall) -> None:
+    """Polls come on another connection: they may overtake the answer to a save. Nothing further need be committed."""
+    line = await hall.greet("one")
+    line.save(1)
+    saved = await line.hear("saved")
+    await hall.exam.recorder.record()
+    told = await line.hear("committed")
+    while told["committed"] < saved["position"]:
+        told = await line.hear("committed")
+    [channel] = hall.channels._news[hall.exam.memory.partition_of("one").number].channels["one"]
+    channel._expect_commit(saved["generation"], saved["position"], saved["committed"])
+
+    assert (await line.hear("committed"))["committed"] >= saved["position"]
+    line.leave()
 
 
 # --- generations and lost news -----------------------------------------------------------------------------------

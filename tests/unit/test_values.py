@@ -342,6 +342,16 @@ def test_any_spelling_of_a_number_keeps_its_decimals(number: Decimal, spelling: 
     assert canonical("numeric", form) == form
 
 
+@given(st.from_regex(r"-?(0|[1-9][0-9]{0,9})\.[0-9]{1,8}", fullmatch=True))
+def test_a_decimal_as_people_write_it_has_its_canonical_form(raw: str) -> None:
+    """Most of them are taken as they are: that must be what the RFC says."""
+    if len(raw.strip("-0.").replace(".", "")) > 15:
+        assert refusal("numeric", raw) == "expected at most 15 significant digits"
+        return
+
+    assert canonical("numeric", raw) == rfc8785.dumps(float(raw))
+
+
 @given(st.floats())
 def test_any_double_is_kept_or_refused_but_never_changed(double: float) -> None:
     """A browser sends shortest forms of up to 17 digits."""
