@@ -48,8 +48,8 @@ function Figure({ url, alt, small }) {
 
 /** After a label, whose figures are small and whose click chooses: a button that enlarges each of them. */
 export function Enlargers({ text, figures, letter }) {
-  const found = [...text.matchAll(IMAGE)].filter(([, , name]) => figures.has(name));
-  return found.map(([, alt, name]) => html`<button type="button" class="quiet enlarger" onclick=${() => enlarge(figures.get(name), alt)}>
+  const found = [...text.matchAll(IMAGE)].filter(([, , name]) => figures.get(name)?.value);
+  return found.map(([, alt, name]) => html`<button type="button" class="quiet enlarger" onclick=${() => enlarge(figures.get(name).value, alt)}>
     ${t('exam.zoom_option', { letter })}</button>`);
 }
 

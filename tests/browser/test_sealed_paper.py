@@ -98,16 +98,18 @@ def test_a_large_figure_comes_out_of_its_chunks_byte_by_byte(page: Page) -> None
 def test_a_figure_appears_when_it_is_open_and_says_so_when_it_is_not(page: Page) -> None:
     """The stem is drawn before: its figures come one after another, and a broken one is named, not left blank."""
     body = """async () => {
-      const { figureUrls, Stem } = await import('/web/stem.js');
+      const { Enlargers, figureUrls, Stem } = await import('/web/stem.js');
       const { html, render } = await import('/web/html.js');
       const host = document.body.appendChild(document.createElement('div'));
       const gates = [Promise.withResolvers(), Promise.withResolvers()];
       let opened = 0;
       const media = gates.map(({ promise }, at) => ({ name: `${at}.png`, open: () => ((opened += 1), promise) }));
       const figures = figureUrls(media, new AbortController().signal);
-      render(html`<${Stem} text='![一](0.png)![二](1.png)' figures=${figures} />`, host);
+      const text = '![一](0.png)![二](1.png)';
+      const option = html`<${Stem} text=${text} figures=${figures} small /><${Enlargers} text=${text} figures=${figures} letter="A" />`;
+      render(option, host);
       const sources = () => [...host.querySelectorAll('img')].map(({ src }) => src.split(':')[0]);
-      const seen = () => [opened, ...sources(), host.textContent];
+      const seen = () => [opened, ...sources(), host.querySelectorAll('.enlarger').length, host.textContent];
       const drawn = async () => (await new Promise((done) => setTimeout(done, 100)), seen());
       const told = [await drawn()];
       gates[0].resolve(new Blob(['x']));
@@ -119,6 +121,6 @@ def test_a_figure_appears_when_it_is_open_and_says_so_when_it_is_not(page: Page)
     }"""
     before, one, both = page.evaluate(body)
 
-    assert before[:3] == [1, "", ""]
-    assert one[:3] == [2, "blob", ""]
-    assert both[:2] == [2, "blob"] and len(both) == 3 and "1.png" in both[2]
+    assert before[:4] == [1, "", "", 0]
+    assert one[:4] == [2, "blob", "", 1]
+    assert both[:3] == [2, "blob", 1] and len(both) == 4 and "1.png" in both[3]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.contract import order
 from tests.contract import outsider as out
+from tests.contract.opener import open_sealed
 from tests.contract.outsider import Outsider, accepted, unique
 
 CANDIDATES = 6
@@ -36,7 +37,7 @@ def opened(exam: out.Exam, sitting: out.Sitting) -> tuple[dict[str, Any], bytes]
     """The paper and the seed, as this sitting gets them."""
     keys = accepted(sitting.key())
     sealed = exam.outsider.call("GET", f"/v1/sealed/{sitting.login['paper']['digest']}").content
-    paper, _ = out.open_sealed(exam.batch_id, sealed, out.from_base64url(keys["paper_key"]))
+    paper, _ = open_sealed(exam.batch_id, sealed, out.from_base64url(keys["paper_key"]))
     return paper, out.from_base64url(keys["seed"])
 
 
