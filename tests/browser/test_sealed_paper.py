@@ -106,8 +106,8 @@ def test_a_figure_appears_when_it_is_open_and_says_so_when_it_is_not(page: Page)
       const media = gates.map(({ promise }, at) => ({ name: `${at}.png`, open: () => ((opened += 1), promise) }));
       const figures = figureUrls(media, new AbortController().signal);
       const text = '![一](0.png)![二](1.png)';
-      const option = html`<${Stem} text=${text} figures=${figures} small /><${Enlargers} text=${text} figures=${figures} letter="A" />`;
-      render(option, host);
+      const given = { text, figures, small: true, letter: 'A' };
+      render(html`<${Stem} ...${given} /><${Enlargers} ...${given} />`, host);
       const sources = () => [...host.querySelectorAll('img')].map(({ src }) => src.split(':')[0]);
       const seen = () => [opened, ...sources(), host.querySelectorAll('.enlarger').length, host.textContent];
       const drawn = async () => (await new Promise((done) => setTimeout(done, 100)), seen());
