@@ -3,6 +3,8 @@
 Promise: every act is recorded with who, when and why before anything follows from it, and stays; the newest about a
 photo holds. An act sent twice is one act. A candidate who waits at the photo step hears of a waiver over the channel.
 What is said of a photo never closes an exam: a refused one is a reason to go and look, and may be taken again.
+With PostgreSQL away nothing can be recorded and no proctor's key verified, so nobody is waived then: who has a camera
+goes on all the same (photo.py), who has none waits for it at the photo step, or moves to a seat that has one.
 """
 
 from __future__ import annotations

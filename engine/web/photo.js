@@ -46,11 +46,15 @@ export function photoScreen(app) {
   let attempt = 0;
 
   const watch = startWatch(app.token, () => (trouble.value ? WAITING_MS : WATCH_MS), { onView, onNotice, onRefused: app.refused });
-  const stopTicking = clock.everyTick(() => refused && onView({}));
+  const stopTicking = clock.everyTick(goOn); // at the start a photo that was refused is asked for no more
 
   function onView(view) {
     if (stopped.aborted) return;
     app.viewIs(view);
+    goOn();
+  }
+
+  function goOn() {
     if (!app.photoIsDue && stage.value !== 'sending') app.stateIs(app.view.state);
   }
 

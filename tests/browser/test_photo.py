@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import urllib.request
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from engine.rules.jpeg import read_jpeg
+from engine.rules.limits import PHOTO_BYTES_MAX
+from engine.rules.photo import check_picture
 from tests import servers
 from tests.acceptance.test_postgres_away import processes_of_postgres
 from tests.browser.axe import faults_of
@@ -58,6 +61,27 @@ def jpeg_of(exam: Exam, sitting_id: str) -> bytes:
         return content
 
 
+# A canvas of pure noise, the worst that a JPEG can meet, made small enough; and one that is too small to begin with.
+ENCODED = """async ([width, height]) => {
+  const { encode } = await import('/web/photo.js');
+  const canvas = Object.assign(document.createElement('canvas'), { width, height });
+  const context = canvas.getContext('2d');
+  const noise = context.createImageData(width, height);
+  for (let at = 0; at < noise.data.length; at += 65_536) {
+    crypto.getRandomValues(noise.data.subarray(at, at + 65_536));
+  }
+  for (let at = 3; at < noise.data.length; at += 4) noise.data[at] = 255;
+  context.putImageData(noise, 0, 0);
+  const blob = await encode(canvas);
+  return blob && Array.from(new Uint8Array(await blob.arrayBuffer()));
+}"""
+WORDS = """async () => {
+  const { words } = await import('/web/words.photo.js');
+  const said = await (await fetch('/web/photo.js')).text();
+  return [Object.keys(words.zh), Object.keys(words.en), said];
+}"""
+
+
 def pose(seat: Seat) -> Seat:
     """Up to the camera's picture."""
     seat.arrive().log_in().confirm().pledge()
@@ -97,6 +121,31 @@ def test_photo_is_taken_by_keyboard_stored_and_opens_the_paper(
     page.reload()
     seat.see_paper(60)  # the step is behind
     assert seat.faults == []
+
+
+def test_any_picture_is_made_small_enough_and_stays_large_enough(
+    engine_up: servers.Engine, machine: BrowserContext
+) -> None:
+    """What the engine takes, whatever the camera shows; a camera of too few pixels is told apart."""
+    page = machine.new_page()
+    page.goto(engine_up.url)
+    for size in ([640, 480], [1280, 720], [1920, 1080]):
+        content = bytes(page.evaluate(ENCODED, size))
+        check_picture(content)
+        assert len(content) <= PHOTO_BYTES_MAX, size
+
+    assert page.evaluate(ENCODED, [160, 120]) is None
+
+
+def test_the_photo_step_speaks_both_languages(engine_up: servers.Engine, machine: BrowserContext) -> None:
+    """The same names in both, and every one that the step names by itself."""
+    page = machine.new_page()
+    page.goto(engine_up.url)
+    chinese, english, said = page.evaluate(WORDS)
+    named = set(re.findall(r"'(photo\.[a-z_]+)'", said)) - {"photo.css", "photo.not_required"}
+
+    assert chinese == english and len(chinese) > 30
+    assert len(named) > 10 and named - set(chinese) == set()
 
 
 def test_without_a_camera_a_waiver_lets_the_candidate_go_on(engine_up: servers.Engine, browser: Browser) -> None:
@@ -197,11 +246,11 @@ def test_owed_photo_arrives_when_postgresql_is_back(machine: BrowserContext) -> 
             seat.page.locator("#take:enabled").click(timeout=WITHIN_MS)
             seat.page.locator("#use").click(timeout=WITHIN_MS)
             seat.see_paper(60)
-            seat.page.reload()
-            seat.see_paper(60)
         finally:
             for pid in frozen:
                 os.kill(pid, signal.SIGCONT)
+        seat.page.reload()  # it is sent at once, and not only after the engine's pause
+        seat.see_paper(60)
         photo = until(lambda: listed(exam) if listed(exam)["photo"] else None, 120, "stored photo")
 
         assert photo["state"] == "taken"
