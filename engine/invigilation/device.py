@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.access import require
-from engine.invigilation.probe import KIND, standing_in_check
+from engine.invigilation.probe import KIND, admit_candidate, admit_management
 from engine.invigilation.resources import Invigilation
 from engine.rules.acceptance import MANAGEMENT_SEAT, Machine, accept, in_order, show_finding, show_machine
 from engine.rules.device import Finding, Measured, Tier, judge, share_of, tier_of, worst
@@ -39,7 +39,7 @@ async def keep(request: Request) -> Response:
     invigilation: Invigilation = request.app.state.invigilation
     token = invigilation.candidates.authenticate(request.scope)  # type: ignore[arg-type]
     measured = read_measured(await read_json(request))
-    await standing_in_check(request)
+    await admit_candidate(request)
     async with invigilation.database.connection() as connection:
         machine = await connection.fetchrow(queries.find_machine, token.sitting_id)
         if machine is None:
@@ -62,6 +62,7 @@ async def keep_management(request: Request) -> Response:
     batch_id = path_id(request, "batch_id")
     site, room = _place(request)
     measured = read_measured(await read_json(request))
+    await admit_management(request)
     async with invigilation.database.connection() as connection:
         batch = await _batch(connection, batch_id, site)
         kept = await _keep(connection, (site, room, MANAGEMENT_SEAT), batch_id, measured, batch["candidates"])

@@ -30,7 +30,7 @@ async def show(request: Request) -> Response:
     """`GET /v1/sitting/probe?bytes=`: so many bytes."""
     _token(request)
     wanted = _bytes_wanted(request)
-    await _admit_candidate(request)
+    await admit_candidate(request)
     return _bytes(wanted)
 
 
@@ -38,7 +38,7 @@ async def take(request: Request) -> Response:
     """`POST /v1/sitting/probe`: how many bytes came, and what time it is here."""
     _token(request)
     taken = len(await read_body(request.receive, PROBE_BYTES_MAX))
-    await _admit_candidate(request)
+    await admit_candidate(request)
     return _counted(taken)
 
 
@@ -46,7 +46,7 @@ async def show_management(request: Request) -> Response:
     """`GET /v1/batches/{batch_id}/devices/probe?bytes=`: the same for a room's management machine."""
     await require(request, "proctor")
     wanted = _bytes_wanted(request)
-    await _admit_management(request)
+    await admit_management(request)
     return _bytes(wanted)
 
 
@@ -54,11 +54,11 @@ async def take_management(request: Request) -> Response:
     """`POST /v1/batches/{batch_id}/devices/probe`."""
     await require(request, "proctor")
     taken = len(await read_body(request.receive, PROBE_BYTES_MAX))
-    await _admit_management(request)
+    await admit_management(request)
     return _counted(taken)
 
 
-async def standing_in_check(request: Request) -> Standing:
+async def _standing_in_check(request: Request) -> Standing:
     """The caller's sitting in a device check that still runs. Raises Refused `device.not_a_check`, `device.closed`."""
     invigilation: Invigilation = request.app.state.invigilation
     standing = await invigilation.candidates.standing(_token(request))
@@ -77,20 +77,23 @@ def _token(request: Request) -> Token:
     return invigilation.candidates.authenticate(request.scope)  # type: ignore[arg-type]
 
 
-async def _admit_candidate(request: Request) -> None:
-    standing = await standing_in_check(request)
+async def admit_candidate(request: Request) -> None:
+    """A call of a check that runs, and not too many of them."""
+    standing = await _standing_in_check(request)
     await _count(request, f"probes:{standing.token.sitting_id}")
 
 
-async def _admit_management(request: Request) -> None:
+async def admit_management(request: Request) -> None:
+    """The same for a room's management machine."""
     await _count(request, f"probes:management:{path_id(request, 'batch_id')}")
 
 
 async def _count(request: Request, counter: str) -> None:
+    """One call of a check more. Raises TryLater `rate.limited`."""
     invigilation: Invigilation = request.app.state.invigilation
     if await invigilation.memory.count_within(counter, PROBE_WINDOW_S) > PROBES_PER_MINUTE:
         raise TryLater(
-            f"more than {PROBES_PER_MINUTE} probes within {PROBE_WINDOW_S} s from this machine",
+            f"more than {PROBES_PER_MINUTE} calls of a device check within {PROBE_WINDOW_S} s from this machine",
             retry_after_s=PROBE_WINDOW_S,
             code="rate.limited",
         )

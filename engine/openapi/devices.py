@@ -202,7 +202,7 @@ CALLS = (
         "What was measured on this machine: judged, and kept as its newest check",
         sends=json_body("Measured"),
         replies={200: json_reply("DeviceChecked", "The verdicts")},
-        codes=("device.invalid", "not_found", *_ONLY_IN_A_CHECK),
+        codes=("device.invalid", "not_found", "rate.limited", *_ONLY_IN_A_CHECK),
     ),
     Operation(
         "POST /v1/device",
@@ -230,7 +230,7 @@ CALLS = (
         parameters=(_BATCH_ID, *_PLACE),
         sends=json_body("Measured"),
         replies={200: json_reply("DeviceChecked", "The verdicts")},
-        codes=("request.invalid", "device.invalid", "not_found"),
+        codes=("request.invalid", "device.invalid", "not_found", "rate.limited"),
     ),
     _proctor(
         "GET /v1/batches/{batch_id}/devices/probe",

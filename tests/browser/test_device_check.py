@@ -268,3 +268,54 @@ def test_every_verdict_has_its_words_in_both_languages(engine_up: servers.Engine
     for name, text in chinese.items():
         assert text and english[name], name
         assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", english[name])), name
+
+
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+)
+BROWSERS = [
+    (CHROME, ["Google Chrome", "Chromium"], ["chrome", 131]),
+    (CHROME, ["Chromium", "Not_A Brand"], ["chromium", 131]),  # what calls itself Chrome and is something else
+    (CHROME, [], ["chrome", 131]),  # too old to tell brands, or not by a safe address
+    (f"{CHROME} Edg/130.0.0.0", ["Microsoft Edge", "Chromium"], ["edge", 130]),
+    ("Mozilla/5.0 (Windows NT 6.1; rv:115.0) Gecko/20100101 Firefox/115.0", [], ["firefox", 115]),
+    ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.4 Safari/605.1.15", [], ["other", 17]),
+]
+WINDOWS = [
+    (1366, 1366, 1),
+    (1382, 1366, 1),
+    (1366, 1093, 1.25),
+    (1366, 1707, 0.8),
+    (1366, 455, 3),
+    (1366, 980, 1),
+    (0, 980, 1),
+]
+
+
+def test_machine_is_told_for_what_it_is(engine_up: servers.Engine, browser: Browser) -> None:
+    """Names and versions of browsers, the zoom, and rates without the round trip before the first byte."""
+    given = {
+        "browsers": [[agent, brands] for agent, brands, _ in BROWSERS],
+        "windows": [list(one[:2]) for one in WINDOWS],
+    }
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(engine_up.url)
+        told = page.evaluate(
+            """async ({ browsers, windows }) => {
+              const { browserOf, zoomOf } = await import('/web/device_machine.js');
+              const { median, probed } = await import('/web/device_line.js');
+              return {
+                browsers: browsers.map(([agent, brands]) => browserOf(agent, brands.map((brand) => ({ brand })))),
+                zooms: windows.map(([outer, inner]) => zoomOf(outer, inner)),
+                rates: [probed(8192, 700, 50), probed(8192, 60, 50), probed(524288, 0, 0)].map(({ kbit_s }) => kbit_s),
+                middles: [median([]), median([3, 1, 2]), median([9, 1])],
+              };
+            }""",
+            given,
+        )
+
+    assert told["browsers"] == [named for _, _, named in BROWSERS]
+    assert told["zooms"] == [zoom for _, _, zoom in WINDOWS]
+    assert told["rates"] == [101, 2185, 4194304]  # at most twice as fast as the whole call was
+    assert told["middles"] == [None, 2, 1]
