@@ -33,7 +33,7 @@ def walk() -> Walk:
 
 def test_the_way_to_the_paper_is_for_everyone(engine_up: servers.Engine, machine: BrowserContext, walk: Walk) -> None:
     early = push_exam(engine_up.url, engine_up.keys, starts_in_s=7_200)
-    exam = push_exam(engine_up.url, engine_up.keys, starts_in_s=30)
+    exam = push_exam(engine_up.url, engine_up.keys, starts_in_s=300)
     seat = Seat(machine, early).arrive()
     page = seat.page
     walk.see(seat, "login")
@@ -128,7 +128,7 @@ def test_what_stops_a_candidate_is_for_everyone(
 
 
 def test_the_end_is_for_everyone(engine_up: servers.Engine, machine: BrowserContext, walk: Walk) -> None:
-    exam = push_exam(engine_up.url, engine_up.keys, duration_s=8, grace_s=1)
+    exam = push_exam(engine_up.url, engine_up.keys, duration_s=12, grace_s=1)
     seat = Seat(machine, exam).enter()
     machine.set_offline(True)
     seat.choose("A1", "b")
