@@ -14,7 +14,14 @@ from bench.rows import BenchFault, Row
 from bench.saving import Plan
 from tests import servers
 
-STAGES = {"cached_load": 0, "entering": 10_000, "waiting": 600, "start": 400, "handing_in": 3_000}
+STAGES = {
+    "cached_load": 0,
+    "entering": 2_000,
+    "photo_and_paper": 8_000,
+    "waiting": 600,
+    "start": 400,
+    "handing_in": 3_000,
+}
 # Runs in a process of its own: a thread that has changed its namespace is nobody's to come back to.
 _OVER_A_LINE = """
 import http.server, json, subprocess, sys, threading
