@@ -25,12 +25,12 @@ STAGES = {
 # Runs in a process of its own: a thread that has changed its namespace is nobody's to come back to.
 _OVER_A_LINE = """
 import http.server, json, subprocess, sys, threading
-from bench.network import NEAR_ADDRESS, NoNetwork, line
+from bench.network import NEAR, NoNetwork, line
 try:
     with line(50_000) as wire:
         server = http.server.ThreadingHTTPServer(("0.0.0.0", 0), http.server.SimpleHTTPRequestHandler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        ask = f"import urllib.request as u; print(len(u.urlopen('http://{NEAR_ADDRESS}:{server.server_port}/run').read()))"
+        ask = f"import urllib.request as u; print(len(u.urlopen('http://{NEAR.address}:{server.server_port}/run').read()))"
         before = wire.traffic()
         fetch = [*wire.at_far_end, sys.executable, "-c", ask]
         fetched = subprocess.run(fetch, capture_output=True, text=True, check=True)
