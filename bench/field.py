@@ -26,7 +26,7 @@ from msgspec import Struct
 
 from bench import usage
 from bench.driver import Driver, Load
-from bench.network import FAR_ADDRESS, NEAR_ADDRESS, Line
+from bench.network import FAR, NEAR, Line
 from bench.rows import BenchFault
 from engine.settings import Settings
 from engine.supervision import embedded
@@ -68,7 +68,7 @@ class Field:
     ) -> None:
         self.engine = engine
         self.line = line
-        self.url = f"http://{NEAR_ADDRESS}:{engine.port}" if line else engine.url  # as candidates reach it
+        self.url = f"http://{NEAR.address}:{engine.port}" if line else engine.url  # as candidates reach it
         self.folder = folder
         self.floors = floors  # kind -> port
         self.dice = random.Random(seed)
@@ -207,7 +207,7 @@ class Field:
         """From where a driver reaches the engine, and how: over the line where there is one."""
         if self.line is None:
             return {}
-        return {"before": self.line.at_far_end, "to": NEAR_ADDRESS, "source": FAR_ADDRESS}
+        return {"before": self.line.at_far_end, "to": NEAR.address, "source": FAR.address}
 
     def _told(self, exam: Exam) -> dict[str, Any]:
         exam.next_seq += SEQS_PER_RUN

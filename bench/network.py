@@ -23,7 +23,6 @@ from msgspec import Struct
 
 from bench.rows import BenchFault
 
-NEAR_ADDRESS, FAR_ADDRESS = "10.231.7.1", "10.231.7.2"  # seen by nobody else: both namespaces are our own
 HALL_KBIT_PER_S = 50_000  # what a site of 2,000 to 5,000 candidates has, in each direction
 SHARE_KBIT_PER_S = 10  # and what that is for each of them
 QUEUE_MS = 400  # a router's buffer on a fast line
@@ -40,6 +39,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 class NoNetwork(BenchFault):
     """No namespaces or no shaping on this machine; the message says what was refused."""
+
+
+class End(Struct, frozen=True):
+    """Addresses that nobody else sees: both namespaces are our own."""
+
+    address: str
+    hardware: str
+
+
+NEAR = End("10.231.7.1", "02:00:00:00:00:01")
+FAR = End("10.231.7.2", "02:00:00:00:00:02")
 
 
 class Traffic(Struct, frozen=True):
@@ -97,10 +107,17 @@ def line(kbit_per_s: int) -> Iterator[Line]:
         made = Line(far_pid)
         _run(["ip", "link", "set", "lo", "up"])
         _run(["ip", "link", "add", "near", "type", "veth", "peer", "name", "far", "netns", str(far_pid)])
-        for enter, device, address in (([], "near", NEAR_ADDRESS), (made.at_far_end, "far", FAR_ADDRESS)):
-            _run([*enter, "ip", "address", "add", f"{address}/30", "dev", device])
-            # No packets of its own, and no packet that stands for several.
-            _run([*enter, "ip", "link", "set", device, "addrgenmode", "none", "gso_max_segs", "1", "up"])
+        ends: tuple[tuple[list[str], str, End, End], ...] = (
+            ([], "near", NEAR, FAR),
+            (made.at_far_end, "far", FAR, NEAR),
+        )
+        for enter, device, own, other in ends:
+            _run([*enter, "ip", "address", "add", f"{own.address}/30", "dev", device])
+            # No packets of its own, no packet that stands for several, and no asking for the other's hardware address.
+            quiet = ["addrgenmode", "none", "gso_max_segs", "1", "address", own.hardware, "up"]
+            _run([*enter, "ip", "link", "set", device, *quiet])
+            known = ["lladdr", other.hardware, "dev", device, "nud", "permanent"]
+            _run([*enter, "ip", "neighbour", "replace", other.address, *known])
         _run([*made.at_far_end, "sh", "-c", f"echo 0 > {_TIMESTAMPS}"])
         made.shape(kbit_per_s)
         yield made

@@ -28,7 +28,12 @@ from engine.delivery.sitting import edges_with_end
 from engine.delivery.websocket import Stage, WebSocket
 from engine.rules import timing
 from engine.rules.errors import ExamError, Refused
-from engine.rules.limits import CHANNEL_PING_S, CHANNEL_UNANSWERED_BYTES_MAX, CHANNEL_UNANSWERED_MAX
+from engine.rules.limits import (
+    CHANNEL_PING_OFTEN_S,
+    CHANNEL_PING_S,
+    CHANNEL_UNANSWERED_BYTES_MAX,
+    CHANNEL_UNANSWERED_MAX,
+)
 from engine.rules.outcome import Outcome, refusal
 from engine.rules.photo import PhotoState, photo_state
 from engine.rules.terms import SittingState
@@ -105,6 +110,11 @@ class Channel(WebSocket):
         """Whether the batch lets another machine in only after this one has been silent."""
         armed = self.armed
         return self.stage == Stage.OPEN and armed is not None and armed.prepared.batch.rules.takeover == "silent"
+
+    @property
+    def quiet_s_max(self) -> int:
+        """How long it may say nothing before it is asked whether it lives."""
+        return CHANNEL_PING_OFTEN_S if self.keeps_others_out else CHANNEL_PING_S
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -277,7 +287,7 @@ class Channel(WebSocket):
             self._channels.look(self)  # GREETED: the look under way may be older than the news
         elif kind == "look":
             # Its room is watched, and a look notes that the machine lives: one of which nothing is heard may be dead.
-            if self._channels.now_s - self.heard_s < CHANNEL_PING_S + 1:
+            if self._channels.now_s - self.heard_s < self.quiet_s_max + 1:
                 self._channels.look(self)
         elif kind == "epoch":
             if self.token is not None and int(value) > int(self.token.epoch):

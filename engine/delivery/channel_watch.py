@@ -23,8 +23,6 @@ from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import (
     CHANNEL_CLOSE_S,
     CHANNEL_HELLO_S,
-    CHANNEL_PING_OFTEN_S,
-    CHANNEL_PING_S,
     CHANNEL_POLL_S,
     CHANNEL_SILENT_S,
     CHANNEL_SLICE,
@@ -214,7 +212,7 @@ class Channels:
             silent_s = now_s - channel.heard_s
             if silent_s > CHANNEL_SILENT_S:
                 channel.cut("silent")
-            elif silent_s >= (CHANNEL_PING_OFTEN_S if channel.keeps_others_out else CHANNEL_PING_S):
+            elif silent_s >= channel.quiet_s_max:
                 spared(channel, channel.ask_for_life)
             elif channel.keeps_others_out:
                 self.look(channel)  # which notes that the machine is in use

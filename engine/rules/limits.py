@@ -108,9 +108,10 @@ CHANNEL_UNANSWERED_BYTES_MAX = 512 * 2**10
 CHANNEL_UNREAD_BYTES_MAX = 256 * 2**10  # answers that wait for a slow reader, beyond the kernel's buffers: then it goes
 CHANNEL_HELLO_S = 10  # from the upgrade to `hello`
 CHANNEL_TURN_S = 10  # how often each channel is looked at for being quiet
-# A quiet channel is asked, with its turn: below the minute after which proxies cut idle lines. Not much below: on the
-# line asking and answering are 140 bytes each way, and a candidate who thinks for a while is quiet some hundred times.
-CHANNEL_PING_S = 45
+# A quiet channel is asked, with its turn: before proxies cut idle lines after a minute, and before browsers ask by TCP
+# after 45 s. Not much before: asking and answering take 110 bytes of the line each way, and a candidate who thinks is
+# quiet some hundred times in an exam.
+CHANNEL_PING_S = 33
 CHANNEL_PING_OFTEN_S = 15  # where others are kept out as long as this machine shows that it lives
 CHANNEL_SILENT_S = 75  # two pings without an answer, and some: nobody is there
 CHANNEL_CLOSE_S = 3  # from a close frame to the cut
@@ -180,7 +181,7 @@ assert 2 * CHANNEL_UNANSWERED_MAX <= SITTING_CALLS_MAX, "a sitting's two channel
 assert 2 * (CHANNEL_UNANSWERED_BYTES_MAX + CHANNEL_FRAME_BYTES_MAX) <= SITTING_BYTES_MAX, "in bytes as well"
 assert 4 * SITTING_BYTES_MAX < QUEUE_BYTES_MAX, "a lane has room for others"
 assert MARK_BOOK_BYTES_MAX < MARK_BOOKS_BYTES_MAX, "one answer key must not push out all the others"
-assert CHANNEL_PING_S + CHANNEL_TURN_S < 60, "a minute is what proxies give an idle line"
+assert CHANNEL_PING_S + CHANNEL_TURN_S < 45, "a browser's own question would come as well"
 assert CHANNEL_SILENT_S > CHANNEL_PING_S + 2 * CHANNEL_TURN_S, "silence is two unanswered pings"
 assert CHANNEL_PING_OFTEN_S + 3 * CHANNEL_TURN_S < TAKEOVER_SILENT_S, "who is there is noted before others are let in"
 assert PHOTOS_PAGE_DEFAULT <= PHOTOS_PAGE_MAX

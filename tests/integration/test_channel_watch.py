@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.delivery import channel_news, channel_watch
+from engine.delivery import channel, channel_news, channel_watch
 from engine.delivery.autosave import Autosave
 from engine.delivery.channel import Channel
 from engine.delivery.channel_watch import Channels
@@ -347,7 +347,7 @@ async def test_who_says_nothing_is_sent_away(hall: Hall, monkeypatch: pytest.Mon
 async def test_who_answers_no_ping_is_cut_off(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that has vanished; one that answers stays."""
     monkeypatch.setattr(channel_watch, "CHANNEL_TURN_S", 2)
-    monkeypatch.setattr(channel_watch, "CHANNEL_PING_S", 1)
+    monkeypatch.setattr(channel, "CHANNEL_PING_S", 1)
     monkeypatch.setattr(channel_watch, "CHANNEL_SILENT_S", 5)
     hall.channels._turns = hall.channels._turns[:2]
     alive, dead = await hall.greet("one"), await hall.greet("two")

@@ -14,16 +14,23 @@ from bench.rows import BenchFault, Row
 from bench.saving import Plan
 from tests import servers
 
-STAGES = {"cached_load": 0, "entering": 10_000, "waiting": 600, "start": 400, "handing_in": 3_000}
+STAGES = {
+    "cached_load": 0,
+    "entering": 2_000,
+    "photo_and_paper": 8_000,
+    "waiting": 600,
+    "start": 400,
+    "handing_in": 3_000,
+}
 # Runs in a process of its own: a thread that has changed its namespace is nobody's to come back to.
 _OVER_A_LINE = """
 import http.server, json, subprocess, sys, threading
-from bench.network import NEAR_ADDRESS, NoNetwork, line
+from bench.network import NEAR, NoNetwork, line
 try:
     with line(50_000) as wire:
         server = http.server.ThreadingHTTPServer(("0.0.0.0", 0), http.server.SimpleHTTPRequestHandler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        ask = f"import urllib.request as u; print(len(u.urlopen('http://{NEAR_ADDRESS}:{server.server_port}/run').read()))"
+        ask = f"import urllib.request as u; print(len(u.urlopen('http://{NEAR.address}:{server.server_port}/run').read()))"
         before = wire.traffic()
         fetch = [*wire.at_far_end, sys.executable, "-c", ask]
         fetched = subprocess.run(fetch, capture_output=True, text=True, check=True)
