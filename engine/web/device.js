@@ -52,6 +52,11 @@ export function deviceScreen(app, onDone) {
     }
   }
 
+  function again() {
+    document.querySelector('h1').focus(); // the button goes away, the focus must not
+    run();
+  }
+
   const View = () => {
     const found = result.value;
     const sending = Object.values(states.value).every((state) => state === 'measured');
@@ -64,7 +69,7 @@ export function deviceScreen(app, onDone) {
         ${stream.value && html`<${Picture} video=${picture} />`}
         ${(found || fault.value) && html`<div class="device-actions">
           <button type="button" class="main" id="device-done" onclick=${onDone ?? (() => app.leave())}>${say(onDone ? 'device.go_on' : 'device.back')}</button>
-          <button type="button" id="device-again" onclick=${run}>${say('device.again')}</button>
+          <button type="button" id="device-again" onclick=${again}>${say('device.again')}</button>
         </div>`}
       </div>
       <ul class="device-rows" aria-label=${say('device.checks')}>

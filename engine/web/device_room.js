@@ -57,6 +57,16 @@ export function section(room) {
     }
   }
 
+  function openForm() {
+    opened.value = null; // a machine's panel would take the focus again on the way back
+    is_form.value = true;
+  }
+
+  function leaveForm() {
+    is_form.value = false;
+    requestAnimationFrame(() => document.getElementById('acceptance')?.focus());
+  }
+
   function View() {
     useEffect(() => {
       addStyle('device.css');
@@ -65,7 +75,7 @@ export function section(room) {
       return () => clearInterval(timer);
     }, []);
     if (!found.value) return html`<main class="room-main"><p class="lead" role="status">${fault.value ? told(fault.value) : say('machines.loading')}</p></main>`;
-    if (is_form.value) return html`<${Acceptance} say=${say} found=${found.value} onBack=${() => (is_form.value = false)} />`;
+    if (is_form.value) return html`<${Acceptance} say=${say} found=${found.value} onBack=${leaveForm} />`;
     const { machines } = found.value;
     const shown = machines.find(({ seat }) => seat === opened.value);
     const close = () => {
@@ -78,7 +88,7 @@ export function section(room) {
         <div class="machine-head">
           <${Counts} machines=${machines} />
           <button type="button" id="check-here" disabled=${running.value !== null} onclick=${checkHere}>${running.value === null ? say('machines.here') : say('machines.here_running', { seconds: running.value })}</button>
-          <button type="button" class="main" id="acceptance" onclick=${() => (is_form.value = true)}>${say('machines.form')}</button>
+          <button type="button" class="main" id="acceptance" onclick=${openForm}>${say('machines.form')}</button>
         </div>
         <ul class="machines">${machines.map((machine) => html`<${Card} key=${machine.seat} machine=${machine} is_open=${machine === shown}
           onclick=${() => (opened.value = machine === shown ? null : machine.seat)} />`)}</ul>

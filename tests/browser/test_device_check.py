@@ -168,10 +168,8 @@ def test_machine_without_a_camera_is_told_what_to_do_and_may_be_checked_again(
     with line_to(engine_up.port, Upgrade.REFUSED) as line:
         check.url = line.url
         check_twice(page, check)
+        kept = check.machines()["01"]
 
-    check.url = engine_up.url
-    until(lambda: check.machines()["01"]["checks"] == 2, 30, "second check")
-    kept = check.machines()["01"]
     assert "camera" in kept["failing"] and "channel" in kept["failing"] and kept["verdict"] == "fail"
 
 
@@ -183,8 +181,8 @@ def check_twice(page: Page, check: Check) -> None:
     expect(page.locator("[data-overall]")).to_have_attribute("data-overall", "fail")
     expect(page.locator('[data-check="channel"]')).to_have_attribute("data-verdict", "weak")
     page.get_by_role("button", name="再检查一次").press("Enter")
-    expect(page.locator("[data-overall]")).to_be_hidden()
-    expect(page.locator("[data-overall]")).to_be_visible(timeout=CHECK_MS_MAX + 60_000)
+    expect(page.locator("h1")).to_be_focused()
+    until(lambda: check.machines()["01"]["checks"] == 2, CHECK_MS_MAX / 1000 + 60, "second check")
 
 
 def test_room_shows_its_machines_and_prints_the_form_with_what_was_measured(
@@ -223,6 +221,9 @@ def test_room_shows_its_machines_and_prints_the_form_with_what_was_measured(
     expect(page.locator(".head")).to_be_hidden()
     expect(page.get_by_role("button", name="打印")).to_be_hidden()
     printed = page.pdf(prefer_css_page_size=True)
+    page.emulate_media(media="screen")
+    page.get_by_role("button", name="返回机器列表").press("Enter")
+    expect(page.get_by_role("button", name="考场验收单")).to_be_focused()
     assert printed.startswith(b"%PDF") and re.findall(rb"/Count (\d+)", printed) == [b"2"]
     assert re.search(rb"/MediaBox \[0 0 59\d[.\d]* 84\d", printed), "A4, upright"
 
