@@ -222,6 +222,15 @@ def test_a_room_shows_every_seat_with_its_candidates_progress(outsider: Outsider
     assert "admission_code" not in batch
 
 
+def test_a_room_beyond_any_size_says_that_it_is_cut(outsider: Outsider) -> None:
+    place = {"site": "某市第一考点", "room": "礼堂"}
+    exam = outsider.exam(rows=[person(**place, seat=f"{n:03d}") for n in range(201)])
+    answer = outsider.call("GET", f"/v1/batches/{exam.batch_id}/seats", scope="proctor", params=place)
+    shown = accepted(answer)
+    assert (len(shown["seats"]), shown["is_complete"]) == (200, False)
+    assert [seat["seat"] for seat in shown["seats"]] == [f"{n:03d}" for n in range(200)]
+
+
 def test_an_unknown_room_is_empty_and_an_unknown_batch_is_not_found(outsider: Outsider) -> None:
     exam = outsider.exam()
     path = f"/v1/batches/{exam.batch_id}/seats"
