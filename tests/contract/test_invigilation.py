@@ -39,10 +39,14 @@ def test_a_proctor_lets_exactly_one_login_take_over(outsider: Outsider, takeover
     exam = outsider.exam(rules={"takeover": takeover})
     first = exam.enter()
     accepted(first.save(("A1", 1, "a")))
+    [seat] = seats(outsider, exam)
+    assert (seat["asked_ms"], seat["takeover_until_ms"]) == (None, None)
     refused(exam.log_in(), 409, "login.elsewhere")
+    assert abs(seats(outsider, exam)[0]["asked_ms"] - now_ms()) < 60_000
     allowed = accepted(allow(outsider, first.sitting_id))
     assert allowed["sitting_id"] == first.sitting_id and allowed["takeover"] == takeover
     assert now_ms() < allowed["until_ms"] <= now_ms() + 600_000
+    assert seats(outsider, exam)[0]["takeover_until_ms"] == allowed["until_ms"]
     accepted(first.save(("A1", 2, "b")))  # allowed is not taken: the old machine goes on until then
     second = exam.arrive()
     assert second.login["state"] == "in_progress" and second.stored() == {"A1": (2, "b")}
