@@ -158,7 +158,7 @@ export const zh = {
   'event.by': '{proctor}：{reason}',
 
   'span.seconds': '{n} 秒',
-  'span.minutes': '{n} 分钟',
+  'span.minutes': '{n} 分',
   'span.hours': '{h} 小时 {m} 分',
 
   'problem.auth.missing': '这个密钥无效或已停用，请重新输入。',
