@@ -37,6 +37,7 @@ local is_closed = state == 'submitted' or state == 'collected' or now >= tonumbe
 local is_allowed = takeover_ms and now < (tonumber(takeover_ms) or 0) -- by a proctor: invigilation/takeover.lua
 if state ~= 'expected' and not is_closed and not is_allowed then
     if takeover == 'proctor' or (takeover == 'silent' and now - tonumber(seen_ms) < silent_ms) then
+        redis.call('HSET', sitting_key, 'asked_ms', whole(now)) -- for the proctor, who may allow it
         return refused(ELSEWHERE)
     end
 end
@@ -55,9 +56,7 @@ else
     redis.call('HSET', sitting_key, 'epoch', epoch, 'seen_ms', whole(now))
     tell(partition, news_key, { sitting_id, 'epoch:' .. epoch })
 end
-if takeover_ms then
-    redis.call('HDEL', sitting_key, 'takeover_ms') -- it was for one login
-end
+redis.call('HDEL', sitting_key, 'takeover_ms', 'asked_ms') -- a permission is for one login
 local entry = { 'at', whole(now) }
 event(entry, sitting_id, 'login', state, epoch, now)
 append(partition, entry)

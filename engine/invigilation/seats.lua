@@ -2,7 +2,7 @@
 -- Whose page has an open channel is not known here: the workers are asked to note it (news `look`), and the next call sees.
 -- KEYS  1 marker, 2 log, 3 news, 4.. sitting hashes
 -- ARGV  1 after how many ms without a sign of life to ask, then the sitting ids in the same order
--- Returns { outcome, server ms, then per sitting { outcome, state, ends_ms, seen_ms, takeover_ms, answered } }
+-- Returns { outcome, server ms, then per sitting { outcome, state, ends_ms, seen_ms, takeover_ms, asked_ms, answered } }
 local news_key = KEYS[3]
 local quiet_ms = tonumber(ARGV[1])
 
@@ -33,7 +33,8 @@ for index = 2, #ARGV do
     elseif not sitting.state then
         answer[index + 1] = { UNKNOWN }
     else
-        answer[index + 1] = { OK, sitting.state, sitting.ends_ms, sitting.seen_ms, sitting.takeover_ms or '0', answered }
+        local takeover_ms, asked_ms = sitting.takeover_ms or '0', sitting.asked_ms or '0'
+        answer[index + 1] = { OK, sitting.state, sitting.ends_ms, sitting.seen_ms, takeover_ms, asked_ms, answered }
         local is_in = sitting.state == 'checked_in' or sitting.state == 'confirmed' or sitting.state == 'pledged'
         if is_in and now - seen_ms > quiet_ms then
             asked[#asked + 1] = ARGV[index]

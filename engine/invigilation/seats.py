@@ -42,6 +42,9 @@ class Live(Struct, frozen=True, kw_only=True):
     ends_ms: int
     seen_ms: int  # 0: not since Redis was rebuilt
     takeover_ms: int  # until when the next login takes it over; 0: no such permission
+    asked_ms: (
+        int  # when a login was last refused for the machine that has it; 0: not since the last one that was let in
+    )
     answered: int
 
 
@@ -106,7 +109,8 @@ async def _look(
                     ends_ms=int(found[1]),
                     seen_ms=int(found[2]),
                     takeover_ms=int(found[3]),
-                    answered=int(found[4]),
+                    asked_ms=int(found[4]),
+                    answered=int(found[5]),
                 )
     return live, server_ms or now_ms(), items
 
@@ -130,6 +134,7 @@ def _shown(seat: Record, live: Live | None, batch: Batch, server_ms: int, is_arm
         "is_live": live is not None,
         "seen_ms": live.seen_ms or None if live else None,
         "answered": live.answered if live else None,
+        "asked_ms": live.asked_ms or None if live else None,
         "takeover_until_ms": live.takeover_ms if live and may_be_taken else None,
         "left": seat["left_count"],
         "away_ms": seat["away_ms"],

@@ -184,6 +184,9 @@ ANSWERED: dict[str, Schema] = {
             "is_live": {"type": "boolean", "description": "False: as recorded, for the memory store does not tell"},
             "seen_ms": nullable({**INSTANT_MS, "description": "The last sign of life of the candidate's page"}),
             "answered": nullable(whole(0, ITEMS_MAX, description="Items with a response that is not cleared")),
+            "asked_ms": nullable(
+                {**INSTANT_MS, "description": "When a login was refused with `login.elsewhere`, and none let in since"}
+            ),
             "takeover_until_ms": nullable({**INSTANT_MS, "description": "Until when the next login takes it over"}),
             "left": whole(0, SEQ_MAX, description="How often the window was left"),
             "away_ms": {**_SPAN_MS, "description": "How long in all, as far as it was returned to"},

@@ -3,7 +3,7 @@
 import { Problem } from './api.js';
 import { html, useEffect, useRef, useSignal } from './html.js';
 import { EventList } from './room_feed.js';
-import { isIn, silentSince } from './room_state.js';
+import { asksToMove, isIn, silentSince } from './room_state.js';
 import { explain, span, t, timeOfDay } from './room_words.js';
 
 const PROCTOR = 'liankao.proctor.name'; // in this tab: who sits at it does not change for every act
@@ -80,6 +80,7 @@ function Takeover({ room, seat, now_ms }) {
   const field = (name, attributes) => html`<div class="field"><label for=${name}>${t(`takeover.${name}`)}</label>
     <input id=${name} defaultValue=${typed[name]} autocomplete="off" spellcheck="false" oninput=${(event) => (typed[name] = event.target.value)} ...${attributes} /></div>`;
   return html`<div class="act"><h3>${t('takeover.title')}</h3>
+    ${asksToMove(seat, now_ms) && html`<p class="asks" role="status">${t('takeover.asked', { time: timeOfDay(seat.asked_ms) })}</p>`}
     ${until_ms && html`<p class="allowed" role="status">${t('takeover.allowed', { time: timeOfDay(until_ms) })}</p>`}
     ${!is_asking.value ? html`${!until_ms && html`<p class="hint">${t(`takeover.why_${rule}`)}</p>`}
       <button type="button" id="takeover" onclick=${() => (is_asking.value = true)}>${t(until_ms ? 'takeover.again' : 'takeover.open')}</button>` : html`<form novalidate onsubmit=${allow}>

@@ -4,7 +4,7 @@
 import { html, useSignal } from './html.js';
 import { Feed } from './room_feed.js';
 import { SeatPanel } from './room_seat.js';
-import { isIn, silentSince } from './room_state.js';
+import { asksToMove, isIn, silentSince } from './room_state.js';
 import { span, t, timeOfDay } from './room_words.js';
 
 /** `now_ms` is the server's time, which moves. */
@@ -45,6 +45,7 @@ function Counts({ seats, now_ms }) {
     ['absent', state('absent'), 'absent'],
     ['silent', count((seat) => silentSince(seat, now_ms) > 0), 'silent'],
     ['away', count(isAway), 'away'],
+    ['asks', count((seat) => asksToMove(seat, now_ms)), 'asks'],
   ];
   return html`<dl class="counts">${numbers.map(([name, number, tone]) => html`<div class=${number ? '' : 'none'} data-count=${name} data-tone=${tone}><dt>${t(`count.${name}`)}</dt><dd>${number}</dd></div>`)}</dl>`;
 }
@@ -53,12 +54,14 @@ const isAway = (seat) => seat.is_away && seat.state === 'in_progress';
 
 function Card({ room, seat, items, now_ms, is_open, onclick }) {
   const silent_ms = silentSince(seat, now_ms);
-  const tone = silent_ms ? 'silent' : isAway(seat) ? 'away' : seat.state;
+  const asks = asksToMove(seat, now_ms);
+  const tone = asks ? 'asks' : silent_ms ? 'silent' : isAway(seat) ? 'away' : seat.state;
   const may_move = seat.takeover_until_ms > now_ms;
   const notes = [
     silent_ms && [t('seats.silent', { span: span(now_ms - silent_ms) }), 'silent'],
     isAway(seat) && !silent_ms && [t('seats.away'), 'away'],
     may_move && [t('seats.takeover'), 'move'],
+    asks && [t('seats.asks'), 'asks'],
     (silent_ms || !isAway(seat)) && seat.left > 0 && [t('seats.left', { n: seat.left }), 'plain'],
     seat.extra_time_s > 0 && [t('seats.extra', { n: Math.ceil(seat.extra_time_s / 60) }), 'plain'],
     ...room.sections.map((section) => section.mark?.(seat)).map((mark) => mark && [mark, 'plain']),

@@ -11,6 +11,7 @@ const AGAIN_MS = 1_500; // after opening: machines asked for a sign of life by t
 const EVENTS_MS = 5_000;
 const EVENTS_AT_ONCE = 500;
 const EVENTS_KEPT = 2_000;
+const ASKED_MS = 600_000; // who still wants to move by then has tried again
 const SILENT_MS = 45_000; // an open channel shows itself within a quarter of a minute of being asked for
 
 /** `place` is {batch, site, room}; `onRefused(problem)` hears of a key that no longer counts. */
@@ -109,6 +110,11 @@ const IN = ['checked_in', 'confirmed', 'pledged', 'in_progress'];
 export function silentSince(seat, now_ms) {
   if (!IN.includes(seat.state) || !seat.is_live || seat.seen_ms === null) return 0;
   return now_ms - seat.seen_ms > SILENT_MS ? seat.seen_ms : 0;
+}
+
+/** Whether somebody at another machine waits to be let in there, as far as one refused login tells. */
+export function asksToMove(seat, now_ms) {
+  return IN.includes(seat.state) && seat.asked_ms !== null && now_ms - seat.asked_ms < ASKED_MS && !(seat.takeover_until_ms > now_ms);
 }
 
 /** Whether a takeover can be meant at all. */

@@ -59,6 +59,7 @@ export const en = {
   'count.absent': 'Absent',
   'count.silent': 'Silent',
   'count.away': 'Window left',
+  'count.asks': 'Wants to move',
 
   'seats.loading': 'Reading the seats…',
   'seats.empty': 'Nobody sits in this room.',
@@ -70,6 +71,7 @@ export const en = {
   'seats.left': 'left {n}×',
   'seats.extra': '+{n} min',
   'seats.takeover': 'may move',
+  'seats.asks': 'wants to move',
   'seats.unknown': 'as recorded',
 
   'seat.close': 'Close',
@@ -95,6 +97,7 @@ export const en = {
   'takeover.why_proctor': 'Once allowed, this candidate may log in at another machine, one time; all answers are there, and the old machine stops at once.',
   'takeover.why_silent': 'After a minute of silence the candidate may move without being allowed; a proctor may allow it sooner.',
   'takeover.free': 'Nothing needs allowing in this batch: the candidate logs in at another machine and goes on, and the old one stops.',
+  'takeover.asked': 'At {time} this candidate tried to log in at another machine and was refused.',
   'takeover.open': 'Allow another machine…',
   'takeover.again': 'Allow again…',
   'takeover.proctor': "Proctor's name",

@@ -59,6 +59,7 @@ export const zh = {
   'count.absent': '缺考',
   'count.silent': '失联',
   'count.away': '离开窗口',
+  'count.asks': '要求换机',
 
   'seats.loading': '正在读取座位…',
   'seats.empty': '这个考场没有考生。',
@@ -70,6 +71,7 @@ export const zh = {
   'seats.left': '离开 {n} 次',
   'seats.extra': '加时 {n} 分',
   'seats.takeover': '可换机',
+  'seats.asks': '要求换机',
   'seats.unknown': '状态以记录为准',
 
   'seat.close': '关闭',
@@ -95,6 +97,7 @@ export const zh = {
   'takeover.why_proctor': '允许后，该考生可在另一台机器登录一次；已答的题都在，原来的机器随即停止。',
   'takeover.why_silent': '原机失联 1 分钟后考生可自行换机；等不及时由监考允许。',
   'takeover.free': '本场次不需要允许：考生在另一台机器登录即可继续，原来的机器随即停止。',
+  'takeover.asked': '{time} 该考生在另一台机器登录，因未获允许被拒绝。',
   'takeover.open': '允许换机…',
   'takeover.again': '再次允许…',
   'takeover.proctor': '监考人员姓名',
@@ -155,7 +158,7 @@ export const zh = {
   'event.by': '{proctor}：{reason}',
 
   'span.seconds': '{n} 秒',
-  'span.minutes': '{n} 分钟',
+  'span.minutes': '{n} 分',
   'span.hours': '{h} 小时 {m} 分',
 
   'problem.auth.missing': '这个密钥无效或已停用，请重新输入。',

@@ -77,7 +77,9 @@ def test_a_proctor_lets_a_candidate_go_on_at_another_machine(
     expect(desk.seat(0)).to_contain_text("2 / 25", timeout=LOOK_MS)
     expect(desk.seat(1)).to_have_attribute("data-state", "expected")
     desk.count("in", 1)
+    desk.count("asks", 1)
     desk.seat(0).click()
+    expect(desk.page.locator(".asks")).to_contain_text("在另一台机器登录")
     desk.page.get_by_role("button", name="允许换机…").click()
     desk.page.get_by_role("button", name="允许换机", exact=True).click()
     expect(desk.page.get_by_role("alert")).to_contain_text("请填写姓名和原因")
@@ -96,6 +98,7 @@ def test_a_proctor_lets_a_candidate_go_on_at_another_machine(
     [act] = events_of(exam)
     assert (act["kind"], act["proctor"], act["reason"]) == ("takeover_allowed", "周监考", "机器死机")
     expect(desk.seat(0)).not_to_contain_text("可换机", timeout=LOOK_MS)
+    desk.count("asks", 0)
     assert desk.faults == []
 
 

@@ -39,10 +39,14 @@ def test_a_proctor_lets_exactly_one_login_take_over(outsider: Outsider, takeover
     exam = outsider.exam(rules={"takeover": takeover})
     first = exam.enter()
     accepted(first.save(("A1", 1, "a")))
+    [seat] = seats(outsider, exam)
+    assert (seat["asked_ms"], seat["takeover_until_ms"]) == (None, None)
     refused(exam.log_in(), 409, "login.elsewhere")
+    assert abs(seats(outsider, exam)[0]["asked_ms"] - now_ms()) < 60_000
     allowed = accepted(allow(outsider, first.sitting_id))
     assert allowed["sitting_id"] == first.sitting_id and allowed["takeover"] == takeover
     assert now_ms() < allowed["until_ms"] <= now_ms() + 600_000
+    assert seats(outsider, exam)[0]["takeover_until_ms"] == allowed["until_ms"]
     accepted(first.save(("A1", 2, "b")))  # allowed is not taken: the old machine goes on until then
     second = exam.arrive()
     assert second.login["state"] == "in_progress" and second.stored() == {"A1": (2, "b")}
@@ -220,6 +224,15 @@ def test_a_room_shows_every_seat_with_its_candidates_progress(outsider: Outsider
     [batch] = [batch for batch in batches if batch["batch_id"] == exam.batch_id]
     assert (batch["sittings"], batch["rooms"], batch["ends_ms"]) == (5, 2, exam.ends_ms)
     assert "admission_code" not in batch
+
+
+def test_a_room_beyond_any_size_says_that_it_is_cut(outsider: Outsider) -> None:
+    place = {"site": "某市第一考点", "room": "礼堂"}
+    exam = outsider.exam(rows=[person(**place, seat=f"{n:03d}") for n in range(201)])
+    answer = outsider.call("GET", f"/v1/batches/{exam.batch_id}/seats", scope="proctor", params=place)
+    shown = accepted(answer)
+    assert (len(shown["seats"]), shown["is_complete"]) == (200, False)
+    assert [seat["seat"] for seat in shown["seats"]] == [f"{n:03d}" for n in range(200)]
 
 
 def test_an_unknown_room_is_empty_and_an_unknown_batch_is_not_found(outsider: Outsider) -> None:

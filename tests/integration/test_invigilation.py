@@ -165,10 +165,22 @@ async def test_a_room_counts_what_is_answered_and_not_what_is_cleared(exam: Exam
     await exam.enter("one")
     await exam.save("one", ("A1", 1, '"a"'), ("A2", 2, '"null"'), ("A3", 3, "null"), ("A4", 4, '["a|null"]'))
 
-    outcome, state, ends_ms, _, takeover_ms, answered = await look_at(exam, "one")
+    outcome, state, ends_ms, _, takeover_ms, asked_ms, answered = await look_at(exam, "one")
 
     assert (outcome, state, answered) == (Outcome.OK, b"pledged", 3)
-    assert (int(ends_ms), takeover_ms) == (exam.batch.ends_ms, b"0")
+    assert (int(ends_ms), takeover_ms, asked_ms) == (exam.batch.ends_ms, b"0", b"0")
+
+
+async def test_a_room_hears_of_a_candidate_who_was_refused_elsewhere(exam: Exam) -> None:
+    """Until somebody is let in: then nobody waits any more."""
+    await exam.enter("one")
+    refused = await exam.login("one", "proctor")
+    asked = (await look_at(exam, "one"))[5]
+    await allow(exam, "one")
+    await exam.login("one", "proctor")
+
+    assert (refused[0], int(asked)) == (Outcome.ELSEWHERE, int(refused[4]))
+    assert (await look_at(exam, "one"))[5] == b"0"
 
 
 async def test_a_hash_that_cannot_be_read_spoils_no_other_seat(exam: Exam) -> None:
