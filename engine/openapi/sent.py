@@ -182,7 +182,7 @@ RULE_MEMBERS: dict[str, Schema] = {
     "allow_copy": {
         "type": "boolean",
         "default": _RULES.allow_copy,
-        "description": "Whether the paper may be copied and printed, and text from elsewhere pasted; own text always may",
+        "description": "Whether the paper may be copied and printed, and text from outside pasted; own text always may",
     },
     "photo": choice(
         *PHOTOS, default=_RULES.photo, description="`required`: no paper key before a photo, or its waiver"
