@@ -1,7 +1,7 @@
 // The photo between the pledge and the waiting, where the batch asks for one. Fetched only then: `import('./photo.js')`.
 //
-// Promise: a picture that the candidate has chosen is stored by the engine, or kept on this machine and sent until it is:
-// when the engine's database is away it says that the picture is owed, and the exam goes on (`sendOwed`). Without a camera
+// Promise: a picture that the candidate has chosen is kept on this machine and sent until the engine has stored it: when
+// the engine's database is away it says that the picture is owed, and the exam goes on (`sendOwed`). Without a camera
 // nothing is lost either: the screen says so, and goes on by itself once a proctor has waived the photo.
 // What is sent is what was seen, at most 640 x 480 and as strong as JPEG must be to fit a room's line.
 //
@@ -55,7 +55,7 @@ export function photoScreen(app) {
   }
 
   function goOn() {
-    if (!app.photoIsDue && stage.value !== 'sending') app.stateIs(app.view.state);
+    if (!app.photoIsDue || !['pledged', 'in_progress'].includes(app.view.state)) app.stateIs(app.view.state);
   }
 
   function onNotice({ code }) {
@@ -127,12 +127,17 @@ export function photoScreen(app) {
     const { token, view: { sitting_id } } = app;
     const { blob } = taken.value;
     try {
+      // Kept before it is sent: should the answer be lost, or say that the picture is owed, it is here to be sent again.
+      await keep({ sitting_id, token, blob, kept_ms: Date.now() });
       const { photo } = await untilAnswered(() => send(token, blob), stopped);
-      if (photo === 'owed') await keep(app, { sitting_id, token, blob, kept_ms: Date.now() });
+      if (photo === 'owed') sendOwed(app);
+      else drop(sitting_id);
       if (stopped.aborted) return;
       app.viewIs({ photo });
       app.stateIs(app.view.state);
     } catch (problem) {
+      if (problem.transient) return sendOwed(app); // this screen has gone
+      drop(sitting_id);
       if (stopped.aborted || app.refused(problem)) return;
       if (problem.code === 'sitting.order' || problem.code === 'photo.not_required') return app.resume();
       stage.value = 'taken';
@@ -247,9 +252,11 @@ const send = (token, blob) => call('POST', '/v1/sitting/photo', { token, blob })
 
 const unkept = new Map(); // sitting -> record, where this machine has no disk for it
 
-async function keep(app, record) {
-  await keepPhoto(record).catch(() => unkept.set(record.sitting_id, record));
-  sendOwed(app);
+const keep = (record) => keepPhoto(record).catch(() => unkept.set(record.sitting_id, record));
+
+function drop(sitting_id) {
+  unkept.delete(sitting_id);
+  return dropPhoto(sitting_id).catch(() => {});
 }
 
 let sending = false;
@@ -279,7 +286,6 @@ async function trySending(app, { sitting_id, token, blob }, failures) {
     // Its candidate sits elsewhere now: it is kept, in case that was not the last login.
     if (fault.status === 401 || fault.code === 'sitting.superseded') return 0;
   }
-  unkept.delete(sitting_id);
-  await dropPhoto(sitting_id).catch(() => {});
+  await drop(sitting_id);
   return 0;
 }
