@@ -5,9 +5,7 @@ import { together } from './material.js';
 import { t } from './words.js';
 
 export function Grid({ exam }) {
-  const { items, followed } = exam;
-  const journal = followed.any();
-  const answered = items.filter((item) => journal.answered(item.id)).length;
+  const { items } = exam;
 
   function move(event) {
     const cells = [...event.currentTarget.querySelectorAll('.cell')];
@@ -22,7 +20,7 @@ export function Grid({ exam }) {
 
   const legend = (name) => html`<li><span class=${`cell sample ${name === 'flag' ? 'flagged' : name}`} aria-hidden="true" />${t(`exam.legend_${name}`)}</li>`;
   return html`<nav class="grid" aria-label=${t('exam.list')}>
-    <div class="grid-head"><h2>${t('exam.list')}</h2><p class="tally">${t('exam.answered', { answered, count: items.length })}</p></div>
+    <div class="grid-head"><h2>${t('exam.list')}</h2><${Tally} exam=${exam} /></div>
     <div class="grid-cells" onkeydown=${move}>
       ${[...exam.sections].map(([section, own]) => html`<section class="cells" key=${section.id}><h3>${section.title}</h3>
         <div class="cell-rows">${together(own, (item) => html`<${Cell} key=${item.id} exam=${exam} item=${item} />`)}</div></section>`)}
@@ -30,6 +28,13 @@ export function Grid({ exam }) {
     <ul class="legend">${['answered', 'open', 'flag', 'trouble'].map(legend)}
       ${items.some((item) => item.group) && html`<li><span class="together" aria-hidden="true"><i class="cell sample" /><i class="cell sample" /></span>${t('exam.legend_shared')}</li>`}</ul>
   </nav>`;
+}
+
+// Apart from the list, which every change would draw again.
+function Tally({ exam: { items, followed } }) {
+  const journal = followed.any();
+  const answered = items.filter((item) => journal.answered(item.id)).length;
+  return html`<p class="tally">${t('exam.answered', { answered, count: items.length })}</p>`;
 }
 
 // How many stand in a row depends on the screen; below the last row of a section comes the next section.

@@ -11,6 +11,7 @@ import { isAnswer } from './values.js';
 const CHANGES_MAX = 200; // of one call
 const BYTES_MAX = 200 * 1024; // of one call's values; the engine takes 256 KiB with everything
 const DISK_MS_MAX = 3_000; // a disk that takes longer is treated as refusing: a change must not wait for it to go out
+const NAMED_MAX = 8; // changes told one by one
 const OWN_MAX = 64; // earlier unacknowledged changes of one item that are still told from another machine's
 
 /** The journal as this machine kept it, or an empty one. Never fails: a machine that cannot keep anything says so. */
@@ -60,6 +61,12 @@ class Journal extends EventTarget {
 
   #changed(item) {
     this.dispatchEvent(new CustomEvent('change', { detail: item }));
+  }
+
+  /** A few by name: each is drawn again, and the hundred others are not. */
+  #allChanged(items) {
+    if (items.length > NAMED_MAX) this.#changed(null);
+    else items.forEach((item) => this.#changed(item));
   }
 
   /**
@@ -188,7 +195,7 @@ class Journal extends EventTarget {
     }
     if (acked.length) this.#keep({ changes: { put: acked } });
     this.progress(generation, committed);
-    this.#changed(null);
+    this.#allChanged(chunk.map(({ item }) => item));
   }
 
   /** PostgreSQL holds everything up to `committed`: what was saved by then is forgotten here. */
@@ -207,14 +214,17 @@ class Journal extends EventTarget {
     }
     // The log keeps its order: once something saved from here is recorded, so is all that was there before.
     const loaded = drop.length ? [...this.#slots].filter(([, slot]) => slot.known && !slot.entry).map(([item]) => item) : [];
+    const moved = [];
     for (const item of [...drop, ...loaded]) {
       const slot = this.#slot(item);
-      slot.recorded = this.#sitting.recorded[item] = slot.entry?.seq ?? slot.known;
+      const seq = slot.entry?.seq ?? slot.known;
+      if (slot.entry || slot.recorded !== seq) moved.push(item);
+      slot.recorded = this.#sitting.recorded[item] = seq;
       slot.entry = null;
     }
     if (!drop.length) return;
     this.#keep({ changes: { drop }, copies: { put: copies } });
-    this.#changed(null);
+    this.#allChanged(moved);
   }
 
   #raise(generation) {
