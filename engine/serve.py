@@ -21,7 +21,7 @@ from typing import Any
 
 import uvicorn
 
-from engine import listening, log, notify
+from engine import listening, log, notify, pauses
 from engine.app import Worker
 from engine.protocol import Protocol
 from engine.settings import Settings
@@ -82,6 +82,7 @@ class Server(uvicorn.Server):
         settings = self._settings
         self._listener = listening.listen(settings.host, settings.port, settings.backlog)
         await super().startup([self._listener])
+        pauses.settle()
         notify.tell(notify.READY)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import uvloop
 
-from engine import log, metrics, notify
+from engine import log, metrics, notify, pauses
 from engine.recording.closer import collect_due
 from engine.recording.leases import Leases
 from engine.recording.mending import Mender
@@ -77,6 +77,7 @@ class _Process:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
+        pauses.settle()
         log.logger().info("recorder.started")
         notify.tell(notify.READY)
         long = [

@@ -121,6 +121,10 @@ CHANNEL_TOLD_AT_ONCE = 64  # of `committed`, then saves come first: 5,000 channe
 CHANNEL_SLICE = 200  # channels served in one turn of the event loop: about 5 ms
 CHANNEL_LOOK_SITTINGS_MAX = 256  # sittings looked at by one script call: below 1 ms of Redis's time
 
+# --- garbage ---------------------------------------------------------------------------------------------------
+GARBAGE_OBJECTS_MAX = 10_000  # new ones that stay before a process looks at them: 256 calls under way hold some 3,000
+GARBAGE_ROUNDS = 10  # looks at the young before one at the older: all that is, once a million objects came to stay
+
 # --- HTTP heads ------------------------------------------------------------------------------------------------
 HEAD_BYTES_MAX = 4 * 2**20  # request line and headers: a proxy's largest, many times over
 SAVE_HEAD_BYTES_MAX = 4 * 2**10  # of a save call that may go the short way: browsers send about 700 bytes
