@@ -321,6 +321,8 @@ class Channel(WebSocket):
         """A save stands at `position`; the client has just been told how far the log is committed."""
         if self.news is None or self.stage not in (Stage.OPEN, Stage.LEAVING):
             return
+        if generation < self.unsure_generation:
+            return  # a look on its way while the generation rose; what was saved since is what counts
         if generation != self.unsure_generation or self._last_unsure < max(self._first_unsure, committed + 1):
             self.unsure_generation, self._first_unsure = generation, position  # all before it is told
         elif self._first_unsure <= committed:

@@ -16,7 +16,12 @@ from engine.access import require
 from engine.candidates import Standing
 from engine.invigilation.resources import Invigilation
 from engine.rules.errors import Invalid, Refused, TryLater
-from engine.rules.limits import PROBE_BYTES_MAX, PROBE_WINDOW_S, PROBES_PER_MINUTE
+from engine.rules.limits import (
+    MANAGEMENT_PROBES_PER_MINUTE,
+    PROBE_BYTES_MAX,
+    PROBE_WINDOW_S,
+    PROBES_PER_MINUTE,
+)
 from engine.rules.shape import Faults
 from engine.sealing.token import Token
 from engine.stores.clock import now_ms
@@ -84,16 +89,16 @@ async def admit_candidate(request: Request) -> None:
 
 
 async def admit_management(request: Request) -> None:
-    """The same for a room's management machine."""
-    await _count(request, f"probes:management:{path_id(request, 'batch_id')}")
+    """The same for rooms' management machines, which have no sitting to tell them apart."""
+    await _count(request, f"probes:management:{path_id(request, 'batch_id')}", MANAGEMENT_PROBES_PER_MINUTE)
 
 
-async def _count(request: Request, counter: str) -> None:
+async def _count(request: Request, counter: str, calls_max: int = PROBES_PER_MINUTE) -> None:
     """One call of a check more. Raises TryLater `rate.limited`."""
     invigilation: Invigilation = request.app.state.invigilation
-    if await invigilation.memory.count_within(counter, PROBE_WINDOW_S) > PROBES_PER_MINUTE:
+    if await invigilation.memory.count_within(counter, PROBE_WINDOW_S) > calls_max:
         raise TryLater(
-            f"more than {PROBES_PER_MINUTE} calls of a device check within {PROBE_WINDOW_S} s from this machine",
+            f"more than {calls_max} calls of a device check within {PROBE_WINDOW_S} s from such machines",
             retry_after_s=PROBE_WINDOW_S,
             code="rate.limited",
         )

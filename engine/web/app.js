@@ -199,8 +199,9 @@ function start() {
   // What a candidate before still owes is sent when there is a server again.
   prune().then(photos).then((owed) => owed.length && sendOwedPhotos()).catch(() => {});
   keepShell(() => !app.token && [...document.querySelectorAll('input')].every((input) => !input.value));
-  if (location.hash === '#device') return checkDevice();
   const token = sessionStorage.getItem(TOKEN);
+  // Who has logged in from there since goes on with the exam when reloading: leaving a look is leaving the sitting.
+  if (!token && location.hash === '#device') return checkDevice();
   return token ? app.resume(token) : app.show(loginScreen(app));
 }
 

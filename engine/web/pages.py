@@ -98,7 +98,7 @@ class Page:
 
 
 def routes() -> list[Route]:
-    """The pages and `/web/…`, from the files as they are now."""
+    """The pages and `/web/…`, from the files as they were when this process first asked for them."""
     pages, release = _read()
 
     def answer(request: Request, page: Page, cache_control: str) -> Response:

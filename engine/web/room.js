@@ -3,7 +3,7 @@
 
 import { call } from './api.js';
 import * as clock from './clock.js';
-import { effect, html, render, signal } from './html.js';
+import { effect, html, render, signal, useRef, useSignal } from './html.js';
 import { PlacesView } from './room_places.js';
 import { SeatsView } from './room_seats.js';
 import { openRoom } from './room_state.js';
@@ -71,8 +71,8 @@ function countdown({ starts_ms, ends_ms }) {
 }
 
 function KeyView() {
-  const typed = { text: '' };
-  const busy = signal(false);
+  const typed = useRef({ text: '' }).current;
+  const busy = useSignal(false);
 
   async function submit(event) {
     event.preventDefault();

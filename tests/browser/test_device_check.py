@@ -18,7 +18,7 @@ from engine.rules.device import CHECKS, REASONS, Verdict
 from tests import servers
 from tests.browser.axe import faults_of
 from tests.browser.conftest import ARGUMENTS, NAMES
-from tests.browser.hall import VIEWPORT, call, id_number, paper, until
+from tests.browser.hall import VIEWPORT, Seat, call, id_number, paper, push_exam, until
 from tests.browser.line import Upgrade, line_to
 
 # A sound machine, as a page tells it.
@@ -240,6 +240,15 @@ def test_look_without_a_login_keeps_nothing(engine_up: servers.Engine, seeing_ma
     assert sent == []
     page.get_by_role("button", name="返回登录").click()
     expect(page.get_by_label("考试口令")).to_be_visible()
+
+
+def test_address_of_the_look_takes_nobody_out_of_an_exam(engine_up: servers.Engine, machine: BrowserContext) -> None:
+    """Whoever has logged in where somebody had a look before goes on with the exam after a reload."""
+    seat = Seat(machine, push_exam(engine_up.url, engine_up.keys, duration_s=600)).enter()
+    seat.page.evaluate("history.replaceState(null, '', '#device')")
+    seat.page.reload()
+
+    seat.see_paper(60)
 
 
 def test_phone_is_told_that_it_cannot_be_used(engine_up: servers.Engine, browser: Browser) -> None:

@@ -167,6 +167,20 @@ def test_without_a_camera_a_waiver_lets_the_candidate_go_on(engine_up: servers.E
         assert seat.faults == []
 
 
+def test_nobody_is_kept_at_the_camera_once_the_sitting_is_closed(engine_up: servers.Engine, browser: Browser) -> None:
+    """The page follows to the receipt, though no photo was ever taken."""
+    exam = push_exam(engine_up.url, engine_up.keys, duration_s=600, photo="required")
+    with browser.new_context(viewport=VIEWPORT) as machine:
+        seat = pose(Seat(machine, exam))
+        expect(seat.page.locator("#camera-again")).to_be_visible(timeout=WITHIN_MS)
+        token = seat.page.evaluate("sessionStorage.getItem('liankao.token')")
+        until(lambda: call(exam.url, "GET", "/v1/sitting", token)["state"] == "in_progress", 60, "start")
+        call(exam.url, "POST", "/v1/sitting/submit", token, {"seq": 0})
+
+        expect(seat.page.get_by_role("heading", name="交卷回执")).to_be_visible(timeout=WITHIN_MS)
+        assert seat.faults == []
+
+
 def test_refused_photo_is_taken_again_before_the_start(engine_up: servers.Engine, machine: BrowserContext) -> None:
     """The waiting candidate is asked by the page itself, and may also go on without."""
     exam = push_exam(engine_up.url, engine_up.keys, starts_in_s=300, photo="required")

@@ -167,3 +167,17 @@ def test_the_rooms_page_is_for_everyone_and_keeps_nothing(
     assert page.evaluate("Object.keys(sessionStorage)") == []
     assert [name for name in page.evaluate("Object.values(localStorage)") if "lk_" in name] == []
     assert desk.faults == []
+
+
+def test_a_key_that_could_not_be_tried_need_not_be_typed_again(
+    engine_up: servers.Engine, proctors_machine: BrowserContext
+) -> None:
+    """The line fails once: what stands in the field is what the next press sends."""
+    exam = push_exam(engine_up.url, engine_up.keys)
+    desk = Desk(proctors_machine, exam).arrive()
+    desk.page.route("**/v1/invigilation", lambda asked: asked.abort(), times=1)
+    desk.unlock()
+    expect(desk.page.get_by_role("alert")).to_be_visible(timeout=LOOK_MS)
+    desk.page.get_by_role("button", name="进入", exact=True).click()
+
+    expect(desk.page.locator(f'[data-batch="{exam.batch_id}"]')).to_be_visible(timeout=LOOK_MS)

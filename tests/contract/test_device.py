@@ -169,6 +169,14 @@ def test_management_machine_is_checked_with_the_proctors_key(outsider: Outsider)
     assert [count["passed"] for count in room["acceptance"]["counts"]] == [0, 0, 1]
 
 
+def test_management_machines_of_many_rooms_do_not_count_as_one(outsider: Outsider) -> None:
+    """They share a batch, and perhaps a key: what one machine may send must not be all that a hundred may."""
+    path = f"/v1/batches/{device_check(outsider, '01').batch_id}/devices/probe"
+    asked = [outsider.call("POST", path, scope="proctor", content=b"") for _ in range(PROBES_PER_MINUTE + 1)]
+
+    assert {answer.status_code for answer in asked} == {200}
+
+
 def test_what_no_machine_can_have_is_refused_and_nothing_is_kept(outsider: Outsider) -> None:
     exam = device_check(outsider, "01")
     problem = refused(send(exam.arrive(), verdict="ok", browser="netscape", up_kbit_s=-1), 422, "device.invalid")

@@ -219,6 +219,23 @@ async def test_a_commit_heard_before_its_acknowledgement_is_told_again(hall: Hal
     line.leave()
 
 
+async def test_a_look_from_before_a_rise_hides_no_save(hall: Hall) -> None:
+    """Looks come on another connection: one of an older generation may come in after a save of the newest."""
+    line = await hall.greet("one")
+    await hall.asked("one")
+    line.save(1)
+    saved = await line.hear("saved")
+    [channel] = hall.channels._news[hall.exam.memory.partition_of("one").number].channels["one"]
+    channel._expect_commit(saved["generation"] - 1, saved["position"] + 9, 0)
+    await hall.exam.recorder.record()
+
+    told = await line.hear("committed")
+    while told["committed"] < saved["position"]:
+        told = await line.hear("committed")
+    assert told["generation"] == saved["generation"]
+    line.leave()
+
+
 # --- generations and lost news -----------------------------------------------------------------------------------
 async def test_a_new_generation_is_told_to_every_channel(hall: Hall) -> None:
     """So that journals are sent again: also to whom has saved nothing yet, and without anybody's save."""
