@@ -58,7 +58,7 @@ export const en = {
   'wait.title': 'Waiting for the start',
   'wait.opening_title': 'Opening the paper',
   'wait.until': 'The exam starts in',
-  'wait.itself': 'It starts by itself at {time}. Please stay seated; there is no need to reload the page.',
+  'wait.itself': 'It starts by itself at {time}.\nPlease stay seated; there is no need to reload the page.',
   'wait.opening': 'The exam has started; the paper opens in a moment…',
   'wait.key_trouble': 'Asking the server for the paper key, please wait; the server keeps the time.',
   'wait.seal': 'Seal of the paper',

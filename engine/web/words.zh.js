@@ -58,7 +58,7 @@ export const zh = {
   'wait.title': '等待开考',
   'wait.opening_title': '正在打开试卷',
   'wait.until': '距开考还有',
-  'wait.itself': '考试将于 {time} 自动开始，请在座位上等候，无需刷新页面。',
+  'wait.itself': '考试将于 {time} 自动开始。\n请在座位上等候，无需刷新页面。',
   'wait.opening': '考试时间已到，试卷马上打开，请稍候…',
   'wait.key_trouble': '正在连接服务器取得试卷口令，请稍候；作答时间以服务器为准。',
   'wait.seal': '试卷封条',
