@@ -122,8 +122,8 @@ def _await_question(seat: Seat, exam: Exam) -> dict[str, float]:
         time.sleep(max(0.05, min(1.0, exam.starts_ms / 1000 + 2 - time.time())))
         if time.time() * 1000 > exam.starts_ms and (seen := machine.seen(seat))["shown_ms"]:
             machine.check(seat)
-            if not seen["key_ms"]:
-                raise BenchFault("the browser's key came over HTTP: its channel was not open")
+            if not 0 < seen["key_ms"] <= seen["shown_ms"]:
+                raise BenchFault("the browser asked for its key over HTTP: the candidates here wait for theirs")
             if seen["calls"]:
                 raise BenchFault(
                     f"the page makes {seen['calls']} calls before the first question; candidates here none"

@@ -34,7 +34,9 @@ export async function releasedKeys(token, { left_ms, onStart, onTrouble }, signa
 
 async function askedFor(token, channel, { left_ms, onStart, onTrouble }, signal) {
   for (let failures = 0; !signal.aborted; ) {
-    await pause(Math.max(0, left_ms()) + (failures ? 0 : patience_ms(channel)), signal);
+    await pause(Math.max(0, left_ms()), signal);
+    // Only now it is known whether there is a channel: a whole hall that asks all the same would hold up the pushes.
+    if (!failures && left_ms() <= 0) await pause(patience_ms(channel), signal);
     if (signal.aborted || left_ms() > 0) continue;
     try {
       return await call('GET', '/v1/sitting/paper-key', { token });
