@@ -22,7 +22,7 @@ from engine.invigilation.resources import Invigilation
 from engine.rules.acceptance import MANAGEMENT_SEAT, Machine, accept, in_order, show_finding, show_machine
 from engine.rules.device import Finding, Measured, Tier, judge, share_of, tier_of, worst
 from engine.rules.errors import Invalid, Refused
-from engine.rules.limits import PLACE_CHARACTERS_MAX
+from engine.rules.limits import DEVICE_BODY_BYTES_MAX, PLACE_CHARACTERS_MAX
 from engine.rules.measured import read_measured
 from engine.rules.rostering import fold_place
 from engine.rules.shape import Faults
@@ -51,7 +51,7 @@ async def keep(request: Request) -> Response:
 
 async def look(request: Request) -> Response:
     """`POST /v1/device`: the verdicts on a machine nobody has logged in at; kept nowhere."""
-    measured = read_measured(await read_json(request))
+    measured = read_measured(await read_json(request, DEVICE_BODY_BYTES_MAX))
     return json_response(_judged(judge(measured, None)))
 
 
@@ -64,7 +64,7 @@ async def keep_management(request: Request) -> Response:
     measured = read_measured(await read_json(request))
     await admit_management(request)
     async with invigilation.database.connection() as connection:
-        batch = await _batch(connection, batch_id, site)
+        batch = await _batch(connection, batch_id, site, room)
         kept = await _keep(connection, (site, room, MANAGEMENT_SEAT), batch_id, measured, batch["candidates"])
     return json_response(kept)
 
@@ -79,12 +79,10 @@ async def show_room(request: Request) -> Response:
     batch_id = path_id(request, "batch_id")
     site, room = _place(request)
     async with invigilation.database.connection() as connection:
-        batch = await _batch(connection, batch_id, site)
+        batch = await _batch(connection, batch_id, site, room)
         is_own = batch["kind"] == KIND
         rows = await connection.fetch(queries.machines_in, batch_id, site, room, MANAGEMENT_SEAT, is_own)
     machines = in_order([_machine(row) for row in rows])
-    if len(machines) == 1 and machines[0].checked_ms is None:
-        raise Refused("not_found", f"batch {batch_id!r} has no seat in room {room!r} of site {site!r}")
     shown = {
         "batch_id": batch_id,
         "title": batch["title"],
@@ -122,10 +120,12 @@ def _judged(findings: Sequence[Finding]) -> dict[str, Any]:
     return {"verdict": verdict, "findings": [show_finding(finding) for finding in findings]}
 
 
-async def _batch(connection: Connection, batch_id: str, site: str) -> Record:
-    batch = await connection.fetchrow(queries.batch_at, batch_id, site)
+async def _batch(connection: Connection, batch_id: str, site: str, room: str) -> Record:
+    batch = await connection.fetchrow(queries.batch_at, batch_id, site, room)
     if batch is None:
         raise Refused("not_found", f"there is no batch {batch_id[:80]!r}")
+    if not batch["has_room"]:
+        raise Refused("not_found", f"batch {batch_id!r} has no seat in room {room!r} of site {site!r}")
     return batch
 
 

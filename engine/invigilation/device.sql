@@ -14,11 +14,13 @@ ON CONFLICT (site, room, seat, batch_id) DO UPDATE SET
     checked_ms = excluded.checked_ms, verdict = excluded.verdict, measured = excluded.measured,
     findings = excluded.findings, checks = device_check.checks + 1
 
--- batch_at(batch_id, site) -> at most one row
--- A batch's title and kind, and how many candidates it has at a site at once.
+-- batch_at(batch_id, site, room) -> at most one row
+-- A batch's title and kind, how many candidates it has at a site at once, and whether any of its seats is in the room.
 SELECT title, kind, (
     SELECT count(*) FROM sitting WHERE sitting.batch_id = batch.batch_id AND site = $2 AND seat ~ '^[0-9]'
-) AS candidates
+) AS candidates, EXISTS (
+    SELECT 1 FROM sitting WHERE sitting.batch_id = batch.batch_id AND site = $2 AND room = $3
+) AS has_room
 FROM batch WHERE batch_id = $1
 
 -- machines_in(batch_id, site, room, management_seat, is_own) -> one row per machine

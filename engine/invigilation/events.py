@@ -9,7 +9,9 @@ Not here: noticing it (web/leaving.js). Whoever controls a page can report what 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec import Struct, structs
@@ -24,10 +26,12 @@ from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import (
     DURATION_S_MAX,
     EVENT_CALLS_PER_MINUTE,
+    EVENTS_BODY_BYTES_MAX,
     EVENTS_PAGE_DEFAULT,
     EVENTS_PAGE_MAX,
     EVENTS_PER_CALL_MAX,
     EVENTS_PER_SITTING_MAX,
+    EVENTS_WAIT_S,
     EVENTS_WINDOW_S,
     EXTRA_TIME_S_MAX,
     ID_PATTERN,
@@ -64,7 +68,7 @@ async def report(request: Request) -> Response:
     """`POST /v1/sitting/events`: how many of the call are on record now, perhaps since an earlier one."""
     invigilation: Invigilation = request.app.state.invigilation
     token = invigilation.candidates.authenticate(request.scope)  # type: ignore[arg-type]
-    reported = _read_events(await read_json(request))
+    reported = _read_events(await read_json(request, EVENTS_BODY_BYTES_MAX))
     standing = await invigilation.candidates.standing(token)
     if standing.now_ms < standing.armed.prepared.batch.starts_ms:
         raise Refused("events.not_open", "events count from the start of the exam on; nothing was recorded")
@@ -75,7 +79,7 @@ async def report(request: Request) -> Response:
         detail = f"more than {EVENT_CALLS_PER_MINUTE} calls within {EVENTS_WINDOW_S} s; send several events in one"
         raise TryLater(detail, retry_after_s=EVENTS_WINDOW_S, code="rate.limited")
     within = _within(standing, reported)
-    async with invigilation.database.transaction() as connection:
+    async with _turn(invigilation), invigilation.database.transaction() as connection:
         known = await _record_reported(connection, token.batch_id, token.sitting_id, within, standing.now_ms)
     metrics.events_recorded.inc(known)
     return json_response({"recorded": known})
@@ -110,16 +114,31 @@ def _within(standing: Standing, reported: Sequence[Event]) -> list[Event]:
     return [event for event in clamped if starts_ms <= event.at_ms < until_ms]
 
 
+@asynccontextmanager
+async def _turn(invigilation: Invigilation) -> AsyncIterator[None]:
+    """Pages that all report at one moment wait here, not each with a connection that proctors and photos need."""
+    try:
+        async with asyncio.timeout(EVENTS_WAIT_S):
+            await invigilation.reporting.acquire()
+    except TimeoutError:
+        raise TryLater("many pages report at this moment; nothing was recorded, send the same again") from None
+    try:
+        yield
+    finally:
+        invigilation.reporting.release()
+
+
 async def _record_reported(
     connection: Connection, batch_id: str, sitting_id: str, reported: Sequence[Event], now_ms: int
 ) -> int:
     ids = [event.event_id for event in reported]
     await connection.fetchval(_queries.lock_events, batch_id)
     before = await connection.fetchrow(_queries.count_reported, sitting_id, ids)
-    room = max(0, EVENTS_PER_SITTING_MAX - before["reported"] + before["known"])
-    await _add(connection, batch_id, sitting_id, reported[:room], now_ms)
+    room = max(0, EVENTS_PER_SITTING_MAX - before["reported"])
+    new = [event for event in reported if event.event_id not in before["known"]]
+    await _add(connection, batch_id, sitting_id, new[:room], now_ms)
     after = await connection.fetchrow(_queries.count_reported, sitting_id, ids)
-    return int(after["known"])
+    return len(after["known"])
 
 
 # --- recording -------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ ORDER BY turn
 ON CONFLICT (sitting_id, event_id) DO NOTHING
 
 -- count_reported(sitting_id, event_ids) -> one row
--- How many events a candidate's page has on record, and how many of these are among them.
-SELECT count(*) AS reported, count(*) FILTER (WHERE event_id = ANY ($2::text[])) AS known
+-- How many events a candidate's page has on record, and which of these are among them.
+SELECT count(*) AS reported, coalesce(array_agg(event_id) FILTER (WHERE event_id = ANY ($2::text[])), '{}') AS known
 FROM room_event WHERE sitting_id = $1 AND key_id IS NULL
 
 -- find_batch(batch_id) -> at most one row

@@ -24,7 +24,14 @@ from starlette.responses import Response
 from engine import log, metrics
 from engine.invigilation.resources import Invigilation
 from engine.rules.errors import ExamError, Refused, TryLater
-from engine.rules.limits import PHOTO_BYTES_MAX, PHOTO_OWED_RETRY_S, PHOTO_STORE_S, PHOTOS_PER_SITTING_MAX
+from engine.rules.limits import (
+    PHOTO_BYTES_MAX,
+    PHOTO_CALLS_PER_MINUTE,
+    PHOTO_OWED_RETRY_S,
+    PHOTO_STORE_S,
+    PHOTO_WINDOW_S,
+    PHOTOS_PER_SITTING_MAX,
+)
 from engine.rules.outcome import Outcome, refuse
 from engine.rules.photo import PhotoState, check_picture
 from engine.sealing.token import Token
@@ -56,7 +63,6 @@ async def take(request: Request) -> Response:
         jpeg = await read_body(request.receive, PHOTO_BYTES_MAX)
         if armed.prepared.batch.rules.photo != "required":
             raise Refused("photo.not_required", "the rule `photo` of the batch is `none`; nothing was stored")
-        check_picture(jpeg)
         answer = await _take(invigilation, token, jpeg)
     except ExamError as error:
         metrics.photo_calls.labels(error.code).inc()
@@ -81,6 +87,8 @@ async def _take(invigilation: Invigilation, token: Token, jpeg: bytes) -> dict[s
     if known.photo == PhotoState.ACCEPTED:
         raise Refused("sitting.order", "a proctor has accepted the photo; another one is not taken")
     taken_ms = known.taken_ms if is_known else known.now_ms
+    await _count(invigilation.memory, token.sitting_id)
+    check_picture(jpeg)
     try:
         await _store_within(invigilation, token, jpeg, digest, taken_ms)
     except TryLater as fault:
@@ -90,6 +98,14 @@ async def _take(invigilation: Invigilation, token: Token, jpeg: bytes) -> dict[s
         owed = await _note_by_candidate(invigilation.memory, token, PhotoState.OWED, digest, taken_ms)
         return {**_answer(owed), "retry_after_s": PHOTO_OWED_RETRY_S}
     return _answer(await _note_by_candidate(invigilation.memory, token, PhotoState.TAKEN, digest, taken_ms))
+
+
+async def _count(memory: Memory, sitting_id: str) -> None:
+    """Raises TryLater `rate.limited`: who sends without end keeps neither PostgreSQL nor this worker from others."""
+    calls = await memory.count_within(f"photos:{sitting_id}", PHOTO_WINDOW_S)
+    if calls > PHOTO_CALLS_PER_MINUTE:
+        detail = f"more than {PHOTO_CALLS_PER_MINUTE} photos of this sitting within {PHOTO_WINDOW_S} s"
+        raise TryLater(detail, retry_after_s=PHOTO_WINDOW_S, code="rate.limited")
 
 
 def _answer(known: Known) -> dict[str, Any]:
@@ -112,16 +128,18 @@ async def _store_within(invigilation: Invigilation, token: Token, jpeg: bytes, d
 async def _store(invigilation: Invigilation, token: Token, jpeg: bytes, digest: str, taken_ms: int) -> None:
     row = (token.sitting_id, token.batch_id, digest, jpeg, taken_ms, PHOTOS_PER_SITTING_MAX)
     async with invigilation.database.connection() as connection:
-        if await connection.fetchval(_queries.store_photo, *row) is not None:
-            return
-        if await connection.fetchval(_queries.find_photo, token.sitting_id, digest) is not None:
-            return
-        if await connection.fetchval(_queries.count_photos, token.sitting_id) >= PHOTOS_PER_SITTING_MAX:
-            raise Refused(
-                "photo.too_many",
-                f"{PHOTOS_PER_SITTING_MAX} photos of this sitting are kept, and no more; the proctor looks at them",
-            )
-    raise TryLater("another photo of this sitting arrived in the same moment; nothing of this one was stored")
+        kept = 0
+        # Another photo that arrives in the same moment takes the number: each turn finds one more that is kept.
+        while kept < PHOTOS_PER_SITTING_MAX:
+            if await connection.fetchval(_queries.store_photo, *row) is not None:
+                return
+            if await connection.fetchval(_queries.find_photo, token.sitting_id, digest) is not None:
+                return
+            kept = await connection.fetchval(_queries.count_photos, token.sitting_id)
+    raise Refused(
+        "photo.too_many",
+        f"{PHOTOS_PER_SITTING_MAX} photos of this sitting are kept, and no more; the proctor looks at them",
+    )
 
 
 async def _note_by_candidate(memory: Memory, token: Token, photo: str, digest: str, taken_ms: int) -> Known:

@@ -8,9 +8,12 @@ answer to be saved.
 
 from __future__ import annotations
 
-from msgspec import Struct
+import asyncio
+
+from msgspec import Struct, field
 
 from engine.candidates import Candidates
+from engine.rules.limits import EVENT_WRITERS_MAX
 from engine.stores.memory import Memory
 from engine.stores.postgres import Postgres
 
@@ -19,3 +22,4 @@ class Invigilation(Struct, frozen=True):
     database: Postgres
     memory: Memory
     candidates: Candidates
+    reporting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EVENT_WRITERS_MAX))  # see events.py

@@ -26,7 +26,7 @@ from engine.rules.shape import Faults
 from engine.rules.terms import Batch, SittingState
 from engine.stores.clock import now_ms
 from engine.stores.laying import batch_of
-from engine.stores.memory import Memory, beside
+from engine.stores.memory import Memory, Purpose, beside
 from engine.stores.postgres import Record
 from engine.stores.sql import Queries
 from engine.wire import check, json_response, path_id
@@ -91,9 +91,10 @@ async def _look(
     grouped: dict[int, list[str]] = defaultdict(list)
     for seat in seats:
         grouped[memory.partition_of(seat["sitting_id"]).number].append(seat["sitting_id"])
+    calls = [_call(memory, *group) for group in grouped.items()]
     try:
         items = len((await invigilation.candidates.batch(batch_id)).checkers)
-        replies = await memory.run_each(_SEATS, [_call(memory, *group) for group in grouped.items()])
+        replies = await memory.run_each(_SEATS, calls, Purpose.CALLS)
     except TryLater:
         return {}, now_ms(), None
     live: dict[str, Live] = {}

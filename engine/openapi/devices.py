@@ -32,6 +32,7 @@ from engine.openapi.operation import (
 from engine.rules.acceptance import MANAGEMENT_SEAT, Role
 from engine.rules.device import CAMERA_FAULTS, CHECKS, SYSTEMS, Verdict
 from engine.rules.limits import (
+    DEVICE_BODY_BYTES_MAX,
     PLACE_CHARACTERS_MAX,
     PROBE_BYTES_MAX,
     ROSTER_ROWS_MAX,
@@ -175,7 +176,7 @@ def _place(name: str) -> Schema:
 
 _PLACE = (_place("site"), _place("room"))
 _NOISE = {200: Content({OCTETS: {}}, "So many bytes that cannot be compressed", {"Cache-Control": "no-store"})}
-_UP = Content({OCTETS: {}}, "Any bytes", bytes_max=PROBE_BYTES_MAX)
+_UP = Content({OCTETS: {}}, "Any bytes, or none", bytes_max=PROBE_BYTES_MAX, is_optional=True)
 _PROBED = {200: json_reply("Probed", "How many came, and the server's time")}
 _ONLY_IN_A_CHECK = ("device.not_a_check", "device.closed")
 
@@ -200,7 +201,7 @@ CALLS = (
         "POST /v1/sitting/device",
         "checkDevice",
         "What was measured on this machine: judged, and kept as its newest check",
-        sends=json_body("Measured"),
+        sends=json_body("Measured", DEVICE_BODY_BYTES_MAX),
         replies={200: json_reply("DeviceChecked", "The verdicts")},
         codes=("device.invalid", "not_found", "rate.limited", *_ONLY_IN_A_CHECK),
     ),
@@ -211,7 +212,7 @@ CALLS = (
         tag="candidate",
         caller=PUBLIC,
         stores=False,
-        sends=json_body("Measured"),
+        sends=json_body("Measured", DEVICE_BODY_BYTES_MAX),
         replies={200: json_reply("DeviceJudged", "The verdicts")},
         codes=("device.invalid",),
     ),
@@ -228,7 +229,7 @@ CALLS = (
         "checkManagementDevice",
         "The check of a room's management machine, which has no seat on the roster",
         parameters=(_BATCH_ID, *_PLACE),
-        sends=json_body("Measured"),
+        sends=json_body("Measured", DEVICE_BODY_BYTES_MAX),
         replies={200: json_reply("DeviceChecked", "The verdicts")},
         codes=("request.invalid", "device.invalid", "not_found", "rate.limited"),
     ),

@@ -9,6 +9,7 @@ from engine.openapi.operation import CANDIDATE, Operation, in_path, in_query, js
 from engine.openapi.sent import BATCH_MEMBERS, RULE_MEMBERS
 from engine.rules.limits import (
     DURATION_S_MAX,
+    EVENTS_BODY_BYTES_MAX,
     EVENTS_PAGE_DEFAULT,
     EVENTS_PAGE_MAX,
     EVENTS_PER_CALL_MAX,
@@ -44,7 +45,7 @@ INVIGILATION_CALLS = (
         "What the candidate's page noticed, such as that its window was left; safe to send again",
         tag="candidate",
         caller=CANDIDATE,
-        sends=json_body("EventsCall"),
+        sends=json_body("EventsCall", EVENTS_BODY_BYTES_MAX),
         replies={200: json_reply("EventsRecorded", "How many of them are on record now")},
         codes=("request.invalid", "events.not_open", "sitting.order", "rate.limited"),
     ),

@@ -23,7 +23,7 @@ class Content(Struct, frozen=True):
     description: str
     headers: Mapping[str, str] = {}
     bytes_max: int = 0
-    is_optional: bool = False  # of what is sent: no body says what an empty object says
+    is_optional: bool = False  # of what is sent: no body says what an empty one says
 
 
 class Operation(Struct, frozen=True):

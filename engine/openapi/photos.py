@@ -120,6 +120,7 @@ CALLS = (
             "photo.too_many",
             "photo.closed",
             "sitting.order",
+            "rate.limited",
         ),
     ),
     _invigilation(

@@ -9,15 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
 
-from engine.rules import exact_json, values
+from engine.rules import exact_json
 from engine.rules.errors import Invalid, Refused, TryLater
-from engine.rules.limits import ID_PATTERN, ITEMS_MAX, PAPER_BODY_BYTES_MAX, POINTS_MAX, SMALL_BODY_BYTES_MAX
+from engine.rules.limits import (
+    BLANKS_MAX,
+    ID_PATTERN,
+    ITEMS_MAX,
+    OPTIONS_MAX,
+    PAPER_BODY_BYTES_MAX,
+    POINTS_MAX,
+    SMALL_BODY_BYTES_MAX,
+)
 from engine.scheduling.sealer import Sealer
 from engine.scheduling.sealer_jobs import CombineShares, ReadArming, SealedBatch
 from engine.sealing import package
@@ -33,6 +42,7 @@ from engine.stores.sql import Queries
 from engine.vault import Vault, read_vault, wipe
 
 _queries = Queries(__file__)
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 PACKAGE_BYTES_MAX = PAPER_BODY_BYTES_MAX
 
 
@@ -77,12 +87,26 @@ def _check_usable(found: Package) -> None:
         raise SealBroken(f"the package says {found.items} items and lists {len(found.index)}, at most {ITEMS_MAX}")
     if not 0 < found.points <= ITEMS_MAX * POINTS_MAX:
         raise SealBroken(f"the package says {found.points} points")
+    for name in ("paper_digest", "answer_key_digest", "key_check"):
+        if not _DIGEST.fullmatch(getattr(found, name)):
+            raise SealBroken(f"the package's {name} is {getattr(found, name)[:80]!r}, expected 64 hex digits")
     if strange := [item for item in found.index if not ID_PATTERN.fullmatch(item)]:
         raise SealBroken(f"the package lists item {strange[0][:80]!r}, which is no id")
-    try:
-        values.checkers(found.index)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise SealBroken("the package's index of items cannot be used") from None
+    if unusable := [item for item, entry in found.index.items() if not _is_usable(entry)]:
+        raise SealBroken(f"the package's index tells of item {unusable[0]!r} what no item can be checked by")
+
+
+def _is_usable(entry: Any) -> bool:
+    """Whether responses can be checked by what an index tells of one item: what a readable paper's index would."""
+    match entry:
+        case {"type": "single" | "multiple", "options": list(options), **rest} if not rest:
+            are_ids = all(isinstance(option, str) and ID_PATTERN.fullmatch(option) for option in options)
+            return are_ids and 2 <= len(options) == len(set(options)) <= OPTIONS_MAX
+        case {"type": "fill", "blanks": int(blanks), **rest} if not rest:
+            return not isinstance(blanks, bool) and 1 <= blanks <= BLANKS_MAX
+        case {"type": "true_false" | "numeric" | "text", **rest}:
+            return not rest
+    return False
 
 
 async def store_package(database: Postgres, paper_id: str, found: Package) -> bool:

@@ -177,12 +177,24 @@ def test_management_machines_of_many_rooms_do_not_count_as_one(outsider: Outside
     assert {answer.status_code for answer in asked} == {200}
 
 
+def test_management_machine_of_a_room_that_is_not_there_is_refused(outsider: Outsider) -> None:
+    """A slip of the pen is not told as kept where nobody will find it."""
+    exam = device_check(outsider, "01")
+    elsewhere = {**place(exam), "room": "没有的机房"}
+    answer = outsider.call(
+        "POST", f"/v1/batches/{exam.batch_id}/devices", scope="proctor", params=elsewhere, json=MEASURED
+    )
+    refused(answer, 404, "not_found")
+
+
 def test_what_no_machine_can_have_is_refused_and_nothing_is_kept(outsider: Outsider) -> None:
     exam = device_check(outsider, "01")
     problem = refused(send(exam.arrive(), verdict="ok", browser="netscape", up_kbit_s=-1), 422, "device.invalid")
 
     assert sorted(out.pointers(problem)) == ["/browser", "/up_kbit_s", "/verdict"]
     assert shown(exam)["machines"][0]["checked_ms"] is None
+    refused(outsider.call("POST", "/v1/device", content=b" " * (8 * 1024 + 1)), 413, "request.too_large")
+    accepted(outsider.call("POST", "/v1/device", json={**MEASURED, "user_agent": "界" * 512}))
 
 
 def test_only_a_device_check_takes_probes_and_results(formal: out.Sitting) -> None:

@@ -180,6 +180,9 @@ def test_a_call_of_events_is_bounded_and_closed(outsider: Outsider) -> None:
     for count in (0, 101):
         body = {"events": [left(now_ms()) for _ in range(count)]}
         refused(sitting.call("POST", "/v1/sitting/events", json=body), 422, "request.invalid")
+    long = [left(exam.starts_ms, f"{n:064d}", away_ms=999_999) for n in range(100)]
+    assert accepted(sitting.call("POST", "/v1/sitting/events", json={"events": long})) == {"recorded": 100}
+    refused(sitting.call("POST", "/v1/sitting/events", content=b" " * (32 * 1024 + 1)), 413, "request.too_large")
     newer = exam.arrive()
     refused(sitting.call("POST", "/v1/sitting/events", json={"events": [left(now_ms())]}), 409, "sitting.superseded")
     answers = [newer.call("POST", "/v1/sitting/events", json={"events": [left(now_ms(), "e")]}) for _ in range(40)]

@@ -15,13 +15,14 @@ from engine.candidates import Candidates
 from engine.invigilation import events, seats, takeover
 from engine.invigilation.resources import Invigilation
 from engine.rules.errors import TryLater
+from engine.rules.limits import EVENT_WRITERS_MAX
 from engine.rules.outcome import Outcome
 from engine.sealing import token
 from engine.stores import api_keys
 from engine.stores.clock import now_ms
 from engine.stores.memory import Script
 from engine.stores.postgres import Postgres
-from tests.integration.exam import Exam
+from tests.integration.exam import Exam, until_waiting
 from tests.integration.test_channel_watch import PATIENCE_S, TOKEN_KEY, Hall
 
 TEN_MINUTES_MS = 600_000
@@ -224,6 +225,20 @@ async def test_a_machine_that_may_be_dead_is_not_taken_for_alive_because_somebod
     assert looks == [True, False]
 
 
+async def test_a_room_is_shown_while_redis_hangs(exam: Exam) -> None:
+    """As far as it is recorded, and long before the page gives up."""
+    room = Invigilation(exam.engine_database, exam.memory, Candidates(exam.memory, TOKEN_KEY))
+    rows = await exam.query("SELECT sitting_id FROM sitting")
+    await room.candidates.batch("B")
+    await seats._look(room, "B", [{"sitting_id": sitting_id} for (sitting_id,) in rows])
+    await exam.redis.execute_command("CLIENT", "PAUSE", 5_000, "ALL")
+
+    live, _, items = await seats._look(room, "B", [{"sitting_id": sitting_id} for (sitting_id,) in rows])
+
+    assert (live, items) == ({}, None)
+    assert await exam.redis.ping()  # it is back
+
+
 # --- events ----------------------------------------------------------------------------------------------------
 
 
@@ -234,13 +249,13 @@ async def test_a_sitting_has_so_many_events_and_no_more(exam: Exam, monkeypatch:
     act = events.Event(event_id="act", kind="takeover_allowed", at_ms=9, proctor="p", key_id="k")
 
     known = []
-    for some in (reported[:4], reported[2:7], reported[2:4], reported[6:]):
+    for some in (reported[:4], reported[2:7], reported[2:4], reported[6:], [*reported[5:], *reported[:2]]):
         async with exam.engine_database.transaction() as connection:
             known.append(await events._record_reported(connection, "B", "one", some, 10))
     async with exam.engine_database.transaction() as connection:
         await events.record(connection, "B", "one", [act], 10)
 
-    assert known == [4, 3, 2, 0]
+    assert known == [4, 3, 2, 0, 2]
     rows = await exam.query("SELECT event_id FROM room_event ORDER BY number")
     assert rows == [("e0",), ("e1",), ("e2",), ("e3",), ("e4",), ("act",)]
 
@@ -277,3 +292,30 @@ async def test_a_page_keeps_what_postgresql_cannot_take_now(exam: Exam, nowhere:
 
     assert json.loads(bytes(answer.body)) == {"recorded": 1}
     assert await exam.query("SELECT event_id FROM room_event") == [("e",)]
+
+
+async def test_pages_that_report_all_at_once_leave_connections_to_others(
+    exam: Exam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They write in turns anyway; who waited too long is told to send the same again."""
+    monkeypatch.setattr(events, "EVENTS_WAIT_S", 300)
+    await exam.enter("one")
+    issued = token.issue(token.Token("one", exam.batch.batch_id, "1"), TOKEN_KEY)
+    left = [{"id": f"e{number}", "kind": "window_left", "at_ms": now_ms()} for number in range(7)]
+    reports = [call(exam, exam.engine_database, issued, {"events": [event]}) for event in left]
+    for report in reports[1:]:
+        report.scope["app"] = reports[0].scope["app"]
+    async with exam.owner_database.transaction() as slow:
+        await events.record(slow, exam.batch.batch_id, "two", [], 1)
+        writing = [asyncio.create_task(events.report(report)) for report in reports[:6]]
+        await until_waiting(exam, EVENT_WRITERS_MAX)
+        async with exam.engine_database.connection() as one, exam.engine_database.connection() as two:
+            free = (await one.fetchval("SELECT 1"), await two.fetchval("SELECT 1"))
+        monkeypatch.setattr(events, "EVENTS_WAIT_S", 0.1)
+        with pytest.raises(TryLater, match="send the same again"):
+            await events.report(reports[6])
+    answers = await asyncio.gather(*writing)
+
+    assert free == (1, 1)
+    assert {bytes(answer.body) for answer in answers} == {b'{"recorded":1}'}
+    assert await exam.query("SELECT count(*) FROM room_event") == [(6,)]

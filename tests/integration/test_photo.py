@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from engine.stores.laying import lay_ready
 from engine.stores.postgres import Postgres
 from engine.stores.prepare import PreparedBatch, prepare_sittings
 from tests.integration.copies import RedisCopy, lose_redis, settle
-from tests.integration.exam import LOGIN_KEY, Exam, batch
+from tests.integration.exam import LOGIN_KEY, Exam, batch, until_waiting
 from tests.pictures import jpeg
 
 pytestmark = pytest.mark.anyio
@@ -105,6 +106,37 @@ async def test_photo_taken_again_while_postgresql_is_away_is_told_to_try_later(
         await take(away, jpeg(comment=b"another"))
     assert (await take(away, jpeg()))["photo"] == "taken"  # only its answer was lost
     assert await known(exam) == "taken"
+
+
+# --- many at once ----------------------------------------------------------------------------------------------
+
+
+async def test_photo_that_meets_another_in_one_moment_is_stored_behind_it(exam: Exam, room: Invigilation) -> None:
+    """PostgreSQL is there, so nothing is owed: two machines of one candidate both have sent one."""
+    async with exam.owner_database.transaction() as other:
+        await other.execute("INSERT INTO photo VALUES ('one', 1, 'B', 'of another', '\\x01', 1)")
+        storing = asyncio.create_task(photo._store(room, Token("one", "B", "1"), jpeg(), "of this", 2))
+        await until_waiting(exam)
+    await storing
+
+    rows = await exam.query("SELECT number, digest FROM photo ORDER BY number")
+    assert rows == [(1, "of another"), (2, "of this")]
+
+
+async def test_sitting_that_sends_photos_without_end_is_told_to_wait(
+    exam: Exam, room: Invigilation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no reason to owe one; a photo whose answer was lost is answered all the same."""
+    monkeypatch.setattr(photo, "PHOTO_CALLS_PER_MINUTE", 1)
+    await take(room, jpeg())
+    with pytest.raises(TryLater) as told:
+        await take(room, b"no picture: it is not even looked into")
+    again = await take(room, jpeg())
+    monkeypatch.setattr(photo, "PHOTO_CALLS_PER_MINUTE", 0)
+    with pytest.raises(TryLater):
+        await take(room, jpeg(), "two")
+
+    assert (told.value.code, again["photo"], await known(exam, "two")) == ("rate.limited", "taken", "")
 
 
 # --- Redis rebuilt ---------------------------------------------------------------------------------------------
