@@ -5,7 +5,8 @@ partition begins a new generation. The marker is written last: until then every 
 later. A partition that was only put back takes saves meanwhile: laying undoes nothing that a candidate did. It may also
 hold what PostgreSQL never got (Redis was lost once, and what was put back is from before): that is copied first, since
 its log entries lie before PostgreSQL's position and would never be read. Each building has a number that both stores
-keep: whichever is put back to before the last one is known by it, even where the log seems to fit.
+keep: whichever is put back to before the last one is known by it, even where the log seems to fit; and a Redis that is
+lost in the middle of one has forgotten that it began.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ async def rebuild(
     copied = 0
     for number, sitting_ids in (await sittings_in_redis(memory, numbers)).items():
         copied += (await copy_all(memory, database, sitting_ids, partitions[number])).responses
+    buildings = await _order(database, owner, numbers, [int(generation or 0) for (generation,) in markers])
+    # Should Redis be lost once more before the mark, what has been laid by then is missing, and the mark is refused.
+    begun_in = {memory.partitions[number].marker: {"building": str(built)} for number, built in buildings.items()}
+    await memory.write_hashes(begun_in)
     sittings = await _lay(memory, database, login_key, numbers)
     fresh = [number for number in numbers if partitions[number] == NOWHERE]
     if fresh:
@@ -48,7 +53,6 @@ async def rebuild(
             begun = await connection.fetch(_queries.begin_partitions, fresh, *_BEGUN, owner)
         if len(begun) != len(fresh):
             raise TryLater("another recorder holds a partition now; it builds it")
-    buildings = await _order(database, owner, numbers, [int(generation or 0) for (generation,) in markers])
     calls: list[tuple[list[str], list[str | bytes | int]]] = []
     for number, (generation,) in zip(numbers, markers, strict=True):
         keys = memory.partitions[number]

@@ -11,6 +11,7 @@
 --                   doubtful   since the run id changed nobody has compared this Redis with PostgreSQL
 --                   mended     where PostgreSQL stood when this partition was last rebuilt
 --                   built      the number of that building; PostgreSQL knows the newest it has ordered
+--                   building   the number of the one that is under way: what is laid for it is all here, or this is not
 --                   restoring  where PostgreSQL stood when restoring it from this partition began, and the last building
 --                              that it knew of
 

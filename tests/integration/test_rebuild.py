@@ -217,6 +217,27 @@ async def test_rebuild_that_comes_late_leaves_what_another_recorder_built(exam: 
     assert [entry[:2] for entry in entries] == [(saved[1], 1), (saved[1], 2)]
 
 
+async def test_redis_lost_again_while_it_is_built_is_built_once_more(exam: Exam) -> None:
+    """What was laid before the second loss is missing: a mark would leave those candidates unknown for good."""
+    await Exam.beside(exam, "LATER").arm("four")
+    await exam.enter("one")
+    await exam.save("one", ("A1", 1, '"a"'))
+    await settle(exam)
+    await lose_redis(exam)
+    async with exam.owner_database.transaction() as blocker:
+        await blocker.execute("SELECT 1 FROM batch WHERE batch_id = 'LATER' FOR UPDATE")
+        await exam.mender.look(await exam.leases.take())
+        building = asyncio.create_task(exam.mender.mend())
+        await until_waiting(exam)
+        await lose_redis(exam)
+    await building
+
+    assert (await exam.save("one", ("A2", 2, '"b"')))[0] == Outcome.LOST
+    await exam.hold()
+    assert (await exam.save("one", ("A2", 2, '"b"')))[4] == Outcome.OK
+    assert (await exam.stored("one"))["r:A1"] == b'1|"a"'
+
+
 async def test_batch_that_cannot_be_laid_keeps_no_other_from_its_exam(exam: Exam) -> None:
     """One broken row of PostgreSQL is reported; everybody else goes on."""
     other = Exam.beside(exam, "BROKEN")
