@@ -27,11 +27,23 @@ ADDED = {
     "channel.upgrade": 426,
     "confirm.refused": 409,
     "corrupt": 500,
+    "device.closed": 409,
+    "device.invalid": 422,
+    "device.not_a_check": 409,
+    "events.not_open": 409,
     "internal": 500,
     "method.not_allowed": 405,
     "not_acceptable": 406,
     "paper_key.too_early": 425,
+    "photo.changed": 409,
+    "photo.closed": 409,
+    "photo.due": 409,
+    "photo.file_format": 415,
+    "photo.invalid": 422,
+    "photo.not_required": 409,
+    "photo.too_many": 409,
     "request.invalid": 422,
+    "takeover.closed": 409,
 }
 PROMISED = {code: int(status) for code, status in re.findall(r"`([a-z_.]+)` (\d{3})", CONTRACT)}
 
