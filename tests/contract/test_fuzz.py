@@ -30,7 +30,14 @@ from tests.contract.outsider import Exam, Outsider
 EXAMPLES = 10  # per operation, beside the boundary cases that the schemas define by themselves
 CONFIG = {
     "seed": 20260301,
-    "generation": {"deterministic": True, "max-examples": EXAMPLES, "database": "none", "no-shrink": True},
+    "generation": {
+        "deterministic": True,
+        "max-examples": EXAMPLES,
+        "database": "none",
+        "no-shrink": True,
+        # What a query says beyond what is known is ignored, not refused.
+        "allow-extra-parameters": False,
+    },
     "phases": {"stateful": {"enabled": False}},
     "checks": {
         # 413: a generated body may be too large before it is anything else. 425: asked before the start.
