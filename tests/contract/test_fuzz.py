@@ -16,7 +16,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.core.parameters import ParameterLocation
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from engine import openapi
 from engine.openapi.operation import CANDIDATE, NDJSON, PUBLIC, Operation
@@ -138,6 +138,15 @@ def _is_negative(case: Any, location: ParameterLocation) -> bool:
     return case.meta is None or case.meta.is_negative_at(location)
 
 
+def _is_wrong_in_what_is_read(case: Any) -> bool:
+    """False where only the credential was taken out, which this test puts back, or strange query members were added,
+    which nobody reads."""
+    if _is_negative(case, ParameterLocation.PATH) or _is_negative(case, ParameterLocation.BODY):
+        return True
+    known = [given for given in case.operation.definition.raw.get("parameters", []) if given["in"] == "query"]
+    return any(given.get("required") or given["name"] in (case.query or {}) for given in known)
+
+
 def _graded(outsider: Outsider) -> Exam:
     """Over and graded, with a result in every state: graded, waiting for an assessor, absent."""
     exam = outsider.exam(rows=3, duration_s=2, rules={"grace_s": 0})
@@ -230,6 +239,6 @@ def test_every_operation_keeps_what_its_description_says(case: Any, stage: Stage
         session=stage.session,
         headers=stage.headers(case.operation.definition.raw),
         additional_checks=[check_failures_are_ours],
-        excluded_checks=EXCLUDED,
+        excluded_checks=EXCLUDED if _is_wrong_in_what_is_read(case) else [*EXCLUDED, negative_data_rejection],
         timeout=30,
     )
