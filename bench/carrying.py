@@ -36,6 +36,7 @@ ENTERED_WITHIN_S = 40.0
 # minute, and the browser asks after at most 45 s.
 CLOSED_AFTER_S = Settings().keep_alive_s + 60 + 45 + 10.0
 WAITED_S = 120.0  # measured, of the waiting
+HEADERS_BYTES = 54  # Ethernet, IP and TCP: what a packet is without anything in it
 SETTLED_S = 1.5
 ONCE = (
     "cached_load",
@@ -215,6 +216,7 @@ def rows_of(traffic: dict[str, Traffic], paced: int, paced_s: float) -> list[Row
         rows += [
             Row(f"page_change_{way}_bytes", per_change, "bytes", "one change, until it is recorded"),
             Row(f"page_exam_{way}_packets", whole_packets, "packets"),
+            Row(f"page_exam_{way}_inside_kb", (whole_bytes - whole_packets * HEADERS_BYTES) / 1000, "kB", "in packets"),
             Row(f"page_exam_{way}_kb", whole_bytes / 1000, "kB", told),
         ]
     return rows
@@ -224,6 +226,6 @@ def carried_on(stages: dict[str, float], paced: int, paced_s: float) -> tuple[fl
     """The whole exam, one change, and all quiet minutes, of what was counted by stage."""
     per_change = stages["answering"] / max(1, CHANGES - paced) if paced < CHANGES else stages["paced"] / CHANGES
     quiet_while_answering = max(0.0, stages["paced"] - paced * per_change) * EXAM_S / paced_s
-    quiet = quiet_while_answering + stages["waiting"] * WAIT_S / WAITED_S
+    quiet = quiet_while_answering + stages["waiting"] * (WAIT_S - CLOSED_AFTER_S) / WAITED_S
     once = sum(stages[stage] for stage in ONCE)
     return once + per_change * CHANGES + quiet, per_change, quiet

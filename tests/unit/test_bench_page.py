@@ -22,6 +22,7 @@ STAGES = {
     "start": 400,
     "handing_in": 3_000,
 }
+WAITING = (carrying.WAIT_S - carrying.CLOSED_AFTER_S) / carrying.WAITED_S
 # Runs in a process of its own: a thread that has changed its namespace is nobody's to come back to.
 _OVER_A_LINE = """
 import http.server, json, subprocess, sys, threading
@@ -67,7 +68,7 @@ def test_quiet_minutes_are_carried_on_and_changes_are_not() -> None:
     whole, per_change, quiet = carrying.carried_on(stages, 15, 600)
 
     assert per_change == 300
-    assert quiet == 500 * 9 + 600 * carrying.WAIT_S / carrying.WAITED_S
+    assert quiet == 500 * 9 + 600 * WAITING
     assert whole == 13_400 + 135 * 300 + quiet
 
 
@@ -77,7 +78,7 @@ def test_an_exam_in_full_length_carries_on_only_the_waiting() -> None:
 
     whole, _, quiet = carrying.carried_on(stages, carrying.CHANGES, carrying.EXAM_S)
 
-    assert quiet == 600 * carrying.WAIT_S / carrying.WAITED_S
+    assert quiet == 600 * WAITING
     assert whole == 13_400 + 60_000 + quiet
 
 
