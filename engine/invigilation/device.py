@@ -17,31 +17,31 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.access import require
+from engine.invigilation.places import read_place
 from engine.invigilation.probe import KIND, admit_candidate, admit_management
 from engine.invigilation.resources import Invigilation
 from engine.rules.acceptance import MANAGEMENT_SEAT, Machine, accept, in_order, show_finding, show_machine
 from engine.rules.device import Finding, Measured, Tier, judge, share_of, tier_of, worst
-from engine.rules.errors import Invalid, Refused
-from engine.rules.limits import DEVICE_BODY_BYTES_MAX, PLACE_CHARACTERS_MAX
+from engine.rules.errors import Refused
+from engine.rules.limits import DEVICE_BODY_BYTES_MAX
 from engine.rules.measured import read_measured
-from engine.rules.rostering import fold_place
 from engine.rules.shape import Faults
 from engine.stores.clock import now_ms
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
-from engine.wire import json_response, path_id, read_json
+from engine.wire import check, json_response, path_id, read_json
 
-queries = Queries(__file__)
+_queries = Queries(__file__)
 
 
 async def keep(request: Request) -> Response:
     """`POST /v1/sitting/device`: the verdicts; kept as the machine's newest check."""
     invigilation: Invigilation = request.app.state.invigilation
     token = invigilation.candidates.authenticate(request.scope)  # type: ignore[arg-type]
-    measured = read_measured(await read_json(request))
+    measured = read_measured(await read_json(request, DEVICE_BODY_BYTES_MAX))
     await admit_candidate(request)
     async with invigilation.database.connection() as connection:
-        machine = await connection.fetchrow(queries.find_machine, token.sitting_id)
+        machine = await connection.fetchrow(_queries.find_machine, token.sitting_id)
         if machine is None:
             raise Refused("not_found", "the sitting is no longer on the roster")
         place = (machine["site"], machine["room"], machine["seat"])
@@ -60,8 +60,10 @@ async def keep_management(request: Request) -> Response:
     await require(request, "proctor")
     invigilation: Invigilation = request.app.state.invigilation
     batch_id = path_id(request, "batch_id")
-    site, room = _place(request)
-    measured = read_measured(await read_json(request))
+    faults = Faults()
+    site, room = read_place(request, faults)
+    check(faults)
+    measured = read_measured(await read_json(request, DEVICE_BODY_BYTES_MAX))
     await admit_management(request)
     async with invigilation.database.connection() as connection:
         batch = await _batch(connection, batch_id, site, room)
@@ -77,11 +79,13 @@ async def show_room(request: Request) -> Response:
     await require(request, "proctor")
     invigilation: Invigilation = request.app.state.invigilation
     batch_id = path_id(request, "batch_id")
-    site, room = _place(request)
+    faults = Faults()
+    site, room = read_place(request, faults)
+    check(faults)
     async with invigilation.database.connection() as connection:
         batch = await _batch(connection, batch_id, site, room)
         is_own = batch["kind"] == KIND
-        rows = await connection.fetch(queries.machines_in, batch_id, site, room, MANAGEMENT_SEAT, is_own)
+        rows = await connection.fetch(_queries.machines_in, batch_id, site, room, MANAGEMENT_SEAT, is_own)
     machines = in_order([_machine(row) for row in rows])
     shown = {
         "batch_id": batch_id,
@@ -103,7 +107,7 @@ async def _keep(
     judged = _judged(findings)
     checked_ms = now_ms()
     await connection.execute(
-        queries.keep_check,
+        _queries.keep_check,
         *place,
         batch_id,
         checked_ms,
@@ -121,7 +125,7 @@ def _judged(findings: Sequence[Finding]) -> dict[str, Any]:
 
 
 async def _batch(connection: Connection, batch_id: str, site: str, room: str) -> Record:
-    batch = await connection.fetchrow(queries.batch_at, batch_id, site, room)
+    batch = await connection.fetchrow(_queries.batch_at, batch_id, site, room)
     if batch is None:
         raise Refused("not_found", f"there is no batch {batch_id[:80]!r}")
     if not batch["has_room"]:
@@ -147,17 +151,3 @@ def _machine(row: Record) -> Machine:
         return Machine(seat=row["seat"])
     findings = msgspec.json.decode(row["findings"], type=tuple[Finding, ...])
     return Machine(seat=row["seat"], checked_ms=row["checked_ms"], checks=row["checks"], findings=findings)
-
-
-def _place(request: Request) -> tuple[str, str]:
-    """Site and room as the roster has them. Raises Invalid `request.invalid`."""
-    faults = Faults()
-    found = []
-    for name in ("site", "room"):
-        text = fold_place(request.query_params.get(name, ""))
-        if not 1 <= len(text) <= PLACE_CHARACTERS_MAX or "\0" in text:
-            faults.add(f"/{name}", f"expected 1 to {PLACE_CHARACTERS_MAX} characters", text)
-        found.append(text)
-    if faults:
-        raise Invalid("request.invalid", faults.listed)
-    return found[0], found[1]

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from engine import metrics
 from engine.access import require
 from engine.candidates import Standing
+from engine.invigilation.places import read_filter
 from engine.invigilation.resources import Invigilation
 from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import (
@@ -177,11 +178,9 @@ async def show_feed(request: Request) -> Response:
     faults = Faults()
     after = query_whole(request, "after", 0, 0, _CURSOR_MAX, faults)
     limit = query_whole(request, "limit", EVENTS_PAGE_DEFAULT, 1, EVENTS_PAGE_MAX, faults)
-    site, room = request.query_params.get("site"), request.query_params.get("room")
-    if (site is None) != (room is None):
+    site, room = read_filter(request, faults)
+    if ("site" in request.query_params) != ("room" in request.query_params):
         faults.add("/site" if site is None else "/room", "expected both, site and room, or neither")
-    if "\0" in f"{site}{room}":
-        faults.add("/site", "holds a NUL character")
     check(faults)
     async with invigilation.database.connection() as connection:
         if await connection.fetchval(_queries.find_batch, batch_id) is None:

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from engine.access import require
 from engine.invigilation.acts import Act, record_act, take_act
 from engine.invigilation.photo import MEDIA_TYPE, note
+from engine.invigilation.places import read_filter
 from engine.invigilation.resources import Invigilation
 from engine.rules import timing
 from engine.rules.errors import Refused, TryLater
@@ -28,7 +29,6 @@ from engine.rules.limits import (
     PHOTOS_PAGE_DEFAULT,
     PHOTOS_PAGE_MAX,
     PHOTOS_PER_SITTING_MAX,
-    PLACE_CHARACTERS_MAX,
 )
 from engine.rules.photo import EVENT_PREFIX, PhotoState
 from engine.rules.shape import Faults, Members
@@ -55,7 +55,7 @@ async def show_many(request: Request) -> Response:
     batch_id = path_id(request, "batch_id")
     faults = Faults()
     limit = query_whole(request, "limit", PHOTOS_PAGE_DEFAULT, 1, PHOTOS_PAGE_MAX, faults)
-    places = [_place(request, name, faults) for name in ("site", "room")]
+    places = read_filter(request, faults)
     state, after = request.query_params.get("state") or None, request.query_params.get("after", "")
     if state is not None and state not in FILTERS:
         faults.add("/state", "expected one of " + ", ".join(FILTERS), state)
@@ -217,11 +217,3 @@ def _take_act(body: Members, key_id: str, *, needs_reason: bool) -> Act:
 
 def _has_fault(body: Members, name: str) -> bool:
     return any(fault["pointer"] == body.at(name) for fault in body.faults.listed)
-
-
-def _place(request: Request, name: str, faults: Faults) -> str | None:
-    text = request.query_params.get(name)
-    if text is not None and (len(text) > PLACE_CHARACTERS_MAX or "\0" in text):
-        faults.add(f"/{name}", f"expected at most {PLACE_CHARACTERS_MAX} characters", text)
-        return None
-    return text

@@ -42,9 +42,8 @@ async def show(request: Request) -> Response:
 async def take(request: Request) -> Response:
     """`POST /v1/sitting/probe`: how many bytes came, and what time it is here."""
     _token(request)
-    taken = len(await read_body(request.receive, PROBE_BYTES_MAX))
     await admit_candidate(request)
-    return _counted(taken)
+    return _counted(len(await read_body(request.receive, PROBE_BYTES_MAX)))
 
 
 async def show_management(request: Request) -> Response:
@@ -58,9 +57,8 @@ async def show_management(request: Request) -> Response:
 async def take_management(request: Request) -> Response:
     """`POST /v1/batches/{batch_id}/devices/probe`."""
     await require(request, "proctor")
-    taken = len(await read_body(request.receive, PROBE_BYTES_MAX))
     await admit_management(request)
-    return _counted(taken)
+    return _counted(len(await read_body(request.receive, PROBE_BYTES_MAX)))
 
 
 async def _standing_in_check(request: Request) -> Standing:

@@ -17,10 +17,11 @@ from starlette.responses import Response
 
 from engine.access import require
 from engine.invigilation import rooms
+from engine.invigilation.places import read_place
 from engine.invigilation.resources import Invigilation
 from engine.rules import timing
 from engine.rules.errors import TryLater
-from engine.rules.limits import PLACE_CHARACTERS_MAX, SEAT_ASKED_MS, SEATS_MAX
+from engine.rules.limits import SEAT_ASKED_MS, SEATS_MAX
 from engine.rules.outcome import Outcome
 from engine.rules.shape import Faults
 from engine.rules.terms import Batch, SittingState
@@ -42,9 +43,7 @@ class Live(Struct, frozen=True, kw_only=True):
     ends_ms: int
     seen_ms: int  # 0: not since Redis was rebuilt
     takeover_ms: int  # until when the next login takes it over; 0: no such permission
-    asked_ms: (
-        int  # when a login was last refused for the machine that has it; 0: not since the last one that was let in
-    )
+    asked_ms: int  # when a login was last refused for the machine that has it; 0: not since one was let in
     answered: int
 
 
@@ -54,7 +53,7 @@ async def show(request: Request) -> Response:
     invigilation: Invigilation = request.app.state.invigilation
     batch_id = path_id(request, "batch_id")
     faults = Faults()
-    site, room = (take_place(request, name, faults) for name in ("site", "room"))
+    site, room = read_place(request, faults)
     check(faults)
     async with invigilation.database.connection() as connection:
         row = await rooms.find_batch(connection, batch_id)
@@ -72,15 +71,6 @@ async def show(request: Request) -> Response:
             "is_complete": len(seats) <= SEATS_MAX,
         }
     )
-
-
-def take_place(request: Request, name: str, faults: Faults) -> str:
-    """A site or a room as the roster spells it; an empty one is one, too."""
-    text = request.query_params.get(name)
-    if text is None or len(text) > PLACE_CHARACTERS_MAX or "\0" in text:
-        faults.add(f"/{name}", f"expected a {name} of at most {PLACE_CHARACTERS_MAX} characters", text)
-        return ""
-    return text
 
 
 async def _look(

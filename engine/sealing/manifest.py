@@ -17,11 +17,11 @@ from msgspec import Meta, Struct
 
 from engine.rules import exact_json
 from engine.sealing.envelope import SUITE, Place, SealBroken
+from engine.sealing.head import head_of, read_head
 from engine.sealing.signature import Signer, is_valid, shown_key
 
 MAGIC = b"LKP2"
 _MAGIC_BEFORE = b"LKP1"
-_LENGTH_BYTES = 4
 _BYTES_MAX = 2**20  # of a manifest; one with all the parts that a paper may have is a fifth of it
 
 _Whole = Annotated[int, Meta(ge=1, le=2**32)]
@@ -54,10 +54,8 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-def write_manifest(
-    batch_id: str, chunk_bytes: int, envelopes: Sequence[tuple[str, bytes]], signer: Signer
-) -> list[bytes]:
-    """What stands before the envelopes, in pieces; `envelopes` by their parts' names."""
+def write_manifest(batch_id: str, chunk_bytes: int, envelopes: Sequence[tuple[str, bytes]], signer: Signer) -> bytes:
+    """What stands before the envelopes; `envelopes` by their parts' names."""
     document = {
         "suite": SUITE,
         "batch_id": batch_id,
@@ -68,8 +66,7 @@ def write_manifest(
         ],
         "key_id": signer.key_id,
     }
-    written = exact_json.canonical(signer.signed(document))
-    return [MAGIC, len(written).to_bytes(_LENGTH_BYTES, "big"), written]
+    return head_of(MAGIC, exact_json.canonical(signer.signed(document)))
 
 
 def read_manifest(sealed: bytes) -> tuple[Manifest, dict[str, memoryview]]:
@@ -93,16 +90,9 @@ def verify_manifest(sealed: bytes, public_key: bytes) -> Manifest:
 
 def _read(sealed: bytes) -> tuple[Manifest, dict[str, Any], int]:
     """Manifest, the same as it was written, and where the envelopes begin."""
-    magic = bytes(sealed[: len(MAGIC)])
-    if magic == _MAGIC_BEFORE:
+    if sealed[: len(_MAGIC_BEFORE)] == _MAGIC_BEFORE:
         raise SealBroken("the paper was sealed by an earlier release (LKP1): push it, or seal its package, again")
-    if magic != MAGIC:
-        raise SealBroken(f"expected a sealed paper beginning with {MAGIC!r}, got {magic!r}")
-    begins = len(MAGIC) + _LENGTH_BYTES
-    length = int.from_bytes(sealed[len(MAGIC) : begins], "big")
-    written = sealed[begins : begins + length]
-    if length > _BYTES_MAX or len(written) < length:
-        raise SealBroken("the manifest is cut off, or longer than any")
+    written, ends = read_head(sealed, MAGIC, "sealed paper", _BYTES_MAX)
     try:
         document = orjson.loads(written)
         manifest = msgspec.convert(document, Manifest)
@@ -113,7 +103,7 @@ def _read(sealed: bytes) -> tuple[Manifest, dict[str, Any], int]:
         raise SealBroken("the manifest is not in its RFC 8785 form")
     if manifest.suite != SUITE:
         raise SealBroken(f"the paper is sealed by suite {manifest.suite[:40]!r}, expected {SUITE}")
-    return manifest, document, begins + length
+    return manifest, document, ends
 
 
 def _envelopes(manifest: Manifest, rest: memoryview) -> Iterator[tuple[str, memoryview]]:

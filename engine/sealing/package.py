@@ -25,13 +25,13 @@ from engine.rules.marking import json_number
 from engine.rules.question_set import QuestionSet
 from engine.sealing.answer_key import seal_answer_key
 from engine.sealing.envelope import SealBroken, derive
+from engine.sealing.head import head_of, read_head
 from engine.sealing.manifest import verify_manifest
 from engine.sealing.paper import seal_paper, sealed_digest
 from engine.sealing.signature import Signer, is_valid, key_id, shown_key
 
 MEDIA_TYPE = "application/vnd.liankao.sealed"
 MAGIC = b"LKX1"
-_LENGTH_BYTES = 4
 _HEAD_BYTES_MAX = 4 * 2**20  # the index of the largest paper is a tenth of it
 _MEMBERS = {
     "batch_id": str, "paper_digest": str, "items": int, "points": int | float | Decimal, "index": dict,
@@ -84,7 +84,7 @@ def make_package(
         }
     )
     written = exact_json.canonical(head)
-    return MAGIC + len(written).to_bytes(_LENGTH_BYTES, "big") + written + sealed + envelope
+    return head_of(MAGIC, written) + sealed + envelope
 
 
 def read_package(content: bytes, trusted: Iterable[Mapping[str, Any]] | None = None) -> Package:
@@ -132,13 +132,7 @@ def index_bytes(package: Package) -> bytes:
 
 
 def _parts(content: bytes) -> tuple[dict[str, Any], bytes]:
-    if content[: len(MAGIC)] != MAGIC:
-        raise SealBroken(f"expected a package beginning with {MAGIC!r}, got {content[:4]!r}")
-    begins = len(MAGIC) + _LENGTH_BYTES
-    length = int.from_bytes(content[len(MAGIC) : begins], "big")
-    written = content[begins : begins + length]
-    if length > _HEAD_BYTES_MAX or len(written) < length:
-        raise SealBroken("the package's head is cut off, or longer than any")
+    written, ends = read_head(content, MAGIC, "package", _HEAD_BYTES_MAX)
     try:
         head = exact_json.decode(written)
     except Refused as fault:
@@ -148,7 +142,7 @@ def _parts(content: bytes) -> tuple[dict[str, Any], bytes]:
     for name, kind in _MEMBERS.items():
         if not isinstance(head[name], kind) or isinstance(head[name], bool):
             raise SealBroken(f"the package's head has no usable {name}")
-    return head, content[begins + length :]
+    return head, content[ends:]
 
 
 def _public_key(head: Mapping[str, Any]) -> bytes:

@@ -87,7 +87,7 @@ def seal_paper(
             chunk = plain[n * chunk_bytes : (n + 1) * chunk_bytes]
             envelopes.append(sealed_part(f"m{at}.{n}", chunk, medium.packing, chunks))
     head = write_manifest(batch_id, chunk_bytes, list(zip(names, envelopes, strict=True)), signer)
-    return b"".join([*head, *envelopes])
+    return b"".join([head, *envelopes])
 
 
 def open_paper(batch_id: str, sealed: bytes, paper_key: bytes) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.rules.limits import PROBE_BYTES_MAX, PROBES_PER_MINUTE
+from engine.rules.limits import DEVICE_BODY_BYTES_MAX, PROBE_BYTES_MAX, PROBES_PER_MINUTE
 from tests.contract import outsider as out
 from tests.contract.outsider import Exam, Outsider, accepted, person, refused
 
@@ -221,6 +221,19 @@ def test_later_login_ends_the_older_machines_check(outsider: Outsider) -> None:
     exam.arrive()
 
     refused(send(older), 409, "sitting.superseded")
+
+
+def test_a_check_is_no_larger_than_what_is_measured(outsider: Outsider, check: Exam) -> None:
+    """Reading JSON takes turns of the event loop from those who save; every way in has the limit that is described."""
+    body = b"[" + b"0," * DEVICE_BODY_BYTES_MAX + b"0]"
+    management = f"/v1/batches/{check.batch_id}/devices"
+    answers = [
+        check.arrive(0).call("POST", "/v1/sitting/device", content=body),
+        outsider.call("POST", "/v1/device", content=body),
+        outsider.call("POST", management, scope="proctor", params=place(check), content=body),
+    ]
+
+    assert [refused(answer, 413, "request.too_large")["status"] for answer in answers] == [413] * 3
 
 
 def test_room_that_is_not_named_or_not_there_is_told(outsider: Outsider, check: Exam) -> None:
