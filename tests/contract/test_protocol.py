@@ -13,7 +13,7 @@ import pytest
 
 from tests.contract import outsider as out
 from tests.contract.outsider import Exam, Outsider, Sitting
-from tests.contract.test_garbage import ANSWER_S, SAVE, Answer, Wire, read_answer
+from tests.contract.raw import ANSWER_S, SAVE, Answer, Wire, read_answer
 
 _PEOPLE = 13
 
