@@ -65,6 +65,14 @@ def query_whole(request: Request, name: str, default: int, smallest: int, larges
     return int(text)
 
 
+def is_dry_run(request: Request, faults: Faults) -> bool:
+    """Whether the call only asks what it would do: `?dry_run=1`; `0`, empty or absent it is meant."""
+    text = request.query_params.get("dry_run", "")
+    if text not in ("", "0", "1"):
+        faults.add("/dry_run", "expected 1 or 0", text)
+    return text == "1"
+
+
 def check(faults: Faults, code: str = "request.invalid") -> None:
     """Raise Invalid with all `faults`, if any."""
     if faults:

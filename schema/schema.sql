@@ -213,6 +213,19 @@ CREATE TABLE device_check (
     CONSTRAINT machine_is_kept_once_per_batch PRIMARY KEY (site, room, seat, batch_id)
 );
 
+-- What was done to a batch, by whom: append-only.
+CREATE TABLE batch_event (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    batch_id text NOT NULL,
+    kind text NOT NULL,
+    at_ms bigint NOT NULL,
+    people text[] NOT NULL, -- named in the call; empty where it names nobody
+    key_id text, -- the API key of the call
+    before jsonb, -- what the event changed, as it was and as it is
+    after jsonb
+);
+CREATE INDEX batch_event_by_batch ON batch_event (batch_id, number);
+
 -- How far each partition's log is recorded, and which recorder may advance it.
 CREATE TABLE recording (
     partition smallint PRIMARY KEY,
@@ -285,6 +298,7 @@ GRANT SELECT (at_ms) ON sitting_event_default TO liankao_engine;
 GRANT SELECT, INSERT ON room_event TO liankao_engine;
 GRANT SELECT, INSERT ON photo, photo_act TO liankao_engine; -- nobody changes or deletes evidence
 GRANT SELECT, INSERT, UPDATE ON device_check TO liankao_engine;
+GRANT SELECT, INSERT ON batch_event TO liankao_engine;
 GRANT SELECT ON recording, recorder TO liankao_engine;
 GRANT SELECT, UPDATE (publication) ON result TO liankao_engine;
 GRANT SELECT, UPDATE (last_publication) ON feed TO liankao_engine;
@@ -313,6 +327,7 @@ GRANT SELECT (sitting_id, batch_id, candidate_id, admission_ticket, state, is_gr
 GRANT SELECT (sitting_id, item, value) ON response TO liankao_grader;
 GRANT INSERT ON result TO liankao_grader;
 GRANT SELECT, UPDATE (last_publication) ON feed TO liankao_grader;
+GRANT INSERT ON batch_event TO liankao_grader;
 
 -- Whoever may say to whom answers are sealed could have them sealed to himself: each says its own keys only.
 ALTER TABLE public_key ENABLE ROW LEVEL SECURITY;

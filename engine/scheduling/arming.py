@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from engine import batch_log
 from engine.access import require
 from engine.rules import timing
 from engine.rules.errors import Refused
@@ -39,13 +40,13 @@ _queries = Queries(__file__)
 
 async def arm(request: Request) -> Response:
     """`POST /v1/batches/{batch_id}/arm`: 200, also when it is armed already; 409 lists what is not ready."""
-    await require(request, "schedule")
+    key_id = await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
     batch_id = path_id(request, "batch_id")
     document, shares = await read_arming(request, scheduling.sealer)
     try:
         witnesses = read_people(document, "witnesses")
-        await _arm(scheduling, batch_id, witnesses, shares)
+        await _arm(scheduling, batch_id, witnesses, shares, key_id)
     finally:
         if shares is not None:
             shares.close()
@@ -56,7 +57,9 @@ async def arm(request: Request) -> Response:
     return json_response(shown[0])
 
 
-async def _arm(scheduling: Scheduling, batch_id: str, witnesses: list[str], shares: Vault | None) -> None:
+async def _arm(
+    scheduling: Scheduling, batch_id: str, witnesses: list[str], shares: Vault | None, api_key_id: str
+) -> None:
     async with scheduling.database.transaction() as connection:
         row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
         if row is None:
@@ -74,6 +77,8 @@ async def _arm(scheduling: Scheduling, batch_id: str, witnesses: list[str], shar
                 sealed = await _seal(scheduling, batch, paper)
             await _pin(connection, batch_id, sealed, paper)
             await connection.execute(_queries.arm, batch_id, now_ms(), witnesses)
+            after = {"sealed_digest": sealed.sealed_digest, "paper_digest": paper["digest"], "sittings": len(sittings)}
+            await batch_log.record(connection, batch_id, "armed", people=witnesses, key_id=api_key_id, after=after)
 
 
 async def _check_ready(

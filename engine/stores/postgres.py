@@ -94,10 +94,22 @@ class Postgres:
             ) from fault
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """One connection in a transaction that commits at the end of the block, all or nothing."""
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+    async def transaction(self, *, is_dry_run: bool = False) -> AsyncIterator[Connection]:
+        """One connection in a transaction that commits at the end of the block, all or nothing; a dry run undoes it."""
+        async with self.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection
+                if is_dry_run:
+                    await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # what a commit would have refused
+            except BaseException:
+                await transaction.rollback()
+                raise
+            if is_dry_run:
+                await transaction.rollback()
+            else:
+                await transaction.commit()
 
     async def close(self) -> None:
         if self._pool is not None:
