@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 import redis
 
+from engine.stores.postgres import UNAVAILABLE
 from engine.supervision import binaries, data_folder, embedded
 from loadtest.torture.powerloss import ForgetfulDisk, NoFuse, check_fuse, tree_of
 from tests.integration.forgetful import forgetful_disk, postgres_on, valkey_on
@@ -32,7 +33,7 @@ def writing(write: Callable[[int], object]) -> Iterator[list[int]]:
         for number in itertools.count():
             try:
                 write(number)
-            except (OSError, redis.exceptions.ConnectionError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except (redis.exceptions.ConnectionError, *UNAVAILABLE):
                 return
             acknowledged.append(number)
 
