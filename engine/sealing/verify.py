@@ -10,7 +10,7 @@ from engine.rules import exact_json
 from engine.rules.errors import Refused
 from engine.sealing import signature
 
-_REQUIRED = {
+REQUIRED = {
     "receipt": ("sitting_id", "batch_id", "state", "submitted_ms", "answered", "items", "digest", "key_id"),
     "result": (
         "sitting_id",
@@ -36,7 +36,7 @@ def main(kind: str, file: str, keys_file: str) -> int:
     if not isinstance(keys, list):
         print(f"not valid: {keys_file} is no reply of GET /v1/keys", file=sys.stderr)
         return 1
-    missing = [name for name in _REQUIRED[kind] if not isinstance(document, dict) or name not in document]
+    missing = [name for name in REQUIRED[kind] if not isinstance(document, dict) or name not in document]
     if missing:
         one = " (one element of `results` is meant)" if kind == "result" else ""
         print(f"not valid: {file} is no {kind}{one}, it lacks {', '.join(missing)}", file=sys.stderr)

@@ -15,8 +15,8 @@ from tests.servers import ROOT
 NOT_OURS = {"__pycache__", "node_modules", "screenshots", "venv", "build", "dist"}
 HIDDEN_BUT_OURS = {".ci", ".github", ".gitignore", ".gitattributes", ".dockerignore", ".npmrc"}
 TEXT_SUFFIXES = {
-    ".py", ".sql", ".lua", ".js", ".css", ".html", ".svg", ".md", ".toml", ".json", ".yml", ".yaml", ".sh", ".conf",
-    ".service", ".lock", ".txt", ".cfg", ".ini", "",
+    ".py", ".sql", ".lua", ".js", ".mjs", ".css", ".html", ".svg", ".md", ".toml", ".json", ".yml", ".yaml", ".sh",
+    ".conf", ".service", ".lock", ".txt", ".cfg", ".ini", "",
 }  # fmt: skip
 
 

@@ -47,7 +47,8 @@ FOREIGN_SOURCE = re.compile(
 URL = re.compile(r"\b[a-z][a-z0-9+.-]*://")
 
 TEXTS = texts()
-CODE = [(path, text) for path, text in TEXTS if path.suffix in {".py", ".js", ".lua", ".sql", ".css", ".html", ".sh"}]
+CODE_SUFFIXES = {".py", ".js", ".mjs", ".lua", ".sql", ".css", ".html", ".sh"}
+CODE = [(path, text) for path, text in TEXTS if path.suffix in CODE_SUFFIXES]
 OURS = [(path, text) for path, text in TEXTS if path.suffix != ".lock" and path != Path("LICENSE")]
 
 
