@@ -11,6 +11,8 @@ from engine.rules.limits import SMALL_BODY_BYTES_MAX
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 OCTETS = "application/octet-stream"
 CANDIDATE = "candidate"  # called with a sitting's token; every other caller is the scope of an API key
 PUBLIC = ""

@@ -10,10 +10,12 @@ from engine.openapi.building import Schema, ref, whole
 from engine.openapi.invigilation import INVIGILATION_CALLS
 from engine.openapi.operation import (
     CANDIDATE,
+    CSV,
     JSON,
     NDJSON,
     OCTETS,
     PUBLIC,
+    XLSX,
     Content,
     Operation,
     in_path,
@@ -37,6 +39,11 @@ _SITTING_ID = in_path("sitting_id")
 _AFTER = in_query("after", whole(0, 2**63 - 1, default=0), "The `next` of the page before")
 _LIMIT = in_query("limit", whole(1, RESULTS_PAGE_MAX, default=RESULTS_PAGE_DEFAULT), "Results per page")
 _LINES: Schema = {"type": "string", "description": "One JSON object per line, as in the JSON array"}
+_TABLE: Schema = {
+    "type": "string",
+    "description": "RFC 4180 with BOM: the members of a result, its sections as `section_<id>_score` and `_points`. A "
+    "text that a spreadsheet would take for a formula has an apostrophe before it",
+}
 _HTML: Schema = {"type": "string"}
 
 _candidate = partial(Operation, tag="candidate", caller=CANDIDATE)
@@ -224,10 +231,13 @@ _RESULTS_CALLS = (
     _results(
         "GET /v1/batches/{batch_id}/results",
         "listBatchResults",
-        "A batch's results: a page, or by `Accept` all of them as lines",
+        "A batch's results: a page, or by `Accept` all of them as lines, as CSV or as a workbook",
         parameters=(_BATCH_ID, _AFTER, _LIMIT),
         replies={
-            200: Content({JSON: ref("ResultsPage"), NDJSON: _LINES}, "In publication order; `next` is null at the end")
+            200: Content(
+                {JSON: ref("ResultsPage"), NDJSON: _LINES, CSV: _TABLE, XLSX: {}},
+                "In publication order; `next` is null at the end",
+            )
         },
         codes=("request.invalid", "not_found", "not_acceptable"),
     ),

@@ -83,6 +83,8 @@ PHOTOS_PAGE_MAX = 1_000
 # --- pages of results ------------------------------------------------------------------------------------------
 RESULTS_PAGE_DEFAULT = 100
 RESULTS_PAGE_MAX = 1_000
+WORKBOOKS_AT_ONCE = 1  # of one worker: each takes a core
+WORKBOOK_TIMEOUT_S = 300  # 100,000 results take half a minute of an idle core
 
 # --- delivery ---
 SEALED_KEPT_BYTES_MAX = 128 * 2**20  # sealed papers that one worker keeps in memory

@@ -1,26 +1,27 @@
-"""Results as scorers pull them: by page, as NDJSON, as a feed over all batches; and the responses behind a score."""
+"""Results as scorers pull them: by page, as a file, as a feed over all batches; and the responses behind a score."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
 
 import orjson
-from msgspec import Struct
+from msgspec import Struct, field
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from engine.access import require
 from engine.rules.errors import Refused
-from engine.rules.limits import RESULTS_PAGE_DEFAULT, RESULTS_PAGE_MAX
+from engine.rules.limits import RESULTS_PAGE_DEFAULT, RESULTS_PAGE_MAX, WORKBOOKS_AT_ONCE
 from engine.rules.people import read_people
 from engine.rules.shape import Faults
+from engine.scoring import result_files
 from engine.scoring.publication import release_batch
 from engine.stores.postgres import Connection, Postgres, Record
 from engine.stores.sql import Queries
-from engine.wire import check, json_response, path_id, read_json
+from engine.wire import check, json_response, path_id, query_whole, read_json
 
 _queries = Queries(__file__)
-_NDJSON = "application/x-ndjson"
+_file_queries = Queries(result_files.__file__)
 _CURSOR_MAX = 2**63 - 1
 
 
@@ -28,10 +29,11 @@ class Scoring(Struct, frozen=True):
     """What scoring's half of a worker needs: it reads results, it never makes them."""
 
     database: Postgres
+    workbook_turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WORKBOOKS_AT_ONCE))
 
 
 async def show_batch_results(request: Request) -> Response:
-    """`GET /v1/batches/{batch_id}/results`: a page, or the whole batch as NDJSON by `Accept`."""
+    """`GET /v1/batches/{batch_id}/results`: a page, or by `Accept` the whole batch as a file."""
     await require(request, "results")
     scoring: Scoring = request.app.state.scoring
     batch_id = path_id(request, "batch_id")
@@ -39,9 +41,11 @@ async def show_batch_results(request: Request) -> Response:
     async with scoring.database.connection() as connection:
         if await connection.fetchval(_queries.batch_exists, batch_id) is None:
             raise Refused("not_found", f"there is no batch {batch_id[:80]!r}")
-        if _wants_lines(request):
-            return StreamingResponse(_lines(scoring, batch_id, after), media_type=_NDJSON)
-        rows = await connection.fetch(_queries.page_of_batch, batch_id, after, limit + 1)
+        wanted = _wanted_format(request)
+        if wanted is None:
+            rows = await connection.fetch(_file_queries.page_of_batch, batch_id, after, limit + 1)
+    if wanted is not None:
+        return await result_files.respond(scoring.database, scoring.workbook_turns, batch_id, after, wanted)
     next_cursor = str(rows[limit - 1]["publication"]) if len(rows) > limit else None
     return _results_response(rows[:limit], next_cursor)
 
@@ -107,26 +111,18 @@ def _results_response(rows: list[Record], next_cursor: str | None) -> Response:
     return json_response({"results": [orjson.Fragment(row["document"]) for row in rows], "next": next_cursor})
 
 
-async def _lines(scoring: Scoring, batch_id: str, after: int) -> AsyncIterator[bytes]:
-    """Page by page, so that memory does not grow with the batch and no connection is held by a slow reader."""
-    while True:
-        async with scoring.database.connection() as connection:
-            rows = await connection.fetch(_queries.page_of_batch, batch_id, after, RESULTS_PAGE_MAX)
-        if not rows:
-            return
-        yield "".join(row["document"] + "\n" for row in rows).encode()
-        after = rows[-1]["publication"]
-
-
-def _wants_lines(request: Request) -> bool:
-    """Raises Refused `not_acceptable` for a format that is not served."""
+def _wanted_format(request: Request) -> str | None:
+    """One of the files' formats, or None for a page. Raises Refused `not_acceptable` when none is served."""
     wanted = _preferred(request.headers.get("accept") or "*/*")
     for media_type in wanted:
-        if media_type == _NDJSON:
-            return True
+        if media_type in result_files.FORMATS:
+            return media_type
+        if media_type == "text/*":
+            return result_files.CSV
         if media_type in ("*/*", "application/json", "application/*", ""):
-            return False
-    raise Refused("not_acceptable", f"results come as application/json or {_NDJSON}, not as {', '.join(wanted)[:80]!r}")
+            return None
+    served = ", ".join(("application/json", *result_files.FORMATS))
+    raise Refused("not_acceptable", f"results come as {served}, not as {', '.join(wanted)[:80]!r}")
 
 
 def _preferred(accept: str) -> list[str]:
@@ -147,17 +143,7 @@ def _preferred(accept: str) -> list[str]:
 def _page(request: Request) -> tuple[int, int]:
     """`after` and `limit`. Raises Invalid `request.invalid` naming what cannot be used."""
     faults = Faults()
-    after = _number(request, "after", 0, 0, _CURSOR_MAX, faults)
-    limit = _number(request, "limit", RESULTS_PAGE_DEFAULT, 1, RESULTS_PAGE_MAX, faults)
+    after = query_whole(request, "after", 0, 0, _CURSOR_MAX, faults)
+    limit = query_whole(request, "limit", RESULTS_PAGE_DEFAULT, 1, RESULTS_PAGE_MAX, faults)
     check(faults)
     return after, limit
-
-
-def _number(request: Request, name: str, default: int, smallest: int, largest: int, faults: Faults) -> int:
-    text = request.query_params.get(name, "")
-    if text == "":
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and smallest <= int(text) <= largest):
-        faults.add(f"/{name}", f"expected an integer from {smallest} to {largest}", text)
-        return default
-    return int(text)

@@ -2,16 +2,6 @@
 -- To tell an empty batch from none.
 SELECT 1 FROM batch WHERE batch_id = $1
 
--- page_of_batch(batch_id, after, rows_max) -> up to rows_max rows
--- Released results of one batch, the newest revision of each, in publication order.
-SELECT result.publication, result.document
-FROM result
-WHERE result.batch_id = $1 AND result.publication > $2
-  AND NOT EXISTS (SELECT 1 FROM result AS newer WHERE newer.sitting_id = result.sitting_id
-                  AND newer.revision > result.revision AND newer.publication IS NOT NULL)
-ORDER BY result.publication
-LIMIT $3
-
 -- page_of_feed(after, rows_max) -> up to rows_max rows
 -- Every released revision of every batch, in publication order.
 SELECT publication, document FROM result WHERE publication > $1 ORDER BY publication LIMIT $2
