@@ -73,6 +73,14 @@ def is_dry_run(request: Request, faults: Faults) -> bool:
     return text == "1"
 
 
+def read_dry_run(request: Request) -> bool:
+    """The same for a call that has nothing else in its query. Raises Invalid `request.invalid`."""
+    faults = Faults()
+    is_dry = is_dry_run(request, faults)
+    check(faults)
+    return is_dry
+
+
 def check(faults: Faults, code: str = "request.invalid") -> None:
     """Raise Invalid with all `faults`, if any."""
     if faults:

@@ -22,7 +22,14 @@ from engine.openapi.building import (
 )
 from engine.openapi.sent import BATCH_MEMBERS, RULE_MEMBERS
 from engine.rules.errors import CODES
-from engine.rules.limits import FAULTS_LISTED_MAX, ITEMS_MAX, RESULTS_PAGE_MAX, ROSTER_ROWS_MAX, SEQ_MAX
+from engine.rules.limits import (
+    BATCH_LOG_PAGE_MAX,
+    FAULTS_LISTED_MAX,
+    ITEMS_MAX,
+    RESULTS_PAGE_MAX,
+    ROSTER_ROWS_MAX,
+    SEQ_MAX,
+)
 from engine.rules.terms import BatchState, Phase, SittingState
 from engine.sealing.envelope import KEY_BYTES
 from engine.sealing.signature import ALGORITHM
@@ -170,6 +177,17 @@ _STORED_BATCH = answered(
         "released_ms": nullable(INSTANT_MS),
     }
 )
+_BATCH_EVENT = answered(
+    {
+        "number": whole(1, SEQ_MAX),
+        "kind": text(description="`created`, `changed`, `roster`, `armed`, `disarmed`, `released` …"),
+        "at_ms": INSTANT_MS,
+        "people": many(text(), description="Whom the call names"),
+        "key_id": nullable(text(description="The API key of the call")),
+        "before": {"description": "What the event changed, as it was; null where there was nothing"},
+        "after": {"description": "The same as it is; of an ID number only its last characters"},
+    }
+)
 _ROSTER_TAKEN = answered(dict.fromkeys(("accepted", "added", "changed", "removed", "unchanged"), _COUNT))
 
 # --- scorers ---------------------------------------------------------------------------------------------------
@@ -268,6 +286,7 @@ SCHEMAS: dict[str, Schema] = {
     "StoredPaper": _STORED_PAPER,
     "StoredBatch": _STORED_BATCH,
     "StoredBatches": answered({"batches": many(ref("StoredBatch"))}),
+    "BatchLog": answered({"events": many(_BATCH_EVENT, 0, BATCH_LOG_PAGE_MAX), "next": nullable(_CURSOR)}),
     "RosterTaken": _ROSTER_TAKEN,
     "Released": answered({"batch_id": ID, "released": {"const": True}}),
     "Result": _RESULT,

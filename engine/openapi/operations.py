@@ -25,6 +25,8 @@ from engine.openapi.operation import (
 )
 from engine.rules.limits import (
     AUTOSAVE_BODY_BYTES_MAX,
+    BATCH_LOG_PAGE_DEFAULT,
+    BATCH_LOG_PAGE_MAX,
     INSTANT_MS_MAX,
     PAPER_BODY_BYTES_MAX,
     RESULTS_PAGE_DEFAULT,
@@ -36,6 +38,7 @@ _IMMUTABLE = {"ETag": "The digest in quotes", "Cache-Control": "A year, immutabl
 _PAPER_ID = in_path("paper_id")
 _BATCH_ID = in_path("batch_id")
 _SITTING_ID = in_path("sitting_id")
+_DRY_RUN = in_query("dry_run", whole(0, 1, default=0), "1: every check, the same answer, and nothing is changed")
 _AFTER = in_query("after", whole(0, 2**63 - 1, default=0), "The `next` of the page before")
 _LIMIT = in_query("limit", whole(1, RESULTS_PAGE_MAX, default=RESULTS_PAGE_DEFAULT), "Results per page")
 _LINES: Schema = {"type": "string", "description": "One JSON object per line, as in the JSON array"}
@@ -147,7 +150,7 @@ _SCHEDULING_CALLS = (
         "PUT /v1/papers/{paper_id}",
         "putPaper",
         "Push a question set, or a package sealed for one batch; the same content again changes nothing",
-        parameters=(_PAPER_ID,),
+        parameters=(_PAPER_ID, _DRY_RUN),
         sends=Content(
             {JSON: ref("Paper")},
             "JSON in UTF-8; or, as `application/vnd.liankao.sealed`, a package made by `./run paper seal`",
@@ -157,7 +160,7 @@ _SCHEDULING_CALLS = (
             200: json_reply("StoredPaper", "The paper was there already, the same or in another version"),
             201: json_reply("StoredPaper", "A new paper"),
         },
-        codes=("paper.invalid", "paper.in_use"),
+        codes=("paper.invalid", "paper.in_use", "request.invalid"),
     ),
     _scheduling(
         "GET /v1/papers/{paper_id}",
@@ -182,13 +185,13 @@ _SCHEDULING_CALLS = (
         "PUT /v1/batches/{batch_id}",
         "putBatch",
         "Push a batch; the same content again changes nothing",
-        parameters=(_BATCH_ID,),
+        parameters=(_BATCH_ID, _DRY_RUN),
         sends=json_body("Batch"),
         replies={
             200: json_reply("StoredBatch", "The batch was there already, the same or as another draft"),
             201: json_reply("StoredBatch", "A new batch"),
         },
-        codes=("batch.invalid", "batch.armed"),
+        codes=("batch.invalid", "batch.armed", "request.invalid"),
     ),
     _scheduling(
         "GET /v1/batches/{batch_id}",
@@ -211,16 +214,28 @@ _SCHEDULING_CALLS = (
         "POST /v1/batches/{batch_id}/arm",
         "armBatch",
         "Seal the paper and lay everything ready, before two witnesses; again it changes nothing",
-        parameters=(_BATCH_ID,),
+        parameters=(_BATCH_ID, _DRY_RUN),
         sends=json_body("Arm"),
         replies={200: json_reply("StoredBatch", "The armed batch")},
         codes=("request.invalid", "not_found", "batch.not_ready"),
     ),
     _scheduling(
+        "GET /v1/batches/{batch_id}/log",
+        "showBatchLog",
+        "What was done to a batch: by whom, when, and what it changed",
+        parameters=(
+            _BATCH_ID,
+            _AFTER,
+            in_query("limit", whole(1, BATCH_LOG_PAGE_MAX, default=BATCH_LOG_PAGE_DEFAULT), "Events per page"),
+        ),
+        replies={200: json_reply("BatchLog", "Oldest first; `next` is null at the end")},
+        codes=("request.invalid", "not_found"),
+    ),
+    _scheduling(
         "POST /v1/batches/{batch_id}/release",
         "releaseBatch",
         "Publish the results of a batch whose rule is `approved`, by two people; again it changes nothing",
-        parameters=(_BATCH_ID,),
+        parameters=(_BATCH_ID, _DRY_RUN),
         sends=json_body("Release"),
         replies={200: json_reply("Released", "Its results are in the feed")},
         codes=("request.invalid", "not_found", "batch.not_ready"),

@@ -55,6 +55,7 @@ _PROVINCES = frozenset(
 _WEIGHTS = tuple(pow(2, 17 - place, 11) for place in range(17))
 _CHECK_CHARACTERS = "10X98765432"  # by the weighted sum modulo 11
 _BIRTH_YEAR_MIN = 1900
+_MASK_KEEPS = 4
 
 
 def remove_invisible(text: str) -> str:
@@ -107,6 +108,12 @@ def canonical_document(folded: str) -> str:
         return folded
     body = _with_century(folded)
     return body + _check_character(body)
+
+
+def masked_document(document: str) -> str:
+    """As logs may tell it: at most the last four characters, never more than a third."""
+    kept = min(_MASK_KEEPS, len(document) // 3)
+    return "*" * (len(document) - kept) + document[len(document) - kept :]
 
 
 def _with_century(resident_15: str) -> str:

@@ -67,6 +67,12 @@ ROSTER_ROWS_MAX = 100_000
 FAULTS_LISTED_MAX = 1_000
 INSTANT_MS_MAX = 253_402_300_799_000  # the end of year 9999: beyond it dates cannot be printed
 
+# --- the batch log ---------------------------------------------------------------------------------------------
+BATCH_LOG_PAGE_DEFAULT = 100
+BATCH_LOG_PAGE_MAX = 1_000
+BATCH_LOG_CANDIDATES_MAX = 1_000  # of one roster push into an armed batch that its event names; it counts all
+CURSOR_MAX = 2**63 - 1  # of any feed: PostgreSQL's largest number
+
 # --- photos ----------------------------------------------------------------------------------------------------
 PHOTO_BYTES_MAX = 40 * 2**10  # 640x480 of a face takes 20 to 30 KB; beside the answers it fits 80 KB of a room's line
 PHOTO_WIDTH_PX_MIN = 320  # below it nobody tells one face from another

@@ -33,52 +33,59 @@ from engine.stores.laying import batch_of, lay_ready
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
 from engine.vault import Vault
-from engine.wire import json_response, path_id
+from engine.wire import json_response, path_id, read_dry_run
 
 _queries = Queries(__file__)
 
 
 async def arm(request: Request) -> Response:
     """`POST /v1/batches/{batch_id}/arm`: 200, also when it is armed already; 409 lists what is not ready."""
-    key_id = await require(request, "schedule")
+    api_key_id = await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
     batch_id = path_id(request, "batch_id")
+    is_dry = read_dry_run(request)
     document, shares = await read_arming(request, scheduling.sealer)
     try:
         witnesses = read_people(document, "witnesses")
-        await _arm(scheduling, batch_id, witnesses, shares, key_id)
+        async with scheduling.database.transaction(is_dry_run=is_dry) as connection:
+            await _arm(scheduling, connection, batch_id, witnesses, shares, api_key_id)
+            shown = await describe(connection, [await connection.fetchrow(batch_queries.find_batch, batch_id)])
     finally:
         if shares is not None:
             shares.close()
     # After the commit, and again whenever arming is repeated; should it fail here, a recorder finishes it.
-    await lay_ready(scheduling.memory, scheduling.database, batch_id, scheduling.login_key)
-    async with scheduling.database.connection() as connection:
-        shown = await describe(connection, [await connection.fetchrow(batch_queries.find_batch, batch_id)])
+    if not is_dry:
+        await lay_ready(scheduling.memory, scheduling.database, batch_id, scheduling.login_key)
     return json_response(shown[0])
 
 
 async def _arm(
-    scheduling: Scheduling, batch_id: str, witnesses: list[str], shares: Vault | None, api_key_id: str
+    scheduling: Scheduling,
+    connection: Connection,
+    batch_id: str,
+    witnesses: list[str],
+    shares: Vault | None,
+    api_key_id: str,
 ) -> None:
-    async with scheduling.database.transaction() as connection:
-        row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
-        if row is None:
-            raise unknown_batch(batch_id)
-        batch = batch_of(row)
-        if row["armed_ms"] is None:
-            sittings = await connection.fetch(roster_queries.sittings_of, batch_id)
-            paper = await connection.fetchrow(_queries.lock_paper, batch.paper_id)
-            package = await package_of(connection, batch.paper_id)
-            faults = package_faults(package, batch_id, batch.paper_id, shares)
-            await _check_ready(scheduling, connection, batch, sittings, paper, faults, package is not None)
-            if package is not None and shares is not None:
-                sealed = await seal_packaged(connection, scheduling.sealer, batch_id, batch.paper_id, shares)
-            else:
-                sealed = await _seal(scheduling, batch, paper)
-            await _pin(connection, batch_id, sealed, paper)
-            await connection.execute(_queries.arm, batch_id, now_ms(), witnesses)
-            after = {"sealed_digest": sealed.sealed_digest, "paper_digest": paper["digest"], "sittings": len(sittings)}
-            await batch_log.record(connection, batch_id, "armed", people=witnesses, key_id=api_key_id, after=after)
+    row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
+    if row is None:
+        raise unknown_batch(batch_id)
+    if row["armed_ms"] is not None:
+        return
+    batch = batch_of(row)
+    sittings = await connection.fetch(roster_queries.sittings_of, batch_id)
+    paper = await connection.fetchrow(_queries.lock_paper, batch.paper_id)
+    package = await package_of(connection, batch.paper_id)
+    faults = package_faults(package, batch_id, batch.paper_id, shares)
+    await _check_ready(scheduling, connection, batch, sittings, paper, faults, package is not None)
+    if package is not None and shares is not None:
+        sealed = await seal_packaged(connection, scheduling.sealer, batch_id, batch.paper_id, shares)
+    else:
+        sealed = await _seal(scheduling, batch, paper)
+    await _pin(connection, batch_id, sealed, paper)
+    await connection.execute(_queries.arm, batch_id, now_ms(), witnesses)
+    after = {"sealed_digest": sealed.sealed_digest, "paper_digest": paper["digest"], "sittings": len(sittings)}
+    await batch_log.record(connection, batch_id, "armed", people=witnesses, key_id=api_key_id, after=after)
 
 
 async def _check_ready(

@@ -10,6 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from engine import batch_log
 from engine.access import require
 from engine.rules import timing
 from engine.rules.batch import read_batch, show_batch
@@ -23,7 +24,7 @@ from engine.stores.clock import now_ms
 from engine.stores.laying import batch_of
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
-from engine.wire import json_response, path_id, read_json
+from engine.wire import json_response, path_id, read_dry_run, read_json
 
 queries = Queries(__file__)
 _COUNTED = ("expected", "checked_in", "in_progress", "submitted", "collected", "absent", "void")
@@ -32,12 +33,13 @@ _CHECKED_IN = (SittingState.CHECKED_IN, SittingState.CONFIRMED, SittingState.PLE
 
 async def put_batch(request: Request) -> Response:
     """`PUT /v1/batches/{batch_id}`: 201 for a new batch, 200 otherwise; the same content changes nothing."""
-    await require(request, "schedule")
+    key_id = await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
     batch_id = request.path_params["batch_id"]
     check_id(batch_id, "batch_id", "batch.invalid")
+    is_dry = read_dry_run(request)
     document = await read_json(request)
-    async with scheduling.database.transaction() as connection:
+    async with scheduling.database.transaction(is_dry_run=is_dry) as connection:
         row = await connection.fetchrow(queries.lock_batch, batch_id)
         stored = batch_of(row) if row else None
         papers = await _papers_named(connection, document)
@@ -49,6 +51,7 @@ async def put_batch(request: Request) -> Response:
             if stored:
                 read_batch(batch_id, document, now_ms(), papers)
             await _store(connection, batch)
+            await _record(connection, stored, batch, key_id)
         shown = await describe(connection, [await connection.fetchrow(queries.find_batch, batch_id)])
     return json_response(shown[0], 200 if stored else 201)
 
@@ -140,6 +143,22 @@ async def _papers_named(connection: Connection, document: Any) -> set[str]:
     if not isinstance(named, str) or "\0" in named:
         return set()
     return {named} if await connection.fetchval(queries.paper_exists, named) else set()
+
+
+async def _record(connection: Connection, stored: Batch | None, batch: Batch, key_id: str) -> None:
+    """Into the batch's log: a new batch whole, of another version what changed, every rule by its name."""
+    after = _flat(batch)
+    before = None
+    if stored is not None:
+        before, after = batch_log.changed(_flat(stored), after)
+    kind = "created" if stored is None else "changed"
+    await batch_log.record(connection, batch.batch_id, kind, key_id=key_id, before=before, after=after)
+
+
+def _flat(batch: Batch) -> dict[str, Any]:
+    members = show_batch(batch)
+    rules = members.pop("rules")
+    return {**members, **{f"rules.{name}": value for name, value in rules.items()}}
 
 
 async def _store(connection: Connection, batch: Batch) -> None:

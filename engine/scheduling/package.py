@@ -109,9 +109,9 @@ def _is_usable(entry: Any) -> bool:
     return False
 
 
-async def store_package(database: Postgres, paper_id: str, found: Package) -> bool:
+async def store_package(database: Postgres, paper_id: str, found: Package, is_dry: bool = False) -> bool:
     """Keep it as it is; True when the paper is new. Raises Refused `paper.in_use`, TryLater without a grader."""
-    async with database.transaction() as connection:
+    async with database.transaction(is_dry_run=is_dry) as connection:
         recipient = await public_keys.answer_key_recipient(connection)
         if recipient is None:
             raise TryLater("no grader has registered its public key yet; start one, the package was not stored")

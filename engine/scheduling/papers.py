@@ -26,7 +26,7 @@ from engine.stores.clock import now_ms
 from engine.stores.postgres import Connection
 from engine.stores.sql import Queries
 from engine.vault import read_vault
-from engine.wire import check, json_response, path_id
+from engine.wire import check, json_response, path_id, read_dry_run
 
 _queries = Queries(__file__)
 
@@ -37,9 +37,10 @@ async def put_paper(request: Request) -> Response:
     scheduling: Scheduling = request.app.state.scheduling
     paper_id = request.path_params["paper_id"]
     check_id(paper_id, "paper_id", "paper.invalid")
+    is_dry = read_dry_run(request)
     if is_package(request):
         package = await take_package(request, scheduling.package_keys)
-        is_new = await store_package(scheduling.database, paper_id, package)
+        is_new = await store_package(scheduling.database, paper_id, package, is_dry)
         return json_response(
             _shown(paper_id, package.paper_digest, package.items, package.points), 201 if is_new else 200
         )
@@ -50,7 +51,7 @@ async def put_paper(request: Request) -> Response:
         sealed = await scheduling.sealer.seal_paper(SealPaper(paper_id, recipient), body)
     finally:
         body.close()
-    is_new = await _store(scheduling, paper_id, sealed, recipient)
+    is_new = await _store(scheduling, paper_id, sealed, recipient, is_dry)
     return json_response(_shown(paper_id, sealed.digest, sealed.items, sealed.points), 201 if is_new else 200)
 
 
@@ -74,8 +75,10 @@ def check_id(given: str, name: str, code: str) -> None:
     check(faults, code)
 
 
-async def _store(scheduling: Scheduling, paper_id: str, sealed: SealedPaper, sealed_to: bytes | None) -> bool:
-    async with scheduling.database.transaction() as connection:
+async def _store(
+    scheduling: Scheduling, paper_id: str, sealed: SealedPaper, sealed_to: bytes | None, is_dry: bool
+) -> bool:
+    async with scheduling.database.transaction(is_dry_run=is_dry) as connection:
         recipient = await public_keys.answer_key_recipient(connection)
         if recipient is None:
             raise TryLater("no grader has registered its public key yet; start one, the paper was not stored")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from engine import batch_log
 from engine.access import require
 from engine.rules import timing
 from engine.rules.errors import Invalid, Refused
@@ -20,6 +21,7 @@ from engine.rules.terms import Batch, Candidate
 from engine.scheduling.batches import queries as batch_queries
 from engine.scheduling.batches import unknown_batch
 from engine.scheduling.resources import Scheduling
+from engine.scheduling.roster_event import roster_event
 from engine.stores.clock import now_ms, today
 from engine.stores.laying import batch_of, lay_ready
 from engine.stores.memory import partition_number
@@ -33,7 +35,7 @@ _COMPARED = ("name", "id_number", "admission_ticket", "site", "room", "seat", "e
 
 async def put_roster(request: Request) -> Response:
     """`PUT /v1/batches/{batch_id}/roster`. Armed, it still takes additions and changes until the latest entry."""
-    await require(request, "schedule")
+    key_id = await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
     batch_id = path_id(request, "batch_id")
     body = await read_body(request.receive, ROSTER_BODY_BYTES_MAX)
@@ -44,7 +46,7 @@ async def put_roster(request: Request) -> Response:
     rows = await asyncio.to_thread(decode_roster, body, content_type)
     try:
         async with scheduling.database.transaction() as connection:
-            answer, is_armed = await _replace(scheduling, connection, batch_id, rows)
+            answer, is_armed = await _replace(scheduling, connection, batch_id, rows, key_id)
     except (UniqueViolation, ExclusionViolation) as fault:
         # The pure check has seen every duplicate within the push, so another push of this batch crossed ours.
         raise Refused(
@@ -85,7 +87,7 @@ def sitting_id_of(batch_id: str, candidate_id: str) -> str:
 
 
 async def _replace(
-    scheduling: Scheduling, connection: Connection, batch_id: str, rows: Sequence[Row]
+    scheduling: Scheduling, connection: Connection, batch_id: str, rows: Sequence[Row], key_id: str
 ) -> tuple[dict[str, int], bool]:
     """The answer, and whether the batch is armed."""
     row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
@@ -113,6 +115,8 @@ async def _replace(
         await connection.execute(queries.remove_sittings, [sitting["sitting_id"] for sitting in removed])
         await _store(scheduling, connection, batch_id, [*added, *changed])
         await connection.execute(queries.mark_unlaid, batch_id)
+        before, after = roster_event(answer, added, changed, standing, is_armed)
+        await batch_log.record(connection, batch_id, "roster", key_id=key_id, before=before, after=after)
     return answer, is_armed
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from engine import batch_log
 from engine.rules.errors import Refused
 from engine.stores.clock import now_ms
 from engine.stores.postgres import Connection
@@ -25,7 +26,7 @@ async def take_publications(connection: Connection, count: int) -> Iterator[int]
     return iter(range(last - count + 1, last + 1))
 
 
-async def release_batch(connection: Connection, batch_id: str, approved_by: Sequence[str]) -> bool:
+async def release_batch(connection: Connection, batch_id: str, approved_by: Sequence[str], key_id: str) -> bool:
     """Release an `approved` batch; False when it was released before. Raises Refused `not_found`, `batch.not_ready`."""
     row = await connection.fetchrow(_queries.lock_batch, batch_id)
     if row is None:
@@ -39,6 +40,8 @@ async def release_batch(connection: Connection, batch_id: str, approved_by: Sequ
         raise Refused("batch.not_ready", f"batch {batch_id!r} has {ungraded} sittings without a final result")
     await connection.execute(_queries.release, batch_id, now_ms(), list(approved_by))
     unpublished = [found["sitting_id"] for found in await connection.fetch(_queries.unpublished, batch_id)]
+    after = {"results": len(unpublished)}
+    await batch_log.record(connection, batch_id, "released", people=approved_by, key_id=key_id, after=after)
     numbers = list(await take_publications(connection, len(unpublished)))
     await connection.execute(_queries.publish, unpublished, numbers)
     return True

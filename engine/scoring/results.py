@@ -18,7 +18,7 @@ from engine.scoring import result_files
 from engine.scoring.publication import release_batch
 from engine.stores.postgres import Connection, Postgres, Record
 from engine.stores.sql import Queries
-from engine.wire import check, json_response, path_id, query_whole, read_json
+from engine.wire import check, json_response, path_id, query_whole, read_dry_run, read_json
 
 _queries = Queries(__file__)
 _file_queries = Queries(result_files.__file__)
@@ -90,12 +90,13 @@ async def show_history(request: Request) -> Response:
 
 async def release(request: Request) -> Response:
     """`POST /v1/batches/{batch_id}/release` by two named people; releasing again changes nothing."""
-    await require(request, "schedule")
+    key_id = await require(request, "schedule")
     scoring: Scoring = request.app.state.scoring
     batch_id = path_id(request, "batch_id")
+    is_dry = read_dry_run(request)
     approved_by = read_people(await read_json(request), "approved_by")
-    async with scoring.database.transaction() as connection:
-        await release_batch(connection, batch_id, approved_by)
+    async with scoring.database.transaction(is_dry_run=is_dry) as connection:
+        await release_batch(connection, batch_id, approved_by, key_id)
     return json_response({"batch_id": batch_id, "released": True})
 
 

@@ -17,6 +17,7 @@ from engine.rules.documents import (
     fold_code,
     fold_document,
     fold_width_and_space,
+    masked_document,
     remove_invisible,
 )
 
@@ -281,3 +282,12 @@ def test_spaces_are_all_of_unicodes_and_the_tab() -> None:
 def test_an_admission_code_is_folded_for_width_case_spaces_and_invisible_characters(text: str) -> None:
     """What the proctor reads out is what the candidate types, whatever the input method makes of it."""
     assert fold_code(text) == "LDGX3"
+
+
+@pytest.mark.parametrize(
+    ("document", "masked"),
+    [("11010519491231002X", "**************002X"), ("E1234567", "******67"), ("12345", "****5"), ("", "")],
+)
+def test_a_masked_document_keeps_at_most_its_last_four_characters(document: str, masked: str) -> None:
+    """Enough to see which one was meant, too little to be one."""
+    assert masked_document(document) == masked
