@@ -15,6 +15,7 @@ hello a message that cannot be understood is refused by an error frame, and the 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 from engine import log
@@ -31,8 +32,12 @@ from engine.rules.errors import ExamError, Refused
 from engine.rules.limits import (
     CHANNEL_PING_OFTEN_S,
     CHANNEL_PING_S,
+    CHANNEL_PING_WATCHED_S,
+    CHANNEL_SIGN_S,
     CHANNEL_UNANSWERED_BYTES_MAX,
     CHANNEL_UNANSWERED_MAX,
+    CHANNEL_UNHEARD_S,
+    CHANNEL_WATCHED_S,
 )
 from engine.rules.outcome import Outcome, refusal
 from engine.rules.photo import PhotoState, photo_state
@@ -51,6 +56,7 @@ class Channel(WebSocket):
     """One candidate's connection. `stage` OPEN: `hello` has been answered."""
 
     __slots__ = (
+        "_asked_s",
         "_channels",
         "_ending",
         "_ends_ms",
@@ -58,11 +64,13 @@ class Channel(WebSocket):
         "_has_key",
         "_last_unsure",
         "_photo",
+        "_shown_s",
         "_state",
         "_told_closed",
         "_told_generation",
         "_unanswered",
         "_unanswered_bytes",
+        "_watched_s",
         "armed",
         "moment_ms",
         "news",
@@ -86,6 +94,8 @@ class Channel(WebSocket):
         self._has_key = False
         self._told_closed = ""
         self._told_generation = -1
+        # When it was first asked for a life sign that has not come, last given one, and last looked at by proctors.
+        self._asked_s = self._shown_s = self._watched_s = -math.inf
         self.unsure_generation = 0
         self._first_unsure = self._last_unsure = 0  # positions of this channel's saves that may not be committed
         # Kept by channel_watch.py: where it hears news from hello on, when something is to happen, and in which second
@@ -114,7 +124,25 @@ class Channel(WebSocket):
     @property
     def quiet_s_max(self) -> int:
         """How long it may say nothing before it is asked whether it lives."""
-        return CHANNEL_PING_OFTEN_S if self.keeps_others_out else CHANNEL_PING_S
+        if self.keeps_others_out:
+            return CHANNEL_PING_OFTEN_S
+        is_watched = self._channels.now_s - self._watched_s < CHANNEL_WATCHED_S
+        return CHANNEL_PING_WATCHED_S if is_watched else CHANNEL_PING_S
+
+    def keep_alive(self, now_s: float) -> str:
+        """Its turn to be asked whether it lives, or shown that the engine does; `unheard` when nobody is there."""
+        is_asked = self._asked_s > self.heard_s
+        if is_asked and now_s - self._asked_s > CHANNEL_UNHEARD_S:
+            return "unheard"
+        if is_asked or now_s - self.heard_s >= self.quiet_s_max:
+            if not is_asked:
+                self._asked_s = now_s
+            self._shown_s = now_s
+            self.ask_for_life()
+        elif now_s - max(self.heard_s, self._shown_s) >= CHANNEL_SIGN_S:
+            self._shown_s = now_s
+            self.show_life()
+        return ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -287,8 +315,11 @@ class Channel(WebSocket):
             self._channels.look(self)  # GREETED: the look under way may be older than the news
         elif kind == "look":
             # Its room is watched, and a look notes that the machine lives: one of which nothing is heard may be dead.
-            if self._channels.now_s - self.heard_s < self.quiet_s_max + 1:
+            self._watched_s = self._channels.now_s
+            if self._channels.now_s - self.heard_s <= self.quiet_s_max:
                 self._channels.look(self)
+            else:
+                self.keep_alive(self._channels.now_s)  # its answer counts when the room is looked at again
         elif kind == "epoch":
             if self.token is not None and int(value) > int(self.token.epoch):
                 self.dismiss(refusal(Outcome.SUPERSEDED, "autosave"), "superseded")

@@ -24,7 +24,6 @@ from engine.rules.limits import (
     CHANNEL_CLOSE_S,
     CHANNEL_HELLO_S,
     CHANNEL_POLL_S,
-    CHANNEL_SILENT_S,
     CHANNEL_SLICE,
     CHANNEL_TURN_S,
     CHANNELS_MAX,
@@ -209,12 +208,9 @@ class Channels:
         self._flush()
         self._turn = (self._turn + 1) % CHANNEL_TURN_S
         for channel in list(self._turns[self._turn]):
-            silent_s = now_s - channel.heard_s
-            if silent_s > CHANNEL_SILENT_S:
+            if channel.keep_alive(now_s) == "unheard":
                 channel.cut("silent")
-            elif silent_s >= channel.quiet_s_max:
-                spared(channel, channel.ask_for_life)
-            elif channel.keeps_others_out:
+            elif channel.keeps_others_out and now_s - channel.heard_s < channel.quiet_s_max:
                 self.look(channel)  # which notes that the machine is in use
 
     def _flush(self) -> None:

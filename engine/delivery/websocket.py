@@ -23,6 +23,8 @@ from engine.rules.limits import (
 )
 from engine.stores.clock import monotonic_s
 
+# Before a minute of quiet is over somebody between would cut the line; a pong nobody asked for needs no answer.
+_SIGN = frames.write(frames.FINAL | frames.PONG, b"")
 _PING = frames.write(frames.FINAL | frames.PING, b"")
 
 
@@ -200,6 +202,11 @@ class WebSocket(asyncio.Protocol, ABC):
         """A ping; any client answers by itself."""
         if self._transport is not None and self.stage < Stage.CLOSING:
             self._transport.write(_PING)
+
+    def show_life(self) -> None:
+        """Something to read that needs no answer."""
+        if self._transport is not None and self.stage < Stage.CLOSING:
+            self._transport.write(_SIGN)
 
     def close(self, close_code: int, said: str = "", reason: str = "") -> None:
         """Send the close frame; the client answers it, or is cut off after a while."""

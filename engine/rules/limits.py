@@ -118,12 +118,15 @@ CHANNEL_UNANSWERED_BYTES_MAX = 512 * 2**10
 CHANNEL_UNREAD_BYTES_MAX = 256 * 2**10  # answers that wait for a slow reader, beyond the kernel's buffers: then it goes
 CHANNEL_HELLO_S = 10  # from the upgrade to `hello`
 CHANNEL_TURN_S = 10  # how often each channel is looked at for being quiet
-# A quiet channel is asked, with its turn: before proxies cut idle lines after a minute, and before browsers ask by TCP
-# after 45 s. Not much before: asking and answering take 110 bytes of the line each way, and a candidate who thinks is
-# quiet some hundred times in an exam.
-CHANNEL_PING_S = 33
+# A quiet channel is shown, with its turn, that the line lives: before proxies cut idle lines after a minute, and before
+# browsers ask by TCP after 45 s. A sign that needs no answer takes half of what asking does (56 bytes of the line), and
+# a candidate who thinks is quiet some hundred times in an exam; whether anybody is there is asked more seldom.
+CHANNEL_SIGN_S = 33
+CHANNEL_PING_S = 110
+CHANNEL_PING_WATCHED_S = 33  # while proctors look at the room
+CHANNEL_WATCHED_S = 60  # after they last did
 CHANNEL_PING_OFTEN_S = 15  # where others are kept out as long as this machine shows that it lives
-CHANNEL_SILENT_S = 75  # two pings without an answer, and some: nobody is there
+CHANNEL_UNHEARD_S = 40  # several pings without an answer: nobody is there
 CHANNEL_CLOSE_S = 3  # from a close frame to the cut
 CHANNEL_POLL_S = 0.25  # between looks at the news: `committed` and takeovers have a second
 CHANNEL_COMMITTED_S = 0.4  # a hall's acknowledgements tell it first: with two polls and the telling below a second
@@ -200,7 +203,8 @@ assert 2 * CHANNEL_UNANSWERED_MAX <= SITTING_CALLS_MAX, "a sitting's two channel
 assert 2 * (CHANNEL_UNANSWERED_BYTES_MAX + CHANNEL_FRAME_BYTES_MAX) <= SITTING_BYTES_MAX, "in bytes as well"
 assert 4 * SITTING_BYTES_MAX < QUEUE_BYTES_MAX, "a lane has room for others"
 assert MARK_BOOK_BYTES_MAX < MARK_BOOKS_BYTES_MAX, "one answer key must not push out all the others"
-assert CHANNEL_PING_S + CHANNEL_TURN_S < 45, "a browser's own question would come as well"
-assert CHANNEL_SILENT_S > CHANNEL_PING_S + 2 * CHANNEL_TURN_S, "silence is two unanswered pings"
+assert CHANNEL_SIGN_S + CHANNEL_TURN_S < 45, "a browser's own question would come as well"
+assert CHANNEL_UNHEARD_S > 2 * CHANNEL_TURN_S, "silence is several unanswered pings"
+assert SEAT_ASKED_MS < CHANNEL_WATCHED_S * 1000, "who is watched is asked in time"
 assert CHANNEL_PING_OFTEN_S + 3 * CHANNEL_TURN_S < TAKEOVER_SILENT_S, "who is there is noted before others are let in"
 assert PHOTOS_PAGE_DEFAULT <= PHOTOS_PAGE_MAX

@@ -14,9 +14,9 @@ import * as clock from './clock.js';
 const PATH = '/v1/channel';
 const HELLO_MS_MAX = 8_000; // from the first packet to the answer to hello; a proxy may take the upgrade and say nothing
 const ANSWER_MS_MAX = 8_000; // longer than any healthy answer to a frame
-// Nothing heard for this long: ask whether the line lives. Whoever types learns it within seconds, and the engine asks
-// on its own more often, which a page cannot see; each question is 400 bytes of a slow line.
-const QUIET_MS_MAX = 150_000;
+// Nothing heard for this long: ask whether the line lives. Whoever types learns it within seconds, and the engine shows
+// that it lives more often, which a page cannot see; each question is 400 bytes of a slow line.
+const QUIET_MS_MAX = 240_000;
 const RETRY_BASE_MS = 1_000;
 const RETRY_MS_MAX = 60_000; // a proxy that lets no channel through costs one attempt a minute
 const SPREAD_MS = 1_500; // a room's machines do not all come back in the same instant

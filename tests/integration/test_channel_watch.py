@@ -93,7 +93,7 @@ class Line:
         """The next message of this kind."""
         while True:
             first, payload = await self.receive()
-            if first == 0x89:  # a ping may come at any time
+            if first in (0x89, 0x8A):  # a ping or a sign of life may come at any time
                 continue
             assert first == 0x81, (first, payload)
             message: dict[str, Any] = json.loads(payload)
@@ -108,7 +108,7 @@ class Line:
             if first == 0x88:
                 self.send(frame(0x88, payload[:2]))
                 return int.from_bytes(payload[:2], "big")
-            if first == 0x89:
+            if first in (0x89, 0x8A):
                 continue
             self.heard.append(json.loads(payload))
 
@@ -365,7 +365,7 @@ async def test_who_answers_no_ping_is_cut_off(hall: Hall, monkeypatch: pytest.Mo
     """A machine that has vanished; one that answers stays."""
     monkeypatch.setattr(channel_watch, "CHANNEL_TURN_S", 2)
     monkeypatch.setattr(channel, "CHANNEL_PING_S", 1)
-    monkeypatch.setattr(channel_watch, "CHANNEL_SILENT_S", 5)
+    monkeypatch.setattr(channel, "CHANNEL_UNHEARD_S", 4)
     hall.channels._turns = hall.channels._turns[:2]
     alive, dead = await hall.greet("one"), await hall.greet("two")
     answering = asyncio.create_task(_answer_pings(alive))
@@ -386,6 +386,37 @@ async def _answer_pings(line: Line) -> None:
         first, payload = await line.receive()
         if first == 0x89:
             line.send(frame(0x8A, payload))
+
+
+async def test_a_quiet_line_gets_signs_of_life_that_need_no_answer(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a proxy nor the browser takes it for dead, at half of what asking costs; and it stays."""
+    monkeypatch.setattr(channel_watch, "CHANNEL_TURN_S", 2)
+    monkeypatch.setattr(channel, "CHANNEL_SIGN_S", 1)
+    hall.channels._turns = hall.channels._turns[:2]
+    line = await hall.greet("one")
+
+    received = [await line.receive() for _ in range(4)]
+
+    assert [entry for entry in received if entry[0] != 0x81][:2] == [(0x8A, b"")] * 2
+    line.leave()
+
+
+async def test_a_quiet_machine_is_asked_soon_while_its_room_is_watched(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that nothing recent answers makes the worker ask; the next look then knows whether it lives."""
+    monkeypatch.setattr(channel, "CHANNEL_PING_WATCHED_S", 0)
+    line = await hall.greet("one")
+    [watched] = hall.channels._news[hall.exam.memory.partition_of("one").number].channels["one"]
+    hall.channels.now_s += 1
+
+    watched.hear("look", 0)
+
+    first, payload = await line.receive()
+    while first == 0x81:
+        first, payload = await line.receive()
+    assert (first, payload) == (0x89, b"")
+    line.leave()
 
 
 async def test_who_does_not_answer_a_close_is_cut_off(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
