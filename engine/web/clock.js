@@ -68,10 +68,17 @@ export function countdown(left_ms) {
   return hours ? `${hours}:${two(minutes)}:${two(seconds)}` : `${two(minutes)}:${two(seconds)}`;
 }
 
+const formats = new Map(); // making one takes a slow machine longer than drawing an answer
+
 /** An instant as the exam's wall clock shows it; exams run on China's time wherever the machine thinks it is. */
 export function wallClock(ms, withDate = false) {
-  const date = withDate ? { year: 'numeric', month: '2-digit', day: '2-digit' } : {};
-  const seconds = ms % 60_000 >= 1000 ? { second: '2-digit' } : {};
-  const time = { hour: '2-digit', minute: '2-digit', ...seconds, hourCycle: 'h23', timeZone: 'Asia/Shanghai' };
-  return new Intl.DateTimeFormat('zh-CN', { ...date, ...time }).format(ms);
+  const withSeconds = ms % 60_000 >= 1000;
+  const name = `${withDate} ${withSeconds}`;
+  if (!formats.has(name)) {
+    const date = withDate ? { year: 'numeric', month: '2-digit', day: '2-digit' } : {};
+    const seconds = withSeconds ? { second: '2-digit' } : {};
+    const time = { hour: '2-digit', minute: '2-digit', ...seconds, hourCycle: 'h23', timeZone: 'Asia/Shanghai' };
+    formats.set(name, new Intl.DateTimeFormat('zh-CN', { ...date, ...time }));
+  }
+  return formats.get(name).format(ms);
 }

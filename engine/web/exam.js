@@ -185,9 +185,9 @@ export async function examScreen(app, paper, claim) {
   function go(item) {
     flush();
     current.value = item;
-    if (!reason.value) journal.setPlace(item.id);
-    // Drawn in the next microtask or two; the focus follows it there.
+    // Drawn in the next microtask or two; the focus follows it there. Once it is seen, the place is kept.
     requestAnimationFrame(() => {
+      if (!reason.value) setTimeout(() => journal.setPlace(item.id));
       const desk = document.querySelector('.desk');
       if (desk) desk.scrollTop = 0;
       exam.focusHeading();
