@@ -162,6 +162,11 @@ _STORED_PAPER = answered(
         "points": _POINTS,
     }
 )
+_WARNINGS = many(
+    answered({"code": text(), "message": text()}),
+    1,
+    description="Of a formal batch: what the joint exams' calendar asks for and is not so; absent when all is",
+)
 _COUNTED = ("rostered", "expected", "checked_in", "in_progress", "submitted", "collected", "absent", "void", "graded")
 _STORED_BATCH = answered(
     {
@@ -175,7 +180,8 @@ _STORED_BATCH = answered(
         "graded": _COUNT,
         "armed_ms": nullable(INSTANT_MS),
         "released_ms": nullable(INSTANT_MS),
-    }
+    },
+    {"warnings": _WARNINGS},
 )
 _BATCH_EVENT = answered(
     {
@@ -188,7 +194,9 @@ _BATCH_EVENT = answered(
         "after": {"description": "The same as it is; of an ID number only its last characters"},
     }
 )
-_ROSTER_TAKEN = answered(dict.fromkeys(("accepted", "added", "changed", "removed", "unchanged"), _COUNT))
+_ROSTER_TAKEN = answered(
+    dict.fromkeys(("accepted", "added", "changed", "removed", "unchanged"), _COUNT), {"warnings": _WARNINGS}
+)
 
 # --- scorers ---------------------------------------------------------------------------------------------------
 _RESULT = answered(

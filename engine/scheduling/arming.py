@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +27,7 @@ from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster import find_overlaps
 from engine.scheduling.roster import queries as roster_queries
 from engine.scheduling.sealer_jobs import SealBatch, SealedBatch
+from engine.scheduling.warning import all_warned, with_warnings
 from engine.sealing.signature import key_id
 from engine.stores import public_keys
 from engine.stores.clock import now_ms
@@ -49,14 +51,23 @@ async def arm(request: Request) -> Response:
         witnesses = read_people(document, "witnesses")
         async with scheduling.database.transaction(is_dry_run=is_dry) as connection:
             await _arm(scheduling, connection, batch_id, witnesses, shares, api_key_id)
-            shown = await describe(connection, [await connection.fetchrow(batch_queries.find_batch, batch_id)])
+            answer = await _describe(connection, batch_id)
     finally:
         if shares is not None:
             shares.close()
     # After the commit, and again whenever arming is repeated; should it fail here, a recorder finishes it.
     if not is_dry:
         await lay_ready(scheduling.memory, scheduling.database, batch_id, scheduling.login_key)
-    return json_response(shown[0])
+    return json_response(answer)
+
+
+async def _describe(connection: Connection, batch_id: str) -> dict[str, Any]:
+    """The batch as it stands, with what the calendar says of it and of its roster."""
+    row = await connection.fetchrow(batch_queries.find_batch, batch_id)
+    sittings = await connection.fetch(roster_queries.sittings_of, batch_id)
+    people = {sitting["candidate_id"]: sitting["id_number"] for sitting in sittings}
+    warned = await all_warned(connection, batch_of(row), row["pushed_ms"], people)
+    return with_warnings((await describe(connection, [row]))[0], warned)
 
 
 async def _arm(

@@ -14,12 +14,14 @@ from engine import batch_log
 from engine.access import require
 from engine.rules import timing
 from engine.rules.batch import read_batch, show_batch
+from engine.rules.calendar import batch_warnings
 from engine.rules.errors import Invalid, Refused
 from engine.rules.limits import INSTANT_MS_MAX
 from engine.rules.shape import Faults
 from engine.rules.terms import Batch, BatchState, SittingState
 from engine.scheduling.papers import check_id
 from engine.scheduling.resources import Scheduling
+from engine.scheduling.warning import with_warnings
 from engine.stores.clock import now_ms
 from engine.stores.laying import batch_of
 from engine.stores.postgres import Connection, Record
@@ -52,8 +54,10 @@ async def put_batch(request: Request) -> Response:
                 read_batch(batch_id, document, now_ms(), papers)
             await _store(connection, batch)
             await _record(connection, stored, batch, key_id)
-        shown = await describe(connection, [await connection.fetchrow(queries.find_batch, batch_id)])
-    return json_response(shown[0], 200 if stored else 201)
+        row = await connection.fetchrow(queries.find_batch, batch_id)
+        shown = await describe(connection, [row])
+    answer = with_warnings(shown[0], batch_warnings(batch, row["pushed_ms"]))
+    return json_response(answer, 200 if stored else 201)
 
 
 async def show(request: Request) -> Response:

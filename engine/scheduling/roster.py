@@ -7,6 +7,7 @@ import base64
 import contextlib
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +23,7 @@ from engine.scheduling.batches import queries as batch_queries
 from engine.scheduling.batches import unknown_batch
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster_event import roster_event
+from engine.scheduling.warning import roster_warned, with_warnings
 from engine.stores.clock import now_ms, today
 from engine.stores.laying import batch_of, lay_ready
 from engine.stores.memory import partition_number
@@ -88,7 +90,7 @@ def sitting_id_of(batch_id: str, candidate_id: str) -> str:
 
 async def _replace(
     scheduling: Scheduling, connection: Connection, batch_id: str, rows: Sequence[Row], key_id: str
-) -> tuple[dict[str, int], bool]:
+) -> tuple[dict[str, Any], bool]:
     """The answer, and whether the batch is armed."""
     row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
     if row is None:
@@ -109,6 +111,7 @@ async def _replace(
         "unchanged": len(kept) - len(changed),
     }
     is_armed = row["armed_ms"] is not None
+    people = {candidate.candidate_id: candidate.id_number for candidate in candidates}
     if added or changed or removed:
         if is_armed:
             _check_armed_change(batch, candidates, removed)
@@ -117,7 +120,7 @@ async def _replace(
         await connection.execute(queries.mark_unlaid, batch_id)
         before, after = roster_event(answer, added, changed, standing, is_armed)
         await batch_log.record(connection, batch_id, "roster", key_id=key_id, before=before, after=after)
-    return answer, is_armed
+    return with_warnings(answer, await roster_warned(connection, batch, people)), is_armed
 
 
 def _check_armed_change(batch: Batch, candidates: Sequence[Candidate], removed: Sequence[Record]) -> None:
