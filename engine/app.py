@@ -29,7 +29,7 @@ from engine.rules.errors import ExamError, Refused, TryLater
 from engine.scheduling import arming, batches, logbook, package, papers, roster
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.sealer import Sealer
-from engine.scoring import results
+from engine.scoring import assessments, results
 from engine.sealing import secrets
 from engine.sealing.provider import open_provider
 from engine.sealing.signature import Signer
@@ -76,6 +76,8 @@ def routes() -> list[Route]:
         Route("/v1/batches/{batch_id}/devices/probe", probe.show_management),
         Route("/v1/batches/{batch_id}/devices/probe", probe.take_management, methods=["POST"]),
         Route("/v1/batches/{batch_id}/results", results.show_batch_results),
+        Route("/v1/batches/{batch_id}/assessments", assessments.show_tasks),
+        Route("/v1/batches/{batch_id}/assessments", assessments.take_marks, methods=["POST"]),
         Route("/v1/batches/{batch_id}/rooms", rooms.show_rooms),
         Route("/v1/batches/{batch_id}/seats", seats.show),
         Route("/v1/batches/{batch_id}/events", events.show_feed),

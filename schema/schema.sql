@@ -255,6 +255,37 @@ CREATE TABLE result (
 );
 CREATE INDEX result_by_batch ON result (batch_id, publication);
 
+-- What waits for assessors. The id is drawn by lot: it tells nothing about whose response it is.
+CREATE TABLE assessment_task (
+    task_id text PRIMARY KEY,
+    batch_id text NOT NULL,
+    sitting_id text NOT NULL,
+    item text NOT NULL, -- empty: the whole sitting
+    points numeric NOT NULL,
+    missing smallint NOT NULL CONSTRAINT missing_assessors_are_counted CHECK (missing >= 0),
+    CONSTRAINT task_is_made_once UNIQUE (sitting_id, item)
+);
+CREATE INDEX assessment_task_by_batch ON assessment_task (batch_id) WHERE missing > 0;
+
+-- One mark by one assessor; append-only, an assessor's newest holds.
+CREATE TABLE assessment_mark (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    task_id text NOT NULL CONSTRAINT mark_has_a_task REFERENCES assessment_task,
+    assessor text NOT NULL,
+    mark numeric NOT NULL CONSTRAINT mark_is_not_negative CHECK (mark >= 0),
+    comment text,
+    marked_ms bigint NOT NULL,
+    key_id text NOT NULL -- the API key of the call
+);
+CREATE INDEX assessment_mark_by_task ON assessment_mark (task_id, assessor);
+
+-- Notes for the grader: sittings for which no assessor seems to be missing.
+CREATE TABLE assessment_due (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    batch_id text NOT NULL,
+    sitting_id text NOT NULL
+);
+
 -- The last number given out in the feed of results. A row and not a sequence: a transaction that fails gives its
 -- numbers back, so the feed has no gaps; the row's lock makes numbers visible in their order.
 CREATE TABLE feed (
@@ -299,6 +330,9 @@ GRANT SELECT, INSERT ON room_event TO liankao_engine;
 GRANT SELECT, INSERT ON photo, photo_act TO liankao_engine; -- nobody changes or deletes evidence
 GRANT SELECT, INSERT, UPDATE ON device_check TO liankao_engine;
 GRANT SELECT, INSERT ON batch_event TO liankao_engine;
+GRANT SELECT, UPDATE (missing) ON assessment_task TO liankao_engine;
+GRANT SELECT, INSERT ON assessment_mark TO liankao_engine;
+GRANT INSERT ON assessment_due TO liankao_engine;
 GRANT SELECT ON recording, recorder TO liankao_engine;
 GRANT SELECT, UPDATE (publication) ON result TO liankao_engine;
 GRANT SELECT, UPDATE (last_publication) ON feed TO liankao_engine;
@@ -328,6 +362,10 @@ GRANT SELECT (sitting_id, item, value) ON response TO liankao_grader;
 GRANT INSERT ON result TO liankao_grader;
 GRANT SELECT, UPDATE (last_publication) ON feed TO liankao_grader;
 GRANT INSERT ON batch_event TO liankao_grader;
+GRANT SELECT, INSERT, UPDATE (missing) ON assessment_task TO liankao_grader;
+GRANT SELECT ON assessment_mark TO liankao_grader;
+GRANT SELECT, UPDATE, DELETE ON assessment_due TO liankao_grader;
+GRANT SELECT (sitting_id, revision, state) ON result TO liankao_grader;
 
 -- Whoever may say to whom answers are sealed could have them sealed to himself: each says its own keys only.
 ALTER TABLE public_key ENABLE ROW LEVEL SECURITY;

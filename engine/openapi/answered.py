@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.openapi import devices, photos
+from engine.openapi import assessing, devices, photos
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -300,11 +300,15 @@ SCHEMAS: dict[str, Schema] = {
     "Result": _RESULT,
     "ResultsPage": answered({"results": _RESULTS, "next": nullable(_CURSOR)}),
     "ResultsFeed": answered({"results": _RESULTS, "next": _CURSOR}),
-    "Responses": answered({"responses": {"type": "object", "additionalProperties": _RESPONSE}}),
+    "Responses": answered(
+        {"responses": {"type": "object", "additionalProperties": _RESPONSE}},
+        {"assessments": many(ref("Assessment"), 1, description="Assessors' marks, once the result is final")},
+    ),
     "History": answered({"history": many(_ACCEPTED_CHANGE)}),
     "Keys": answered({"keys": many(_KEY, 1)}),
     "Health": answered({"status": {"const": "ok"}, "version": text()}),
     "Readiness": _READINESS,
+    **assessing.ANSWERED,
     **photos.ANSWERED,
     **devices.ANSWERED,
     "Problem": answered(_PROBLEM_MEMBERS, _PROBLEM_DATA, description="RFC 9457"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.openapi import devices, photos
+from engine.openapi import assessing, devices, photos
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -20,10 +20,18 @@ from engine.openapi.building import (
     text,
     whole,
 )
-from engine.rules.batch import KINDS, MOCK_CHECK_IN_BEFORE_S, RELEASES, SUBJECTS, TAKEOVERS
+from engine.rules.batch import (
+    KINDS,
+    MOCK_CHECK_IN_BEFORE_S,
+    RELEASES,
+    REVIEW_ASSESSORS,
+    SUBJECTS,
+    TAKEOVERS,
+)
 from engine.rules.limits import (
     ACCEPTED_MAX,
     ADMISSION_CODE_PATTERN,
+    ASSESSORS_MAX,
     BLANKS_MAX,
     CHANGES_PER_CALL_MAX,
     DURATION_S_MAX,
@@ -184,6 +192,24 @@ RULE_MEMBERS: dict[str, Schema] = {
         "default": _RULES.allow_copy,
         "description": "Whether the paper may be copied and printed, and text from outside pasted; own text always may",
     },
+    "assessors": whole(
+        0,
+        ASSESSORS_MAX,
+        default=_RULES.assessors,
+        description="Who score whole sittings from 0 to 100, in place of the paper; a `review`'s default is "
+        f"{REVIEW_ASSESSORS}, `theory` has none",
+    ),
+    "second_marking": {
+        "type": "boolean",
+        "default": _RULES.second_marking,
+        "description": "What one assessor marks, a second marks as well, and a third where the two disagree",
+    },
+    "second_marking_tolerance": number(
+        0,
+        1,
+        default=float(_RULES.second_marking_tolerance),
+        description="Share of the points beyond which two marks disagree; at most four decimals",
+    ),
     "photo": choice(
         *PHOTOS, default=_RULES.photo, description="`required`: no paper key before a photo, or its waiver"
     ),
@@ -256,6 +282,7 @@ SCHEMAS: dict[str, Schema] = {
     "Arm": _ARM,
     "Share": _SHARE,
     "Release": _RELEASE,
+    **assessing.SENT,
     **photos.SENT,
     **devices.SENT,
 }

@@ -14,6 +14,7 @@ from typing import Any
 
 CODES: dict[str, tuple[int, str]] = {
     # code: (HTTP status, title)
+    "assessment.invalid": (422, "A mark is not valid; nothing of the call was taken"),
     "auth.missing": (401, "No valid API key or candidate token"),
     "auth.scope": (403, "The API key has another scope"),
     "autosave.closed": (409, "The sitting is closed"),

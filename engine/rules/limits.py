@@ -86,6 +86,15 @@ PHOTO_OWED_RETRY_S = 15  # after which the page sends an owed photo again
 PHOTOS_PAGE_DEFAULT = 200  # a floor of machine rooms
 PHOTOS_PAGE_MAX = 1_000
 
+# --- assessors -------------------------------------------------------------------------------------------------
+ASSESSORS_MAX = 15  # of one sitting: no panel is larger
+MARK_DECIMALS_MAX = 2  # of an assessor's mark: finer than anybody judges
+MARKS_PER_CALL_MAX = 1_000
+ASSESSMENT_BODY_BYTES_MAX = 4 * 2**20  # so many marks with the longest comments in Chinese
+COMMENT_CHARACTERS_MAX = 1_000  # on one mark
+ASSESSMENTS_PAGE_DEFAULT = 20  # what somebody marks in a quarter of an hour
+ASSESSMENTS_PAGE_MAX = 200  # essays of 20,000 characters each: some 12 MB
+
 # --- pages of results ------------------------------------------------------------------------------------------
 RESULTS_PAGE_DEFAULT = 100
 RESULTS_PAGE_MAX = 1_000
@@ -197,6 +206,8 @@ MARKS_KEPT_CHARACTERS_MAX = 200  # longer responses are hardly ever given twice
 
 assert CHANGES_PER_CALL_MAX * 3 < 8_000, "Lua cannot unpack more arguments than this"
 assert RESULTS_PAGE_DEFAULT <= RESULTS_PAGE_MAX
+assert ASSESSMENTS_PAGE_DEFAULT <= ASSESSMENTS_PAGE_MAX
+assert MARKS_PER_CALL_MAX * COMMENT_CHARACTERS_MAX * 3 < ASSESSMENT_BODY_BYTES_MAX, "in UTF-8"
 assert AUTOSAVE_BODY_BYTES_MAX < CHUNK_BYTES_MAX, "one legal call must always fit into a chunk"
 assert CHUNK_BYTES_MAX < QUEUE_BYTES_MAX, "a lane must hold the next chunk while one is under way"
 assert 2 * CHANNEL_UNANSWERED_MAX <= SITTING_CALLS_MAX, "a sitting's two channels must fit into its lane"

@@ -138,12 +138,18 @@ class SittingMark(Struct, frozen=True):
     score: Decimal | None
 
 
-def mark_sitting(answer_key: AnswerKey, responses: Mapping[str, Any]) -> SittingMark:
-    """Marks every item of the key, an unanswered one as null; responses to other items count for nothing."""
+def mark_sitting(
+    answer_key: AnswerKey, responses: Mapping[str, Any], assessed: Mapping[str, Fraction] | None = None
+) -> SittingMark:
+    """Marks every item of the key, an unanswered one as null; responses to other items count for nothing.
+
+    `assessed`: the points that assessors gave, by item; they count for what would wait for an assessor.
+    """
+    given = assessed or {}
     items: dict[str, Mark] = {}
     sections: list[SectionMark] = []
     for section in answer_key.sections:
-        marks = [mark_item(item, responses.get(item.id)) for item in section.items]
+        marks = [_with_assessed(mark_item(item, responses.get(item.id)), given.get(item.id)) for item in section.items]
         items.update(zip((item.id for item in section.items), marks, strict=True))
         earned = sum((mark.points for mark in marks), _NOTHING)
         full = sum((mark.full for mark in marks), _NOTHING)
@@ -153,6 +159,10 @@ def mark_sitting(answer_key: AnswerKey, responses: Mapping[str, Any]) -> Sitting
     waits = any(section.waits for section in sections)
     score = None if waits else score_of(earned, full)
     return SittingMark(items, sections, earned, full, waits, score)
+
+
+def _with_assessed(mark: Mark, points: Fraction | None) -> Mark:
+    return mark if points is None or not mark.waits else Mark(points, mark.full)
 
 
 def score_of(earned: Fraction, full: Fraction) -> Decimal:

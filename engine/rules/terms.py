@@ -56,6 +56,9 @@ class Rules(Struct, frozen=True, kw_only=True):
     takeover: str = "free"  # free, silent, proctor
     allow_copy: bool = False  # out of the paper; a candidate's own text always
     photo: str = "none"  # none, required
+    assessors: int = 0  # who score whole sittings, three of a `review`; 0: the paper makes the score
+    second_marking: bool = False  # what one assessor marks, a second marks as well, and a third where they disagree
+    second_marking_tolerance: Decimal = Decimal("0.2")  # of the points: two marks further apart disagree
 
 
 class Batch(Struct, frozen=True, kw_only=True):

@@ -11,14 +11,18 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import orjson
 from msgspec import Struct
 
 from engine import metrics
 from engine.rules import exact_json
+from engine.rules.assessing import WHOLE_SITTING, WHOLE_SITTING_POINTS
 from engine.rules.errors import Corrupt
 from engine.rules.limits import GRADE_SITTINGS_MAX
 from engine.rules.marking import AnswerKey, json_number, passed
+from engine.rules.terms import Rules
+from engine.scoring.assessment_tasks import Task, open_tasks, tasks_of
 from engine.scoring.markbook import MarkBook, MarkBooks, Marked
 from engine.scoring.publication import take_publications
 from engine.sealing.answer_key import open_answer_key
@@ -29,7 +33,7 @@ from engine.stores.postgres import Connection, Postgres, Record
 from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
-_GRADED_STATES = {"absent": "absent", "void": "void"}
+_UNMARKED = ("absent", "void")
 _PARKED_S = 60.0
 
 
@@ -37,10 +41,19 @@ class GradedBatch(Struct, frozen=True):
     """What grading needs to know of a batch."""
 
     marks: MarkBook
-    pass_mark: Decimal
+    rules: Rules
     is_public: bool
     paper_digest: str
     answer_key_digest: str
+
+    def marked(self, state: str, responses: Mapping[str, str]) -> Marked | None:
+        """The marks of one closed sitting; None for one that has none, being absent or void."""
+        if state in _UNMARKED:
+            return None
+        if self.rules.assessors:
+            whole = (WHOLE_SITTING, Decimal(WHOLE_SITTING_POINTS))
+            return Marked(score=None, sections=[], marks="{}", waiting=(whole,))
+        return self.marks.mark(responses)
 
 
 class Grader:
@@ -59,20 +72,24 @@ class Grader:
         Raises TryLater, and Corrupt for a batch that cannot be graded: it is left alone for a while, others go on.
         """
         async with self._database.transaction() as connection:
-            sittings = await connection.fetch(_queries.take_closed, GRADE_SITTINGS_MAX, self._parked_now())
+            sittings = await connection.fetch(_queries.take_closed, GRADE_SITTINGS_MAX, self.parked_now())
             if not sittings:
                 return 0
             await connection.execute(_queries.give_up_when_idle)
-            batches = await self._batches(connection, sorted({row["batch_id"] for row in sittings}))
-            responses = await _responses(connection, [row["sitting_id"] for row in sittings])
+            batches = await self.batches(connection, sorted({row["batch_id"] for row in sittings}))
+            responses = await read_responses(connection, [row["sitting_id"] for row in sittings])
             graded_ms = now_ms()
             results = []
+            tasks: list[Task] = []
             for sitting in sittings:
                 batch = batches[sitting["batch_id"]]
                 try:
-                    results.append(self._result(sitting, batch, responses.get(sitting["sitting_id"], {}), graded_ms))
+                    marked = batch.marked(sitting["state"], responses.get(sitting["sitting_id"], {}))
+                    results.append(self._result(sitting, batch, marked, graded_ms))
+                    tasks += tasks_of(sitting, marked, batch.rules)
                 except Exception as fault:  # marking is total; what is not must not stop the other batches
-                    raise self._parked(sitting["batch_id"], f"sitting {sitting['sitting_id']!r}: {fault}") from fault
+                    raise self.parked(sitting["batch_id"], f"sitting {sitting['sitting_id']!r}: {fault}") from fault
+            await open_tasks(connection, tasks)
             # From here on others wait for their numbers until this chunk is committed.
             are_public = [batches[sitting["batch_id"]].is_public for sitting in sittings]
             numbers = await take_publications(connection, sum(are_public))
@@ -83,19 +100,19 @@ class Grader:
             metrics.grader_sittings.labels(state).inc()
         return len(results)
 
-    async def _batches(self, connection: Connection, batch_ids: Sequence[str]) -> dict[str, GradedBatch]:
+    async def batches(self, connection: Connection, batch_ids: Sequence[str]) -> dict[str, GradedBatch]:
         rows = await connection.fetch(_queries.batches_with_seals, list(batch_ids))
         found = {row["batch_id"]: self._graded_batch(row) for row in rows}
         for batch_id in batch_ids:
             if batch_id not in found:
-                raise self._parked(batch_id, "it has closed sittings but no seal")
+                raise self.parked(batch_id, "it has closed sittings but no seal")
         return found
 
-    def _parked(self, batch_id: str, why: str) -> Corrupt:
+    def parked(self, batch_id: str, why: str) -> Corrupt:
         self._parked_until_s[batch_id] = monotonic_s() + _PARKED_S
         return Corrupt(f"batch {batch_id!r} cannot be graded: {why}")
 
-    def _parked_now(self) -> list[str]:
+    def parked_now(self) -> list[str]:
         return [batch_id for batch_id, until_s in self._parked_until_s.items() if until_s > monotonic_s()]
 
     def _mark_book(self, row: Record) -> MarkBook:
@@ -106,50 +123,53 @@ class Grader:
         try:
             opened = open_answer_key(envelope, row["paper_digest"], self._grader_key)
         except SealBroken as fault:
-            raise self._parked(row["batch_id"], str(fault)) from None
+            raise self.parked(row["batch_id"], str(fault)) from None
         if exact_json.digest(opened) != digest:
-            raise self._parked(row["batch_id"], "the answer key is not the one pinned at arming")
+            raise self.parked(row["batch_id"], "the answer key is not the one pinned at arming")
         try:
             book = MarkBook(AnswerKey.load(opened), len(envelope))
         except Exception as fault:  # whatever it is: the other batches are graded
-            raise self._parked(row["batch_id"], f"the answer key cannot be read ({fault})") from fault
+            raise self.parked(row["batch_id"], f"the answer key cannot be read ({fault})") from fault
         return self._mark_books.keep(digest, book)
 
     def _graded_batch(self, row: Record) -> GradedBatch:
+        rules = msgspec.json.decode(row["rules"], type=Rules)
         return GradedBatch(
             marks=self._mark_book(row),
-            pass_mark=Decimal(row["pass_mark"]),
-            is_public=row["release"] == "graded" or row["released_ms"] is not None,
+            rules=rules,
+            is_public=rules.release == "graded" or row["released_ms"] is not None,
             paper_digest=row["paper_digest"],
             answer_key_digest=row["answer_key_digest"],
         )
 
     def _result(
-        self, sitting: Record, batch: GradedBatch, responses: Mapping[str, str], graded_ms: int
+        self, sitting: Record, batch: GradedBatch, marked: Marked | None, graded_ms: int
     ) -> tuple[str, str, str, str, str]:
         """(sitting_id, batch_id, state, signed document, marks) of one sitting."""
-        state = _GRADED_STATES.get(sitting["state"], "graded")
-        marked = batch.marks.mark(responses) if state == "graded" else None
-        if marked is not None and marked.score is None:
-            state = "pending_assessor"
-        document = self._signer.signed(
-            {
-                "sitting_id": sitting["sitting_id"],
-                "candidate_id": sitting["candidate_id"],
-                "admission_ticket": sitting["admission_ticket"],
-                "state": state,
-                **_scores(marked, batch.pass_mark),
-                "graded_ms": graded_ms,
-                "revision": 1,
-                "paper_digest": batch.paper_digest,
-                "answer_key_digest": batch.answer_key_digest,
-            }
-        )
+        state = sitting["state"] if marked is None else "pending_assessor" if marked.waiting else "graded"
+        document = self.signed_document(sitting, batch, state, _scores(marked, batch.rules.pass_mark), graded_ms, 1)
         marks = marked.marks if marked is not None else "{}"
-        return sitting["sitting_id"], sitting["batch_id"], state, orjson.dumps(document).decode(), marks
+        return sitting["sitting_id"], sitting["batch_id"], state, document, marks
+
+    def signed_document(
+        self, sitting: Record, batch: GradedBatch, state: str, scores: dict[str, Any], graded_ms: int, revision: int
+    ) -> str:
+        """A revision of a result, as it is stored and served; `scores` are `score`, `passed` and `sections`."""
+        document = {
+            "sitting_id": sitting["sitting_id"],
+            "candidate_id": sitting["candidate_id"],
+            "admission_ticket": sitting["admission_ticket"],
+            "state": state,
+            **scores,
+            "graded_ms": graded_ms,
+            "revision": revision,
+            "paper_digest": batch.paper_digest,
+            "answer_key_digest": batch.answer_key_digest,
+        }
+        return orjson.dumps(self._signer.signed(document)).decode()
 
 
-async def _responses(connection: Connection, sitting_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+async def read_responses(connection: Connection, sitting_ids: Sequence[str]) -> dict[str, dict[str, str]]:
     """sitting_id -> item -> canonical JSON value, as recorded."""
     rows = await connection.fetch(_queries.responses_of, list(sitting_ids))
     return {row["sitting_id"]: dict(zip(row["items"], row["texts"], strict=True)) for row in rows}

@@ -13,8 +13,8 @@ FOR NO KEY UPDATE SKIP LOCKED
 
 -- batches_with_seals(batch_ids) -> one row each
 -- Rules and the pinned answer key; nobody may release or change the batch until this chunk is committed.
-SELECT batch.batch_id, batch.rules ->> 'pass_mark' AS pass_mark, batch.rules ->> 'release' AS release, batch.released_ms,
-    seal.paper_digest, seal.answer_key_digest, answer_key.envelope AS answer_key_envelope
+SELECT batch.batch_id, batch.rules, batch.released_ms, seal.paper_digest, seal.answer_key_digest,
+    answer_key.envelope AS answer_key_envelope
 FROM batch JOIN seal USING (batch_id)
     JOIN answer_key ON answer_key.paper_digest = seal.paper_digest AND answer_key.recipient = seal.answer_key_recipient
 WHERE batch_id = ANY ($1::text[])

@@ -36,11 +36,15 @@ _TIMES_JSON = 10  # what an answer key takes as objects, of what it takes as JSO
 
 
 class Marked(Struct, frozen=True):
-    """A sitting's marks: `score` is None while an assessor is awaited; `marks` is `{item: {mark, points}}` as JSON."""
+    """A sitting's marks: `score` is None while an assessor is awaited; `marks` is `{item: {mark, points}}` as JSON.
+
+    `waiting`: what an assessor has yet to mark, as (item, its points).
+    """
 
     score: Decimal | None
     sections: list[dict[str, Any]]
     marks: str
+    waiting: tuple[tuple[str, Decimal], ...] = ()
 
 
 class _Entry(Struct, frozen=True):
@@ -55,6 +59,7 @@ class MarkBook:
     """Marks sittings by one answer key, whose JSON has `json_bytes`; holds about `held_bytes` of memory."""
 
     def __init__(self, answer_key: AnswerKey, json_bytes: int = 0) -> None:
+        self.answer_key = answer_key
         self._sections = answer_key.sections
         items = [item for section in self._sections for item in section.items]
         # Whatever an item can earn is a whole number of these.
@@ -73,18 +78,21 @@ class MarkBook:
         """`responses`: item -> its value as JSON text; items that the key does not have count for nothing."""
         shown: list[str] = []
         sections: list[dict[str, Any]] = []
-        earned, waits = 0, False
+        waiting: list[tuple[str, Decimal]] = []
+        earned = 0
         for section, points in zip(self._sections, self._points, strict=True):
             entries = [self._entry(item, responses.get(item.id, _UNANSWERED)) for item in section.items]
             shown += [entry.shown for entry in entries]
             units = sum([entry.units for entry in entries])
             section_waits = any([entry.waits for entry in entries])
+            if section_waits:
+                items = zip(section.items, entries, strict=True)
+                waiting += [(item.id, four_decimals(item.points)) for item, entry in items if entry.waits]
             section_score = None if section_waits else self._shown_points(Fraction(units, self._units))
             sections.append({"id": section.id, "score": section_score, "points": self._shown_points(points)})
             earned += units
-            waits = waits or section_waits
-        score = None if waits else score_of(Fraction(earned, self._units), self._full)
-        return Marked(score, sections, "{" + ",".join(shown) + "}")
+        score = None if waiting else score_of(Fraction(earned, self._units), self._full)
+        return Marked(score, sections, "{" + ",".join(shown) + "}", tuple(waiting))
 
     def _entry(self, item: ItemKey, text: str) -> _Entry:
         found = self._known.get((item.id, text))

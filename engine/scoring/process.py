@@ -11,6 +11,7 @@ import uvloop
 
 from engine import log, metrics, notify
 from engine.rules.errors import Corrupt, TryLater
+from engine.scoring.assessing import grade_assessed
 from engine.scoring.grader import Grader
 from engine.sealing import answer_key, secrets
 from engine.sealing.signature import ALGORITHM, Signer
@@ -48,9 +49,13 @@ async def _run(settings: Settings) -> None:
     async def grade_chunk() -> bool:
         return await grader.grade() > 0
 
+    async def grade_assessed_chunk() -> bool:
+        return await grade_assessed(database, grader) > 0
+
     await _repeat(register, stopping, until_done=True)
     lanes = min(_CHUNKS_AT_ONCE, settings.postgres_connections)
-    await asyncio.gather(*(_repeat(grade_chunk, stopping) for _ in range(lanes)))
+    turns = [*[grade_chunk] * lanes, grade_assessed_chunk]
+    await asyncio.gather(*(_repeat(turn, stopping) for turn in turns))
     await database.close()
     log.logger().info("grader.stopped")
 

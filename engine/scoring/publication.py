@@ -39,9 +39,10 @@ async def release_batch(connection: Connection, batch_id: str, approved_by: Sequ
     if ungraded:
         raise Refused("batch.not_ready", f"batch {batch_id!r} has {ungraded} sittings without a final result")
     await connection.execute(_queries.release, batch_id, now_ms(), list(approved_by))
-    unpublished = [found["sitting_id"] for found in await connection.fetch(_queries.unpublished, batch_id)]
+    unpublished = await connection.fetch(_queries.unpublished, batch_id)
     after = {"results": len(unpublished)}
     await batch_log.record(connection, batch_id, "released", people=approved_by, key_id=key_id, after=after)
     numbers = list(await take_publications(connection, len(unpublished)))
-    await connection.execute(_queries.publish, unpublished, numbers)
+    sitting_ids, revisions = ([row[name] for row in unpublished] for name in ("sitting_id", "revision"))
+    await connection.execute(_queries.publish, sitting_ids, revisions, numbers)
     return True

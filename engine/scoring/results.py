@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import orjson
 from msgspec import Struct, field
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from engine.access import require
 from engine.rules.errors import Refused
 from engine.rules.limits import RESULTS_PAGE_DEFAULT, RESULTS_PAGE_MAX, WORKBOOKS_AT_ONCE
+from engine.rules.marking import json_number
 from engine.rules.people import read_people
 from engine.rules.shape import Faults
 from engine.scoring import result_files
@@ -61,20 +63,27 @@ async def show_feed(request: Request) -> Response:
 
 
 async def show_responses(request: Request) -> Response:
-    """`GET /v1/sittings/{sitting_id}/responses`: with marks once the result is released, null before."""
+    """`GET /v1/sittings/{sitting_id}/responses`: with marks once the result is released, null before.
+
+    Beside them, where there were assessors, each one's marks: what the final marks were made of.
+    """
     await require(request, "results")
     scoring: Scoring = request.app.state.scoring
     sitting_id = path_id(request, "sitting_id")
     async with scoring.database.connection() as connection:
         sitting = await _find_sitting(connection, sitting_id)
         rows = await connection.fetch(_queries.responses_of, sitting_id)
+        assessments = await connection.fetch(_queries.assessments_of, sitting_id) if sitting["is_final"] else []
     marks = orjson.loads(sitting["marks"]) if sitting["marks"] else {}
     nothing = {"mark": None, "points": None}
     responses = {
         row["item"]: {"seq": row["seq"], "value": orjson.Fragment(row["value"]), **marks.get(row["item"], nothing)}
         for row in rows
     }
-    return json_response({"responses": responses})
+    shown: dict[str, Any] = {"responses": responses}
+    if assessments:
+        shown["assessments"] = [{**dict(row), "mark": json_number(row["mark"])} for row in assessments]
+    return json_response(shown)
 
 
 async def show_history(request: Request) -> Response:

@@ -22,6 +22,9 @@ DEFAULTS = {
     "takeover": "free",
     "allow_copy": False,
     "photo": "none",
+    "assessors": 0,
+    "second_marking": False,
+    "second_marking_tolerance": 0.2,
 }
 COUNTS = ("expected", "checked_in", "in_progress", "submitted", "collected", "absent", "void")
 

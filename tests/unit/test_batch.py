@@ -105,7 +105,44 @@ def test_rules_left_out_have_the_defaults_of_the_exam_rules(document: dict[str, 
         "takeover": "free",
         "allow_copy": False,
         "photo": "none",
+        "assessors": 0,
+        "second_marking": False,
+        "second_marking_tolerance": Decimal("0.2"),
     }
+
+
+@pytest.mark.parametrize(("subject", "assessors"), [("theory", 0), ("skill", 0), ("review", 3)])
+def test_a_review_has_three_assessors(subject: str, assessors: int) -> None:
+    """EXAM_RULES: comprehensive review is scored by three; the others by their paper."""
+    assert read({**without("rules"), "subject": subject}).rules.assessors == assessors
+
+
+def test_a_review_s_own_number_of_assessors_wins_over_the_default() -> None:
+    """0: its paper makes the score, as of any other subject."""
+    assert read({**with_rules(assessors=0), "subject": "review"}).rules.assessors == 0
+    assert read({**with_rules(assessors=5), "subject": "skill"}).rules.assessors == 5
+
+
+def test_a_theory_paper_is_scored_by_no_panel() -> None:
+    """Its score is a function of the answer key."""
+    faults = faults_of(with_rules(assessors=1))
+
+    assert faults == {"/rules/assessors": "expected 0: theory is scored by its paper, item by item"}
+
+
+def test_a_panel_has_no_second_marking() -> None:
+    """Every sitting is marked by all of them already."""
+    faults = faults_of({**with_rules(assessors=3, second_marking=True), "subject": "skill"})
+
+    assert faults == {"/rules/second_marking": "expected false: 3 assessors score every sitting already"}
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, "0.2", True, None, 0.00001])
+def test_the_tolerance_is_a_share(value: Any) -> None:
+    """Of the points: 0 to 1."""
+    message = "expected a number from 0 to 1 with at most four decimals"
+
+    assert faults_of(with_rules(second_marking_tolerance=value)) == {"/rules/second_marking_tolerance": message}
 
 
 @pytest.mark.parametrize(("kind", "check_in_before_s"), [("formal", 900), ("mock", 1800), ("device_check", 900)])
@@ -380,6 +417,9 @@ def test_a_batch_is_shown_with_every_rule_spelled_out() -> None:
         "takeover": "free",
         "allow_copy": False,
         "photo": "none",
+        "assessors": 0,
+        "second_marking": False,
+        "second_marking_tolerance": 0.2,
     }
     rules = {**DOCUMENT["rules"], **left_out}
     assert shown == {"batch_id": "B1", **DOCUMENT, "kind": "mock", "rules": rules}
