@@ -17,7 +17,19 @@ from functools import partial
 
 from msgspec import Struct
 
-from bench import alone, closing, draining, entering, holding, recording, saving, second_driver, starting, submitting
+from bench import (
+    alone,
+    closing,
+    draining,
+    entering,
+    holding,
+    pushing,
+    recording,
+    saving,
+    second_driver,
+    starting,
+    submitting,
+)
 from bench.driver import DriverFault
 from bench.field import Field, field
 from bench.rows import BenchFault, Row, as_json, as_line, exit_code, verdict, void
@@ -80,6 +92,7 @@ MEASURES = (
     Measure(name="save_growth", rows=("save_cpu_growth",), on_field=saving.save_growth),
     Measure(name="idle_channel", rows=("idle_channel_kib",), on_field=holding.idle_channel, fresh=True),
     Measure(name="closing", rows=("closing_collected_s", "closing_graded_s"), on_field=closing.closing, fresh=True),
+    Measure(name="push_load", rows=("push_load_s", "push_load_p99_ratio"), on_field=pushing.push_load, fresh=True),
     Measure(name="channels", rows=("channels_50000_errors",), on_field=holding.channels, full=True),
     Measure(name="page_load", rows=("page_load_cold_s",), alone=_page("loading"), page=True),
     Measure(name="page_input", rows=("page_input_p99_ms",), alone=_page("reacting"), page=True),

@@ -103,7 +103,7 @@ class Field:
         batch = {"title": name, "occupation": "测量", "level": 3, "subject": "theory", "kind": "formal"}
         batch |= {"paper_id": "bench", "admission_code": code, "starts_ms": starts_ms, "duration_s": duration_s}
         batch["rules"] = {"earliest_submit_s": 0, "latest_entry_s": 86_400, "check_in_before_s": 86_400, **rules}
-        roster = self._roster(candidates)
+        roster = self.fresh_roster(candidates)
         async with MachineClient(self.engine.url, self.engine.keys["schedule"]) as client:
             await client.put_paper("bench", self.paper)
             await client.put_batch(name, batch)
@@ -113,7 +113,7 @@ class Field:
             batch_id=name, code=code, starts_ms=starts_ms, roster=roster, tokens_file=self.folder / f"tokens-{name}"
         )
 
-    def _roster(self, candidates: int) -> list[dict[str, Any]]:
+    def fresh_roster(self, candidates: int) -> list[dict[str, Any]]:
         """Persons who sit no other batch of this field."""
         rows = people.roster(candidates + 1000, "26", self.dice)
         fresh = [row for row in rows if row["id_number"] not in self._persons][:candidates]

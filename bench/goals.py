@@ -57,6 +57,8 @@ _ALL = (
     _most("page_input_p99_ms", "ms", 50, "from an event to the frame that shows it, CPU four times slower"),
     _most("closing_collected_s", "s", 5, "5,000 sittings closed at one instant, until all are recorded as collected"),
     _most("closing_graded_s", "s", 30, "the same 5,000, until all are graded; a grader is killed in the middle"),
+    _most("push_load_s", "s", 60, "200 batches with 50,000 candidates pushed, batch and roster, while an exam runs"),
+    _most("push_load_p99_ratio", "x", 1.2, "p99 of that exam's saves with the pushes over without, taking turns"),
 )  # fmt: skip
 
 GOALS = {goal.name: goal for goal in _ALL}
