@@ -18,13 +18,13 @@ from engine.stores.memory import Memory, beside
 from engine.stores.prepare import PreparedBatch, batch_key
 from engine.wire import bearer
 
-_BATCHES_KEPT = 256  # batches that one worker remembers; a joint-exam day has a few dozen
+_BATCHES_KEPT = 1024  # that one worker remembers, each paper by itself; a joint-exam day has some hundred at most
 _TOKENS_KEPT = 65_536  # verified tokens: one per candidate and login
 _STANDING = beside(__file__)
 
 
 class ArmedBatch(Struct, frozen=True):
-    """A prepared batch with its checkers compiled; the same for every worker, for ever."""
+    """A prepared batch, as it is for one of its papers, with its checkers compiled; the same for ever, everywhere."""
 
     prepared: PreparedBatch
     checkers: dict[str, values.Checker]
@@ -67,27 +67,27 @@ class Candidates:
             self._tokens[text] = known
         return known
 
-    def known_batch(self, batch_id: str) -> ArmedBatch | None:
-        """The batch, if this worker has met it."""
-        return self._batches.get(batch_id)
+    def known_batch(self, armed_id: str) -> ArmedBatch | None:
+        """The batch for one of its papers, if this worker has met it."""
+        return self._batches.get(armed_id)
 
-    async def batch(self, batch_id: str) -> ArmedBatch:
+    async def batch(self, armed_id: str) -> ArmedBatch:
         """Raises TryLater while the batch is not laid out in Redis (it is armed, or there would be no token)."""
-        known = self._batches.get(batch_id)
+        known = self._batches.get(armed_id)
         if known is None:
-            stored = await self.memory.read_bytes(batch_key(batch_id))
+            stored = await self.memory.read_bytes(batch_key(armed_id))
             if stored is None:
-                raise TryLater(f"batch {batch_id!r} is not prepared at this moment; nothing was changed")
+                raise TryLater(f"batch {armed_id!r} is not prepared at this moment; nothing was changed")
             prepared = msgspec.msgpack.decode(stored, type=PreparedBatch)
             known = ArmedBatch(prepared, values.checkers(msgspec.json.decode(prepared.item_index)))
             if len(self._batches) >= _BATCHES_KEPT:
                 self._batches.clear()
-            self._batches[batch_id] = known
+            self._batches[armed_id] = known
         return known
 
     async def standing(self, known: token.Token) -> Standing:
         """The sitting of a verified token now. Raises Refused `sitting.superseded` after a later login; TryLater."""
-        armed = await self.batch(known.batch_id)
+        armed = await self.batch(known.armed_id)
         keys = self.memory.partition_of(known.sitting_id)
         reply = await self.memory.run(_STANDING, [keys.marker, keys.log, keys.sitting(known.sitting_id)], [known.epoch])
         if reply[0] != Outcome.OK:

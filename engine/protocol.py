@@ -150,7 +150,7 @@ class Protocol(HttpToolsProtocol):
 
     def _save(self, token: Token, body: bytes) -> bool:
         """Begin a save; False when it has to go the ordinary way."""
-        armed = self._autosave.delivery.known_batch(token.batch_id)
+        armed = self._autosave.delivery.known_batch(token.armed_id)
         if armed is None or self.flow.write_paused or self.server_state.default_headers:
             return False  # the last: a worker that drains has something to add to every answer
         self._used_s = self.loop.time()

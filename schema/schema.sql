@@ -60,7 +60,7 @@ CREATE TABLE batch (
     level smallint NOT NULL,
     subject text NOT NULL,
     kind text NOT NULL,
-    paper_id text NOT NULL CONSTRAINT batch_has_a_paper REFERENCES paper,
+    paper_id text CONSTRAINT batch_has_a_paper REFERENCES paper,
     admission_code text NOT NULL,
     starts_ms bigint NOT NULL,
     duration_s integer NOT NULL,
@@ -71,13 +71,15 @@ CREATE TABLE batch (
     witnesses text[] NOT NULL DEFAULT '{}',
     released_ms bigint,
     released_by text[] NOT NULL DEFAULT '{}',
+    papers text[], -- instead of one: its forms, numbered from 0
+    CONSTRAINT batch_has_one_paper_or_several CHECK ((paper_id IS NULL) <> (papers IS NULL)),
     CONSTRAINT batch_is_armed_before_two_witnesses CHECK (armed_ms IS NULL OR cardinality(witnesses) >= 2)
 );
 CREATE INDEX batch_by_start ON batch (starts_ms);
 
--- What arming pinned: the sealed paper, its wrapped key, and which answer key is in force.
+-- What arming pinned, for each form of the batch: the sealed paper, its wrapped key, and which answer key is in force.
 CREATE TABLE seal (
-    batch_id text PRIMARY KEY REFERENCES batch,
+    batch_id text NOT NULL REFERENCES batch,
     sealed_digest text NOT NULL CONSTRAINT sealed_paper_is_unique UNIQUE,
     sealed bytea NOT NULL,
     paper_key_wrapped bytea NOT NULL,
@@ -85,6 +87,8 @@ CREATE TABLE seal (
     item_index bytea NOT NULL,
     answer_key_digest text NOT NULL,
     answer_key_recipient text NOT NULL,
+    form smallint NOT NULL DEFAULT 0,
+    PRIMARY KEY (batch_id, form),
     CONSTRAINT seal_has_an_answer_key FOREIGN KEY (paper_digest, answer_key_recipient) REFERENCES answer_key
 );
 
@@ -107,6 +111,7 @@ CREATE TABLE sitting (
     entered_ms bigint,
     closed_ms bigint,
     is_graded boolean NOT NULL DEFAULT false,
+    form smallint NOT NULL DEFAULT 0, -- which of the batch's papers it has; given at arming, kept from the first login on
     -- Deferred: one push may swap two tickets or seats.
     CONSTRAINT candidate_sits_once_in_a_batch UNIQUE (batch_id, candidate_id) DEFERRABLE INITIALLY DEFERRED,
     CONSTRAINT ticket_is_unique_in_a_batch UNIQUE (batch_id, admission_ticket) DEFERRABLE INITIALLY DEFERRED,
@@ -319,8 +324,8 @@ GRANT INSERT ON answer_key TO liankao_engine;
 GRANT SELECT, INSERT ON seal TO liankao_engine;
 GRANT SELECT, INSERT, UPDATE, DELETE ON package TO liankao_engine;
 GRANT SELECT, DELETE,
-    INSERT (sitting_id, batch_id, partition, candidate_id, name, id_number, admission_ticket, site, room, seat, extra_time_s),
-    UPDATE (name, id_number, admission_ticket, site, room, seat, extra_time_s)
+    INSERT (sitting_id, batch_id, partition, candidate_id, name, id_number, admission_ticket, site, room, seat, extra_time_s, form),
+    UPDATE (name, id_number, admission_ticket, site, room, seat, extra_time_s, form)
     ON sitting TO liankao_engine;
 GRANT SELECT (sitting_id, item, seq, value) ON response TO liankao_engine;
 GRANT SELECT ON response_history TO liankao_engine;
@@ -340,8 +345,8 @@ GRANT SELECT, UPDATE (last_publication) ON feed TO liankao_engine;
 -- The recorder. Never papers, answer keys or results; of a seal what Redis is rebuilt from.
 GRANT SELECT ON batch TO liankao_recorder;
 GRANT UPDATE (laid_ready) ON batch TO liankao_recorder;
-GRANT SELECT (batch_id, sealed_digest, sealed, paper_key_wrapped, item_index) ON seal TO liankao_recorder;
-GRANT SELECT, UPDATE (state, epoch, entered_ms, closed_ms) ON sitting TO liankao_recorder;
+GRANT SELECT (batch_id, form, sealed_digest, sealed, paper_key_wrapped, item_index) ON seal TO liankao_recorder;
+GRANT SELECT, UPDATE (state, epoch, entered_ms, closed_ms, form) ON sitting TO liankao_recorder;
 GRANT SELECT, INSERT, UPDATE ON response TO liankao_recorder;
 GRANT INSERT ON response_history TO liankao_recorder;
 GRANT SELECT, INSERT ON sitting_event TO liankao_recorder;
@@ -354,9 +359,9 @@ GRANT SELECT, UPDATE (last_publication) ON feed TO liankao_recorder;
 -- The grader. Never papers, paper keys or who a candidate is; the right to change a batch is only there to hold its row.
 GRANT SELECT, INSERT, UPDATE ON public_key TO liankao_grader;
 GRANT SELECT (batch_id, rules, released_ms), UPDATE (laid_ready) ON batch TO liankao_grader;
-GRANT SELECT (batch_id, paper_digest, answer_key_digest, answer_key_recipient) ON seal TO liankao_grader;
+GRANT SELECT (batch_id, form, paper_digest, answer_key_digest, answer_key_recipient) ON seal TO liankao_grader;
 GRANT SELECT ON answer_key TO liankao_grader;
-GRANT SELECT (sitting_id, batch_id, candidate_id, admission_ticket, state, is_graded), UPDATE (is_graded)
+GRANT SELECT (sitting_id, batch_id, candidate_id, admission_ticket, state, is_graded, form), UPDATE (is_graded)
     ON sitting TO liankao_grader;
 GRANT SELECT (sitting_id, item, value) ON response TO liankao_grader;
 GRANT INSERT ON result TO liankao_grader;

@@ -72,7 +72,7 @@ class Autosave:
         try:
             token = self.delivery.authenticate(scope)  # type: ignore[arg-type]
             body = await read_body(receive, AUTOSAVE_BODY_BYTES_MAX)
-            return token, await self.delivery.batch(token.batch_id), body
+            return token, await self.delivery.batch(token.armed_id), body
         except ExamError as refused:
             metrics.autosave_calls.labels(refused.code).inc()
             raise

@@ -28,26 +28,26 @@ class KeysAwaited:
 
     def __init__(self, release: Release) -> None:
         self._release = release
-        self._waiting: dict[str, tuple[ArmedBatch, set[Channel]]] = {}
+        self._waiting: dict[str, tuple[ArmedBatch, set[Channel]]] = {}  # by armed id: each paper has its key
         self._seeds: dict[str, Callable[[str], bytes]] = {}
 
     def key_frame(self, channel: Channel, armed: ArmedBatch, sitting_id: str) -> bytes | None:
         """Paper key and seed once they are released; before, None, and the channel waits from now on."""
-        batch_id = armed.prepared.batch.batch_id
+        armed_id = armed.prepared.armed_id
         paper_key = self._release.opened(armed)
         if paper_key is None:
-            self._waiting.setdefault(batch_id, (armed, set()))[1].add(channel)
+            self._waiting.setdefault(armed_id, (armed, set()))[1].add(channel)
             return None
-        if batch_id not in self._seeds:
-            self._seeds[batch_id] = sitting_seeds(paper_key)
-        seed = self._seeds[batch_id](sitting_id)
+        if armed_id not in self._seeds:
+            self._seeds[armed_id] = sitting_seeds(paper_key)
+        seed = self._seeds[armed_id](sitting_id)
         return frame({"type": "paper_key", "paper_key": to_base64url(paper_key), "seed": to_base64url(seed)})
 
     def forget(self, channel: Channel) -> None:
-        for batch_id, (_, channels) in list(self._waiting.items()):
+        for armed_id, (_, channels) in list(self._waiting.items()):
             channels.discard(channel)
             if not channels:
-                del self._waiting[batch_id]
+                del self._waiting[armed_id]
 
     def left_ms(self, redis_ms: float) -> float | None:
         """Until the next of these keys is due; None when nobody waits, or only for a provider."""
@@ -60,8 +60,8 @@ class KeysAwaited:
 
     async def open_due(self, coming: Iterable[ArmedBatch | None], redis_ms: int) -> list[tuple[int, set[Channel]]]:
         """Open the keys that are due, also of those `coming` to their start. By start: who waited for what is here."""
-        asked = {armed.prepared.batch.batch_id: armed for armed in coming if armed is not None}
-        asked |= {batch_id: armed for batch_id, (armed, _) in self._waiting.items()}
+        asked = {armed.prepared.armed_id: armed for armed in coming if armed is not None}
+        asked |= {armed_id: armed for armed_id, (armed, _) in self._waiting.items()}
         opening = [
             self._release.begin(armed, redis_ms, _ASKED_BY)
             for armed in asked.values()
@@ -72,8 +72,8 @@ class KeysAwaited:
         if opening:
             await asyncio.wait(opening, timeout=_PROMPT_S)
         served = []
-        for batch_id, (armed, channels) in list(self._waiting.items()):
+        for armed_id, (armed, channels) in list(self._waiting.items()):
             if self._release.opened(armed) is not None:
                 served.append((armed.prepared.batch.starts_ms, channels))
-                del self._waiting[batch_id]
+                del self._waiting[armed_id]
         return served

@@ -194,7 +194,7 @@ class PartitionNews:
             if token is None or channel.stage >= Stage.LEAVING:
                 continue
             try:
-                prepared.append((channel, token, await self._delivery.batch(token.batch_id)))
+                prepared.append((channel, token, await self._delivery.batch(token.armed_id)))
             except ExamError as fault:
                 self._explain([channel], fault)
         if not prepared:

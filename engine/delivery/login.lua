@@ -13,8 +13,8 @@ if not partition then
 end
 local now = now_ms()
 local sitting = redis.call(
-    'HMGET', sitting_key, 'state', 'epoch', 'check_in_ms', 'entry_ms', 'closes_ms', 'seen_ms', 'takeover_ms')
-local state, epoch, check_in_ms, entry_ms, closes_ms, seen_ms, takeover_ms = unpack(sitting, 1, 7)
+    'HMGET', sitting_key, 'state', 'epoch', 'check_in_ms', 'entry_ms', 'closes_ms', 'seen_ms', 'takeover_ms', 'form')
+local state, epoch, check_in_ms, entry_ms, closes_ms, seen_ms, takeover_ms, form = unpack(sitting, 1, 8)
 local answer = { OK, partition.generation, partition.n, partition.committed, now }
 local function refused(outcome)
     answer[1] = outcome
@@ -58,7 +58,7 @@ else
 end
 redis.call('HDEL', sitting_key, 'takeover_ms', 'asked_ms') -- a permission is for one login
 local entry = { 'at', whole(now) }
-event(entry, sitting_id, 'login', state, epoch, now)
+event(entry, sitting_id, 'login', state, epoch, now, form) -- from here on it has this paper, and PostgreSQL is told so
 append(partition, entry)
 answer[3] = partition.n
 for _, part in ipairs(redis.call('HGETALL', sitting_key)) do

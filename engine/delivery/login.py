@@ -17,6 +17,7 @@ from engine.delivery.sitting import edges_of, sitting_document
 from engine.rules import timing
 from engine.rules.documents import canonical_document, fold_code, fold_document
 from engine.rules.errors import ExamError, Refused, TryLater
+from engine.rules.forms import armed_id
 from engine.rules.limits import (
     LOGIN_ATTEMPTS_PER_MINUTE,
     LOGIN_FAILURES_PER_MINUTE,
@@ -74,20 +75,21 @@ async def _enter(delivery: Delivery, admission_code: str, id_number: str) -> dic
     fields = fields_of(reply, 5)
     if outcome != Outcome.OK:
         _refuse_entry(outcome, armed, fields, reply)
-    issued = token.issue(token.Token(sitting_id, batch.batch_id, fields["epoch"].decode()), delivery.token_key)
+    # Known by now, unless the form was changed between the look and the login.
+    armed = await delivery.batch(armed_id(batch.batch_id, int(fields.get("form", 0))))
+    issued = token.issue(token.Token(sitting_id, armed.prepared.armed_id, fields["epoch"].decode()), delivery.token_key)
     return {"token": issued, **sitting_document(sitting_id, armed, fields, now_ms=int(reply[4]))}
 
 
 async def _choose(delivery: Delivery, entry: str) -> tuple[str, ArmedBatch] | None:
     """The sitting meant: the first that has not closed, else the one that closed last; None when there is none."""
-    found = []
-    for named, batch_id in (await delivery.memory.read_hash(entry)).items():
-        found.append((named.decode(), await delivery.batch(batch_id.decode())))
+    found = [(name.decode(), batch_id.decode()) for name, batch_id in (await delivery.memory.read_hash(entry)).items()]
     hashes = [delivery.memory.partition_of(sitting_id).sitting(sitting_id) for sitting_id, _ in found]
-    stored = await delivery.memory.read_hash_fields(hashes, ["login", "starts_ms", "closes_ms"])
+    stored = await delivery.memory.read_hash_fields(hashes, ["login", "starts_ms", "closes_ms", "form"])
     now = now_ms()
     ranked = []
-    for (sitting_id, armed), (login, starts_ms, closes_ms) in zip(found, stored, strict=True):
+    for (sitting_id, batch_id), (login, starts_ms, closes_ms, form) in zip(found, stored, strict=True):
+        armed = await delivery.batch(armed_id(batch_id, int(form or 0)))
         if login is None or starts_ms is None or closes_ms is None:
             raise TryLater("the sitting is not prepared at this moment; nothing was changed")
         if login.decode() != entry:

@@ -44,7 +44,7 @@ async def show_key(request: Request) -> Response:
     """`GET /v1/sitting/paper-key`: 425 before the start, whoever asks; after pledge and photo, with the release."""
     delivery: Delivery = request.app.state.delivery
     token = delivery.authenticate(request.scope)  # type: ignore[arg-type]
-    armed = await delivery.batch(token.batch_id)
+    armed = await delivery.batch(token.armed_id)
     reading = await read_sitting(delivery, token)
     edges = edges_of(armed, reading.fields)
     if reading.now_ms < edges.starts_ms:

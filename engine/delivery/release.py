@@ -5,8 +5,8 @@ worker began, carried on by the monotonic clock) have both reached the start. So
 Redis's or this machine's, releases nothing; this machine's stepped back delays nothing. Redis's stepped back delays
 until it is put right, and saves would be refused until then all the same. A worker that began with a wrong time of day
 holds its keys back by as much, until it is restarted.
-How: the provider is asked once per batch and worker, off the event loop, and not before: until then the key is nowhere
-in this process. Each release is logged, without the key.
+How: the provider is asked once per paper key and worker, off the event loop, and not before: until then the key is
+nowhere in this process. Each release is logged, without the key.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from engine.sealing.provider import KeyProvider, paper_key_purpose
 from engine.stores.clock import SteadyClock, monotonic_s
 from engine.stores.memory import Memory
 
-_KEYS_KEPT = 256  # batches; a joint-exam day has a few dozen
+_KEYS_KEPT = 1024  # paper keys; a joint-exam day has some hundred at most
 
 
 class Release:
@@ -31,9 +31,9 @@ class Release:
         self.steady = steady
         self._memory = memory
         self._provider = provider
-        self._opened: dict[str, bytes] = {}
+        self._opened: dict[str, bytes] = {}  # by armed id, as all of these
         self._opening: dict[str, asyncio.Task[bytes]] = {}
-        self._failed_s: dict[str, float] = {}  # batch -> when the provider failed to open its key
+        self._failed_s: dict[str, float] = {}  # armed id -> when the provider failed to open its key
 
     def left_ms(self, armed: ArmedBatch, redis_ms: int) -> int:
         """Until both clocks have reached the start, as far as they know now; 0 when they have."""
@@ -41,11 +41,11 @@ class Release:
 
     def opened(self, armed: ArmedBatch) -> bytes | None:
         """The key, when this worker has released it already."""
-        return self._opened.get(armed.prepared.batch.batch_id)
+        return self._opened.get(armed.prepared.armed_id)
 
     def may_try(self, armed: ArmedBatch) -> bool:
         """False for a while after the provider has failed."""
-        return monotonic_s() - self._failed_s.get(armed.prepared.batch.batch_id, -RELEASE_RETRY_S) >= RELEASE_RETRY_S
+        return monotonic_s() - self._failed_s.get(armed.prepared.armed_id, -RELEASE_RETRY_S) >= RELEASE_RETRY_S
 
     async def paper_key(self, armed: ArmedBatch, redis_ms: int, asked_by: str) -> bytes:
         """For a call. Raises Refused before the start, TryLater while only Redis's clock has come so far."""
@@ -86,36 +86,37 @@ class Release:
 
     def begin(self, armed: ArmedBatch, redis_ms: int, asked_by: str) -> asyncio.Task[bytes]:
         """Ask the provider, once for all who wait; call it only when `left_ms` is 0."""
-        batch_id = armed.prepared.batch.batch_id
-        opening = self._opening.get(batch_id)
+        armed_id = armed.prepared.armed_id
+        opening = self._opening.get(armed_id)
         if opening is None:
             opening = asyncio.get_running_loop().create_task(self._open(armed, redis_ms, asked_by))
-            self._opening[batch_id] = opening
+            self._opening[armed_id] = opening
             opening.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting
         return opening
 
     async def _open(self, armed: ArmedBatch, redis_ms: int, asked_by: str) -> bytes:
         """Raises TryLater when the provider does not open it; the reason is for the log."""
-        batch_id, starts_ms = armed.prepared.batch.batch_id, armed.prepared.batch.starts_ms
-        wrapped, purpose = armed.prepared.paper_key_wrapped, paper_key_purpose(batch_id)
+        armed_id, batch = armed.prepared.armed_id, armed.prepared.batch
+        wrapped, purpose = armed.prepared.paper_key_wrapped, paper_key_purpose(armed_id)
         try:
             paper_key = await asyncio.to_thread(self._provider.unwrap, purpose, wrapped)
         except Exception as fault:
-            self._failed_s[batch_id] = monotonic_s()
+            self._failed_s[armed_id] = monotonic_s()
             metrics.release_failures.inc()
-            log.logger().exception("release.failed", batch_id=batch_id)
+            log.logger().exception("release.failed", batch_id=batch.batch_id, form=armed.prepared.form)
             raise _not_opened() from fault
         finally:
-            del self._opening[batch_id]
+            del self._opening[armed_id]
         if len(self._opened) >= _KEYS_KEPT:
             self._opened.clear()
-        self._opened[batch_id] = paper_key
-        self._failed_s.pop(batch_id, None)
+        self._opened[armed_id] = paper_key
+        self._failed_s.pop(armed_id, None)
         log.logger().info(
             "release.paper_key",
-            batch_id=batch_id,
+            batch_id=batch.batch_id,
+            form=armed.prepared.form,
             sealed_digest=armed.prepared.sealed_digest,
-            starts_ms=starts_ms,
+            starts_ms=batch.starts_ms,
             redis_ms=redis_ms,
             steady_ms=self.steady.now_ms(),
             asked_by=asked_by,

@@ -39,7 +39,7 @@ async def show(request: Request) -> Response:
     """`GET /v1/sitting`."""
     delivery: Delivery = request.app.state.delivery
     token = delivery.authenticate(request.scope)  # type: ignore[arg-type]
-    armed = await delivery.batch(token.batch_id)
+    armed = await delivery.batch(token.armed_id)
     reading = await read_sitting(delivery, token)
     document = sitting_document(token.sitting_id, armed, reading.fields, reading.now_ms)
     document["remaining_ms"] = timing.remaining_ms(edges_of(armed, reading.fields), reading.now_ms)
@@ -69,7 +69,7 @@ async def _step(request: Request, before: SittingState, after: SittingState, ref
     accepted = body.take_boolean("accepted")
     body.finish()
     check(faults)
-    armed = await delivery.batch(token.batch_id)
+    armed = await delivery.batch(token.armed_id)
     if not accepted:
         await read_sitting(delivery, token)  # an older device hears that it is one, not that it refused
         raise Refused(refused_code, "expected `accepted: true`; the state of the sitting has not changed")

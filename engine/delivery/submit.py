@@ -38,7 +38,7 @@ async def show_receipt(request: Request) -> Response:
     """`GET /v1/sitting/receipt`: of a sitting handed in, or collected at its end."""
     delivery: Delivery = request.app.state.delivery
     token = delivery.authenticate(request.scope)  # type: ignore[arg-type]
-    armed = await delivery.batch(token.batch_id)
+    armed = await delivery.batch(token.armed_id)
     reading = await read_sitting(delivery, token, is_for_receipt=True)
     edges = edges_of(armed, reading.fields)
     state = timing.state_at(SittingState(reading.fields["state"].decode()), edges, reading.now_ms)
@@ -55,7 +55,7 @@ async def _submit(request: Request) -> dict[str, Any]:
     seq = body.take_integer("seq", 0, SEQ_MAX)  # 0: nothing was ever answered
     body.finish()
     check(faults)
-    armed = await delivery.batch(token.batch_id)
+    armed = await delivery.batch(token.armed_id)
     earliest_ms = timing.boundaries(armed.prepared.batch, 0).earliest_submit_ms
     keys = delivery.memory.partition_of(token.sitting_id)
     reply = await delivery.memory.run(

@@ -58,7 +58,7 @@ async def take(request: Request) -> Response:
     invigilation: Invigilation = request.app.state.invigilation
     try:
         token = invigilation.candidates.authenticate(request.scope)  # type: ignore[arg-type]
-        armed = await invigilation.candidates.batch(token.batch_id)
+        armed = await invigilation.candidates.batch(token.armed_id)
         _check_media_type(request)
         jpeg = await read_body(request.receive, PHOTO_BYTES_MAX)
         if armed.prepared.batch.rules.photo != "required":

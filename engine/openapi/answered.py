@@ -20,7 +20,7 @@ from engine.openapi.building import (
     text,
     whole,
 )
-from engine.openapi.sent import BATCH_MEMBERS, RULE_MEMBERS
+from engine.openapi.sent import BATCH_MEMBERS, EITHER_PAPER, PAPER_MEMBERS, RULE_MEMBERS
 from engine.rules.errors import CODES
 from engine.rules.limits import (
     BATCH_LOG_PAGE_MAX,
@@ -181,7 +181,8 @@ _STORED_BATCH = answered(
         "armed_ms": nullable(INSTANT_MS),
         "released_ms": nullable(INSTANT_MS),
     },
-    {"warnings": _WARNINGS},
+    {**PAPER_MEMBERS, "warnings": _WARNINGS},
+    oneOf=EITHER_PAPER,
 )
 _BATCH_EVENT = answered(
     {

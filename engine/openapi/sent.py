@@ -37,6 +37,7 @@ from engine.rules.limits import (
     DURATION_S_MAX,
     EXTRA_TIME_S_MAX,
     FILL_CHARACTERS_MAX,
+    FORMS_MAX,
     ITEMS_MAX,
     MEDIA_MAX,
     NAME_CHARACTERS_MAX,
@@ -161,12 +162,23 @@ BATCH_MEMBERS: dict[str, Schema] = {
     "level": whole(1, 5),
     "subject": choice(*SUBJECTS),
     "kind": choice(*KINDS),
-    "paper_id": {**ID, "description": "A paper that has been pushed"},
     "admission_code": matching(
         ADMISSION_CODE_PATTERN, description="As it will be typed at login, where width and case do not matter"
     ),
     "starts_ms": INSTANT_MS,
     "duration_s": whole(1, DURATION_S_MAX),
+}
+EITHER_PAPER: list[Schema] = [{"required": ["paper_id"]}, {"required": ["papers"]}]
+PAPER_MEMBERS: dict[str, Schema] = {
+    "paper_id": {**ID, "description": "A paper that has been pushed"},
+    "papers": many(
+        ID,
+        1,
+        FORMS_MAX,
+        uniqueItems=True,
+        description="Several papers instead of one: the batch's forms, each sealed under a key of its own. At arming "
+        "every sitting is given one by its seat, so that neighbours differ; who has entered keeps it",
+    ),
 }
 
 
@@ -275,7 +287,7 @@ SCHEMAS: dict[str, Schema] = {
         {"id": ID, "text": _PLAIN_TEXT},
         {"fixed": {**_FIXED, "description": 'Keeps its place when options are shuffled, as an "all of these" does'}},
     ),
-    "Batch": sent(BATCH_MEMBERS, {"rules": ref("Rules")}),
+    "Batch": sent(BATCH_MEMBERS, {**PAPER_MEMBERS, "rules": ref("Rules")}, oneOf=EITHER_PAPER),
     "Rules": sent({}, RULE_MEMBERS),
     "Candidate": _CANDIDATE,
     "Roster": _ROSTER,

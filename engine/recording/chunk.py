@@ -26,6 +26,7 @@ class Event(Struct, frozen=True):
     state: str
     epoch: int
     at_ms: int
+    form: int | None = None  # of a login: which paper the sitting has
 
 
 # Per sitting its changes as autosave.lua writes them: [item, seq, value].
@@ -40,7 +41,7 @@ class Chunk:
         self.history: list[HistoryRow] = []
         self.responses: dict[tuple[str, str], HistoryRow] = {}  # the newest per sitting and item
         self.events: list[tuple[str, str, int, int, int, int]] = []
-        self.sittings: dict[str, tuple[str, int, int | None, int | None]] = {}
+        self.sittings: dict[str, tuple[str, int, int | None, int | None, int | None]] = {}
         self.entries = 0
 
     def add(self, position: Position, fields: Sequence[bytes]) -> None:
@@ -84,9 +85,11 @@ class Chunk:
 
     def _add_event(self, sitting_id: str, event: Event, position: Position) -> None:
         self.events.append((sitting_id, event.kind, event.at_ms, event.epoch, *position))
-        _, _, entered_ms, closed_ms = self.sittings.get(sitting_id, ("", 0, None, None))
+        _, _, entered_ms, closed_ms, form = self.sittings.get(sitting_id, ("", 0, None, None, None))
+        if form is None:
+            form = event.form
         if event.kind == "login" and entered_ms is None:
             entered_ms = event.at_ms
         if event.state in _CLOSED_STATES and event.kind == event.state:
             closed_ms = event.at_ms
-        self.sittings[sitting_id] = (event.state, event.epoch, entered_ms, closed_ms)
+        self.sittings[sitting_id] = (event.state, event.epoch, entered_ms, closed_ms, form)

@@ -48,7 +48,7 @@ async def copy_sittings(memory: Memory, database: Postgres, sitting_ids: Sequenc
         open_ids = [sitting_id for sitting_id in hashes if sitting_id not in closed]
         responses = [row for sitting_id in open_ids for row in _responses(sitting_id, hashes[sitting_id])]
         put = await connection.fetch(_queries.put_responses, *_columns(responses, 5))
-        moved = await connection.fetch(_queries.put_sittings, *_columns(_states(open_ids, hashes), 5))
+        moved = await connection.fetch(_queries.put_sittings, *_columns(_states(open_ids, hashes), 6))
         touched = sorted({row["sitting_id"] for row in put} | {row["sitting_id"] for row in moved})
         epochs = [_number(hashes[sitting_id], b"epoch") for sitting_id in touched]
         await connection.execute(_queries.add_events, touched, epochs, now_ms(), *reached)
@@ -86,8 +86,8 @@ def _responses(sitting_id: str, fields: Mapping[bytes, bytes]) -> list[tuple[str
 
 def _states(
     sitting_ids: Sequence[str], hashes: Mapping[str, Mapping[bytes, bytes]]
-) -> list[tuple[str, str, int, int | None, int | None]]:
-    """(sitting_id, state, epoch, entered_ms, closed_ms) as in a row of `sitting`."""
+) -> list[tuple[str, str, int, int | None, int | None, int | None]]:
+    """(sitting_id, state, epoch, entered_ms, closed_ms, form) as in a row of `sitting`."""
     return [
         (
             sitting_id,
@@ -95,6 +95,7 @@ def _states(
             _number(fields, b"epoch"),
             _number(fields, b"entered_ms") or None,
             _number(fields, b"closed_ms") or None,
+            _number(fields, b"form") if b"form" in fields else None,
         )
         for sitting_id in sitting_ids
         for fields in [hashes[sitting_id]]

@@ -23,9 +23,11 @@ ON CONFLICT (sitting_id, item) DO UPDATE SET seq = excluded.seq, value = exclude
 WHERE response.seq < excluded.seq
 RETURNING sitting_id
 
--- put_sittings(sitting_ids, states, epochs, entered_ms, closed_ms) -> one row per sitting moved
+-- put_sittings(sitting_ids, states, epochs, entered_ms, closed_ms, forms) -> one row per sitting moved
 -- Where each stands; only forward.
 UPDATE sitting SET
+    -- Of an entry that PostgreSQL has not heard of, Redis knows the paper.
+    form = CASE sitting.state WHEN 'expected' THEN coalesce(found.form, sitting.form) ELSE sitting.form END,
     state = CASE
         WHEN array_position('{expected,checked_in,confirmed,pledged,collected,submitted,absent,void}', found.state)
             < array_position('{expected,checked_in,confirmed,pledged,collected,submitted,absent,void}', sitting.state)
@@ -35,8 +37,8 @@ UPDATE sitting SET
     epoch = greatest(sitting.epoch, found.epoch),
     entered_ms = coalesce(sitting.entered_ms, found.entered_ms),
     closed_ms = coalesce(sitting.closed_ms, found.closed_ms)
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
-    AS found (sitting_id, state, epoch, entered_ms, closed_ms)
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[])
+    AS found (sitting_id, state, epoch, entered_ms, closed_ms, form)
 WHERE sitting.sitting_id = found.sitting_id AND (
     sitting.epoch < found.epoch
     OR array_position('{expected,checked_in,confirmed,pledged,collected,submitted,absent,void}', sitting.state)

@@ -38,9 +38,11 @@ WHERE newest.sitting_id <> ALL (ARRAY( -- what a rolled-back Redis took for a cl
 ON CONFLICT (sitting_id, item) DO UPDATE SET seq = excluded.seq, value = excluded.value, saved_ms = excluded.saved_ms
 WHERE response.seq < excluded.seq
 
--- update_sittings(sitting_ids, states, epochs, entered_ms, closed_ms) -> none
+-- update_sittings(sitting_ids, states, epochs, entered_ms, closed_ms, forms) -> none
 -- Where each sitting stands after its last event of the chunk.
 UPDATE sitting SET
+    -- The paper of its first login, whatever a change of seats that did not know of that has written meanwhile.
+    form = CASE sitting.state WHEN 'expected' THEN coalesce(newest.form, sitting.form) ELSE sitting.form END,
     state = CASE -- only forward, and a closed one stands: a rolled-back Redis may report a login after a hand-in
         WHEN sitting.state IN ('submitted', 'collected', 'absent', 'void') THEN sitting.state
         WHEN array_position('{expected,checked_in,confirmed,pledged}', newest.state)
@@ -50,6 +52,6 @@ UPDATE sitting SET
     epoch = greatest(sitting.epoch, newest.epoch),
     entered_ms = coalesce(sitting.entered_ms, newest.entered_ms),
     closed_ms = coalesce(sitting.closed_ms, newest.closed_ms)
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
-    AS newest (sitting_id, state, epoch, entered_ms, closed_ms)
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[])
+    AS newest (sitting_id, state, epoch, entered_ms, closed_ms, form)
 WHERE sitting.sitting_id = newest.sitting_id

@@ -13,6 +13,7 @@ from engine.rules.limits import (
     ADMISSION_CODE_PATTERN,
     ASSESSORS_MAX,
     DURATION_S_MAX,
+    FORMS_MAX,
     ID_PATTERN,
     INSTANT_MS_MAX,
     RULE_S_MAX,
@@ -27,6 +28,7 @@ SUBJECTS = ("theory", "skill", "review")
 KINDS = ("formal", "mock", "device_check")
 RELEASES = ("graded", "approved")
 TAKEOVERS = ("free", "silent", "proctor")
+_AN_ID = "1 to 64 characters of A-Z a-z 0-9 . _ -"
 _PASS_MARK_DECIMALS_MAX = 2  # it is compared with a score of two decimals
 _TOLERANCE_DECIMALS_MAX = 4  # a share of points that have as many
 _IN_WORDS = {_PASS_MARK_DECIMALS_MAX: "two", _TOLERANCE_DECIMALS_MAX: "four"}
@@ -51,7 +53,8 @@ def read_batch(batch_id: str, document: Any, now_ms: int, known_papers: Collecti
         level=members.take_integer("level", 1, 5),
         subject=subject,
         kind=kind,
-        paper_id=members.take_pattern("paper_id", ID_PATTERN, "1 to 64 characters of A-Z a-z 0-9 . _ -"),
+        paper_id=None if members.has("papers") else members.take_pattern("paper_id", ID_PATTERN, _AN_ID),
+        papers=_read_papers(members, known_papers) if members.has("papers") else None,
         admission_code=members.take_pattern(
             "admission_code",
             ADMISSION_CODE_PATTERN,
@@ -71,8 +74,9 @@ def read_batch(batch_id: str, document: Any, now_ms: int, known_papers: Collecti
 
 
 def show_batch(batch: Batch) -> dict[str, Any]:
-    """The batch as JSON, in API.md's names, every rule spelled out."""
+    """The batch as JSON, in API.md's names, every rule spelled out, with its paper or papers as they were pushed."""
     shown: dict[str, Any] = msgspec.to_builtins(batch, builtin_types=(Decimal,))
+    del shown["papers" if batch.papers is None else "paper_id"]
     for name in ("pass_mark", "second_marking_tolerance"):
         shown["rules"][name] = json_number(shown["rules"][name])
     return shown
@@ -103,6 +107,25 @@ def _read_rules(batch: Members, kind: str, subject: str) -> Rules:
     )
     members.finish()
     return rules
+
+
+def _read_papers(batch: Members, known_papers: Collection[str] | None) -> tuple[str, ...]:
+    """Several papers instead of one, in the order of their forms."""
+    papers: list[str] = []
+    for at, paper_id in enumerate(batch.take_list("papers", 1, FORMS_MAX)):
+        pointer = f"{batch.at('papers')}/{at}"
+        if not isinstance(paper_id, str) or not ID_PATTERN.fullmatch(paper_id):
+            batch.faults.add(pointer, f"expected {_AN_ID}", paper_id)
+        elif paper_id in papers:
+            batch.faults.add(pointer, "expected each paper once", paper_id)
+        elif known_papers is not None and paper_id not in known_papers:
+            batch.faults.add(pointer, "expected a paper that has been pushed", paper_id)
+        else:
+            papers.append(paper_id)
+    if batch.has("paper_id"):
+        batch.take("paper_id")
+        batch.fault("paper_id", "expected either `paper_id` or `papers`")
+    return tuple(papers)
 
 
 def _read_number(rules: Members, name: str, largest: int, decimals_max: int, default: Decimal) -> Decimal:

@@ -64,6 +64,7 @@ PEOPLE_MAX = 20
 NAME_CHARACTERS_MAX = 100
 PLACE_CHARACTERS_MAX = 100  # site, room
 ROSTER_ROWS_MAX = 100_000
+FORMS_MAX = 8  # papers of a batch: neighbours on all sides differ with four, and each is sealed and cached by itself
 FAULTS_LISTED_MAX = 1_000
 INSTANT_MS_MAX = 253_402_300_799_000  # the end of year 9999: beyond it dates cannot be printed
 

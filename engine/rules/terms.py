@@ -70,11 +70,17 @@ class Batch(Struct, frozen=True, kw_only=True):
     level: int
     subject: str
     kind: str  # formal, mock, device_check
-    paper_id: str
+    paper_id: str | None = None
+    papers: tuple[str, ...] | None = None  # instead of one: its forms, numbered from 0
     admission_code: str
     starts_ms: int
     duration_s: int
     rules: Rules
+
+    @property
+    def paper_ids(self) -> tuple[str, ...]:
+        """By form; a single one is form 0."""
+        return self.papers or (self.paper_id or "",)
 
     @property
     def ends_ms(self) -> int:

@@ -1,7 +1,8 @@
 """Arming: the act, with two named people, after which a batch runs by the clock alone.
 
-Preflight lists everything that is not ready. Then the paper is sealed under a key of this batch's own, pinned together
-with its answer key, and all that candidates need is laid ready, so that at the start only a key moves.
+Preflight lists everything that is not ready. Then the batch's paper, or each of its papers, is sealed under a key of
+its own and pinned together with its answer key, every sitting is given one, and all that candidates need is laid ready,
+so that at the start only keys move.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from engine import batch_log
 from engine.access import require
 from engine.rules import timing
 from engine.rules.errors import Refused
+from engine.rules.forms import armed_id
 from engine.rules.limits import FAULTS_LISTED_MAX, PAPER_BODY_BYTES_MAX
 from engine.rules.people import read_people
 from engine.rules.terms import Batch
 from engine.scheduling.batches import describe, unknown_batch
 from engine.scheduling.batches import queries as batch_queries
+from engine.scheduling.forms import Form, assign_forms
 from engine.scheduling.package import package_faults, package_of, read_arming, seal_packaged
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster import find_overlaps
@@ -85,18 +88,22 @@ async def _arm(
         return
     batch = batch_of(row)
     sittings = await connection.fetch(roster_queries.sittings_of, batch_id)
-    paper = await connection.fetchrow(_queries.lock_paper, batch.paper_id)
-    package = await package_of(connection, batch.paper_id)
-    faults = package_faults(package, batch_id, batch.paper_id, shares)
-    await _check_ready(scheduling, connection, batch, sittings, paper, faults, package is not None)
-    if package is not None and shares is not None:
-        sealed = await seal_packaged(connection, scheduling.sealer, batch_id, batch.paper_id, shares)
-    else:
-        sealed = await _seal(scheduling, batch, paper)
-    await _pin(connection, batch_id, sealed, paper)
+    forms = await _forms(connection, batch)
+    await _check_ready(scheduling, connection, batch, sittings, forms, shares)
+    pinned = [await _pin(scheduling, connection, batch_id, forms, form, shares) for form in range(len(forms))]
+    await assign_forms(connection, batch)
     await connection.execute(_queries.arm, batch_id, now_ms(), witnesses)
-    after = {"sealed_digest": sealed.sealed_digest, "paper_digest": paper["digest"], "sittings": len(sittings)}
+    after = {**(pinned[0] if batch.papers is None else {"papers": pinned}), "sittings": len(sittings)}
     await batch_log.record(connection, batch_id, "armed", people=witnesses, key_id=api_key_id, after=after)
+
+
+async def _forms(connection: Connection, batch: Batch) -> list[Form]:
+    """The batch's papers as they are pinned; nobody may push another meanwhile. Their content stays where it is."""
+    found = []
+    for paper_id in batch.paper_ids:
+        paper = await connection.fetchrow(_queries.lock_paper, paper_id)
+        found.append(Form(paper_id, paper, await package_of(connection, paper_id)))
+    return found
 
 
 async def _check_ready(
@@ -104,9 +111,8 @@ async def _check_ready(
     connection: Connection,
     batch: Batch,
     sittings: Sequence[Record],
-    paper: Record,
-    faults: Sequence[tuple[str, str]],
-    is_packaged: bool,
+    forms: Sequence[Form],
+    shares: Vault | None,
 ) -> None:
     missing: list[dict[str, str]] = []
 
@@ -122,13 +128,14 @@ async def _check_ready(
     for row in sittings:
         if row["id_number"] in overlaps:
             not_ready("roster.overlap", f"candidate {row['candidate_id']!r}: {overlaps[row['id_number']]}")
-    for code, message in faults:
+    for code, message in package_faults(forms, batch.batch_id, shares):
         not_ready(code, message)
-    if paper["content"] is None and not is_packaged:
-        not_ready("paper.content", f"paper {batch.paper_id!r} came before papers were sealed; push it again")
     recipient = await public_keys.answer_key_recipient(connection)
-    if recipient is None or paper["answer_key_recipient"] != key_id(recipient):
-        not_ready("paper.recipient", f"paper {batch.paper_id!r} is sealed to another grader's key; push it again")
+    for form in forms:
+        if form.package is None and not form.paper["has_content"]:
+            not_ready("paper.content", f"paper {form.paper_id!r} came before papers were sealed; push it again")
+        if recipient is None or form.paper["answer_key_recipient"] != key_id(recipient):
+            not_ready("paper.recipient", f"paper {form.paper_id!r} is sealed to another grader's key; push it again")
     latest_entry_ms = timing.boundaries(batch, 0).latest_entry_ms
     if now_ms() >= latest_entry_ms:
         not_ready("batch.window", f"the latest entry was at {latest_entry_ms} ms: nobody could enter any more")
@@ -145,26 +152,43 @@ async def _check_ready(
         raise Refused("batch.not_ready", f"batch {batch.batch_id!r}: {detail}{more}", not_ready=listed, errors=listed)
 
 
-async def _seal(scheduling: Scheduling, batch: Batch, paper: Record) -> SealedBatch:
-    """Under a key of this batch's own, made and wrapped where it is used; this process sees neither."""
-    job = SealBatch(batch.batch_id, batch.paper_id, paper["digest"], paper["content_key_wrapped"])
-    content = Vault(2 * PAPER_BODY_BYTES_MAX)
-    try:
-        await asyncio.to_thread(content.keep, paper["content"])
-        return await scheduling.sealer.seal_batch(job, content)
-    finally:
-        content.close()
-
-
-async def _pin(connection: Connection, batch_id: str, sealed: SealedBatch, paper: Record) -> None:
+async def _pin(
+    scheduling: Scheduling,
+    connection: Connection,
+    batch_id: str,
+    forms: Sequence[Form],
+    number: int,
+    shares: Vault | None,
+) -> dict[str, str]:
+    """Seal one of the batch's papers, each under a key of its own, and pin it; what the batch's log says of it."""
+    form = forms[number]
+    named = armed_id(batch_id, number)
+    if form.package is not None and shares is not None:
+        sealed = await seal_packaged(connection, scheduling.sealer, batch_id, named, forms, form, shares)
+    else:
+        sealed = await _seal(scheduling, connection, batch_id, named, form)
     await connection.execute(
         _queries.insert_seal,
         batch_id,
+        number,
         sealed.sealed_digest,
         sealed.sealed,
         sealed.paper_key_wrapped,
-        paper["digest"],
-        paper["item_index"],
-        paper["answer_key_digest"],
-        paper["answer_key_recipient"],
+        form.paper["digest"],
+        form.paper["item_index"],
+        form.paper["answer_key_digest"],
+        form.paper["answer_key_recipient"],
     )
+    return {"sealed_digest": sealed.sealed_digest, "paper_digest": form.paper["digest"]}
+
+
+async def _seal(scheduling: Scheduling, connection: Connection, batch_id: str, named: str, form: Form) -> SealedBatch:
+    """Under a key made and wrapped where it is used; this process sees neither."""
+    job = SealBatch(batch_id, named, form.paper_id, form.paper["digest"], form.paper["content_key_wrapped"])
+    stored = await connection.fetchval(_queries.content_of, form.paper_id)
+    content = Vault(2 * PAPER_BODY_BYTES_MAX)
+    try:
+        await asyncio.to_thread(content.keep, stored)
+        return await scheduling.sealer.seal_batch(job, content)
+    finally:
+        content.close()

@@ -1,12 +1,16 @@
 -- lock_paper(paper_id) -> at most one row
 -- The paper as it is pinned; nobody may push another meanwhile.
-SELECT digest, content, content_key_wrapped, item_index, answer_key_digest, answer_key_recipient
+SELECT digest, content IS NOT NULL AS has_content, content_key_wrapped, item_index, answer_key_digest, answer_key_recipient
 FROM paper WHERE paper_id = $1 FOR SHARE
 
--- insert_seal(batch_id, sealed_digest, sealed, paper_key_wrapped, paper_digest, item_index, answer_key_digest, answer_key_recipient) -> none
--- Pin paper, key and answer key of a batch for ever.
-INSERT INTO seal (batch_id, sealed_digest, sealed, paper_key_wrapped, paper_digest, item_index, answer_key_digest, answer_key_recipient)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+-- content_of(paper_id) -> one row
+-- What is sealed, itself sealed as it arrived.
+SELECT content FROM paper WHERE paper_id = $1
+
+-- insert_seal(batch_id, form, sealed_digest, sealed, paper_key_wrapped, paper_digest, item_index, answer_key_digest, answer_key_recipient) -> none
+-- Pin a paper of a batch, its key and answer key for ever.
+INSERT INTO seal (batch_id, form, sealed_digest, sealed, paper_key_wrapped, paper_digest, item_index, answer_key_digest, answer_key_recipient)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- arm(batch_id, armed_ms, witnesses) -> none
 -- From here on paper, time and rules stand.

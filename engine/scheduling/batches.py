@@ -16,7 +16,7 @@ from engine.rules import timing
 from engine.rules.batch import read_batch, show_batch
 from engine.rules.calendar import batch_warnings
 from engine.rules.errors import Invalid, Refused
-from engine.rules.limits import INSTANT_MS_MAX
+from engine.rules.limits import FORMS_MAX, ID_PATTERN, INSTANT_MS_MAX
 from engine.rules.shape import Faults
 from engine.rules.terms import Batch, BatchState, SittingState
 from engine.scheduling.papers import check_id
@@ -142,11 +142,12 @@ def _state(batch: Batch, armed_ms: int | None, closes_ms: int, is_graded: bool, 
 
 
 async def _papers_named(connection: Connection, document: Any) -> set[str]:
-    """The paper a pushed batch names, if it has been pushed itself; it stays until the transaction ends."""
-    named = document.get("paper_id") if isinstance(document, dict) else None
-    if not isinstance(named, str) or "\0" in named:
-        return set()
-    return {named} if await connection.fetchval(queries.paper_exists, named) else set()
+    """Of the papers a pushed batch names, those that have been pushed; they stay until the transaction ends."""
+    members = document if isinstance(document, dict) else {}
+    several = members.get("papers")
+    named = [members.get("paper_id"), *(several[:FORMS_MAX] if isinstance(several, list) else [])]
+    usable = [paper_id for paper_id in named if isinstance(paper_id, str) and ID_PATTERN.fullmatch(paper_id)]
+    return {row["paper_id"] for row in await connection.fetch(queries.papers_known, usable)}
 
 
 async def _record(connection: Connection, stored: Batch | None, batch: Batch, key_id: str) -> None:
@@ -181,6 +182,7 @@ async def _store(connection: Connection, batch: Batch) -> None:
         batch.duration_s,
         rules,
         now_ms(),
+        batch.papers,
     )
     if stored is None:
         raise _armed(batch.batch_id)

@@ -6,17 +6,17 @@ SELECT * FROM batch WHERE batch_id = $1
 -- The same, held against other pushes until the transaction ends; what only refers to it, as results do, goes on.
 SELECT * FROM batch WHERE batch_id = $1 FOR NO KEY UPDATE
 
--- paper_exists(paper_id) -> one row
--- Shared lock: the paper stays as it is until the batch is stored.
-SELECT 1 FROM paper WHERE paper_id = $1 FOR SHARE
+-- papers_known(paper_ids) -> one row per paper that has been pushed
+-- Shared lock: they stay as they are until the batch is stored.
+SELECT paper_id FROM paper WHERE paper_id = ANY ($1::text[]) ORDER BY paper_id FOR SHARE
 
--- put_batch(batch_id, title, occupation, level, subject, kind, paper_id, admission_code, starts_ms, duration_s, rules, pushed_ms) -> at most one row
+-- put_batch(batch_id, title, occupation, level, subject, kind, paper_id, admission_code, starts_ms, duration_s, rules, pushed_ms, papers) -> at most one row
 -- A new batch, or the new version of a draft; none when it was armed meanwhile.
-INSERT INTO batch (batch_id, title, occupation, level, subject, kind, paper_id, admission_code, starts_ms, duration_s, rules, pushed_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12)
+INSERT INTO batch (batch_id, title, occupation, level, subject, kind, paper_id, admission_code, starts_ms, duration_s, rules, pushed_ms, papers)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12, $13::text[])
 ON CONFLICT (batch_id) DO UPDATE SET
     title = excluded.title, occupation = excluded.occupation, level = excluded.level, subject = excluded.subject,
-    kind = excluded.kind, paper_id = excluded.paper_id, admission_code = excluded.admission_code,
+    kind = excluded.kind, paper_id = excluded.paper_id, papers = excluded.papers, admission_code = excluded.admission_code,
     starts_ms = excluded.starts_ms, duration_s = excluded.duration_s, rules = excluded.rules, pushed_ms = excluded.pushed_ms
 WHERE batch.armed_ms IS NULL
 RETURNING batch_id

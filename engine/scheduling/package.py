@@ -27,6 +27,7 @@ from engine.rules.limits import (
     POINTS_MAX,
     SMALL_BODY_BYTES_MAX,
 )
+from engine.scheduling.forms import Form
 from engine.scheduling.sealer import Sealer
 from engine.scheduling.sealer_jobs import CombineShares, ReadArming, SealedBatch
 from engine.sealing import package
@@ -184,11 +185,19 @@ async def package_of(connection: Connection, paper_id: str) -> Record | None:
     return await connection.fetchrow(_queries.find_package, paper_id)
 
 
-def package_faults(found: Record | None, batch_id: str, paper_id: str, shares: Vault | None) -> list[tuple[str, str]]:
-    """What keeps a batch from being armed with this package, if it is one, and these shares: code and message."""
+def package_faults(forms: Sequence[Form], batch_id: str, shares: Vault | None) -> list[tuple[str, str]]:
+    """What keeps a batch from being armed with those of its papers that are packages, and these shares."""
+    faults = [fault for form in forms for fault in _package_faults(form, batch_id, shares is not None)]
+    if shares is not None and all(form.package is None for form in forms):
+        named = ", ".join(repr(form.paper_id) for form in forms)
+        faults.append(("shares.unexpected", f"paper {named} was pushed readable: there are no shares of its key"))
+    return faults
+
+
+def _package_faults(form: Form, batch_id: str, has_shares: bool) -> list[tuple[str, str]]:
+    found, paper_id = form.package, form.paper_id
     if found is None:
-        unexpected = f"paper {paper_id!r} was pushed readable: there are no shares of its key"
-        return [] if shares is None else [("shares.unexpected", unexpected)]
+        return []
     if found["batch_id"] != batch_id:
         message = f"paper {paper_id!r} is a package for batch {found['batch_id']!r}, not for {batch_id!r}"
         return [("paper.batch", message)]
@@ -196,14 +205,25 @@ def package_faults(found: Record | None, batch_id: str, paper_id: str, shares: V
         message = f"paper {paper_id!r} is a package sealed by an earlier release: seal it again, and push that"
         return [("paper.content", message)]
     missing = f"paper {paper_id!r} is a package: hand in shares of its key (`./run paper arm`)"
-    return [("shares.missing", missing)] if shares is None else []
+    return [] if has_shares else [("shares.missing", missing)]
 
 
 async def seal_packaged(
-    connection: Connection, sealer: Sealer, batch_id: str, paper_id: str, shares: Vault
+    connection: Connection,
+    sealer: Sealer,
+    batch_id: str,
+    named: str,
+    forms: Sequence[Form],
+    form: Form,
+    shares: Vault,
 ) -> SealedBatch:
-    """The package's paper, its key put together and wrapped. Raises Refused `batch.not_ready` for shares that fail."""
-    found = await connection.fetchrow(_queries.lock_package, paper_id)
-    job = CombineShares(batch_id, found["sealed_digest"], found["key_check"])
+    """The package's paper, its key put together and wrapped. Raises Refused `batch.not_ready` for shares that fail.
+
+    The shares of all the batch's packages come in one call; those of others are passed over.
+    """
+    found = await connection.fetchrow(_queries.lock_package, form.paper_id)
+    packages = [each.package["sealed_digest"] for each in forms if each.package is not None]
+    others = tuple(digest for digest in packages if digest != found["sealed_digest"])
+    job = CombineShares(batch_id, named, found["sealed_digest"], found["key_check"], others)
     wrapped = await sealer.combine_shares(job, shares)
     return SealedBatch(found["sealed"], found["sealed_digest"], wrapped)

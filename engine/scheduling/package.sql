@@ -5,7 +5,7 @@ WHERE paper_id = $1 FOR UPDATE OF paper
 
 -- pinned_by(paper_id) -> at most one row
 -- A batch whose arming has pinned this paper.
-SELECT batch_id FROM batch WHERE paper_id = $1 AND armed_ms IS NOT NULL ORDER BY batch_id LIMIT 1
+SELECT batch_id FROM batch WHERE (paper_id = $1 OR $1 = ANY (papers)) AND armed_ms IS NOT NULL ORDER BY batch_id LIMIT 1
 
 -- put_envelope(paper_digest, recipient, envelope) -> none
 -- Put in and never looked at.
@@ -32,8 +32,8 @@ ON CONFLICT (paper_id) DO UPDATE SET
 DELETE FROM package WHERE paper_id = $1
 
 -- find_package(paper_id) -> at most one row
--- For which batch it was made, and the layout of its sealed paper.
-SELECT batch_id, substring(sealed FROM 1 FOR 4) AS layout FROM package WHERE paper_id = $1
+-- For which batch it was made, and the digest and layout of its sealed paper.
+SELECT batch_id, sealed_digest, substring(sealed FROM 1 FOR 4) AS layout FROM package WHERE paper_id = $1
 
 -- lock_package(paper_id) -> at most one row
 -- The sealed paper, and how its key is known; nobody may push another meanwhile.

@@ -8,7 +8,7 @@ SELECT digest, answer_key_recipient, content IS NOT NULL AS has_content FROM pap
 
 -- armed_batch_of(paper_id) -> at most one row
 -- A batch whose arming has pinned this paper.
-SELECT batch_id FROM batch WHERE paper_id = $1 AND armed_ms IS NOT NULL ORDER BY batch_id LIMIT 1
+SELECT batch_id FROM batch WHERE (paper_id = $1 OR $1 = ANY (papers)) AND armed_ms IS NOT NULL ORDER BY batch_id LIMIT 1
 
 -- put_paper(paper_id, digest, items, points, content, item_index, answer_key_digest, answer_key_recipient, pushed_ms, content_key_wrapped) -> none
 -- A new paper, or the new version of one that no armed batch uses.

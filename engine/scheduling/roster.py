@@ -21,6 +21,7 @@ from engine.rules.rostering import Row, check_rows, decode_roster, id_numbers_of
 from engine.rules.terms import Batch, Candidate
 from engine.scheduling.batches import queries as batch_queries
 from engine.scheduling.batches import unknown_batch
+from engine.scheduling.forms import seat_late
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster_event import roster_event
 from engine.scheduling.warning import roster_warned, with_warnings
@@ -117,6 +118,9 @@ async def _replace(
             _check_armed_change(batch, candidates, removed)
         await connection.execute(queries.remove_sittings, [sitting["sitting_id"] for sitting in removed])
         await _store(scheduling, connection, batch_id, [*added, *changed])
+        if is_armed:
+            moved = [candidate for candidate in changed if _has_moved(candidate, standing[candidate.candidate_id])]
+            await seat_late(connection, batch, [*added, *moved])
         await connection.execute(queries.mark_unlaid, batch_id)
         before, after = roster_event(answer, added, changed, standing, is_armed)
         await batch_log.record(connection, batch_id, "roster", key_id=key_id, before=before, after=after)
@@ -170,6 +174,10 @@ async def _store(
     columns = [[getattr(candidate, name) for candidate in candidates] for name in ("candidate_id", *_COMPARED)]
     numbers = [partition_number(sitting_id, partitions) for sitting_id in sitting_ids]
     await connection.execute(queries.put_sittings, sitting_ids, batch_id, numbers, *columns)
+
+
+def _has_moved(candidate: Candidate, sitting: Record) -> bool:
+    return any(getattr(candidate, name) != sitting[name] for name in ("site", "room", "seat"))
 
 
 def _differs(candidate: Candidate, sitting: Record) -> bool:

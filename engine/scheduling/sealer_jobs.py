@@ -41,9 +41,10 @@ class SealedPaper(Struct, frozen=True, tag=True):
 
 
 class SealBatch(Struct, frozen=True, tag=True):
-    """Seal a paper for one batch, under a key of the batch's own; the job's bytes are the paper's sealed content."""
+    """Seal a paper for one batch, under a key of its own; the job's bytes are the paper's sealed content."""
 
     batch_id: str
+    armed_id: str  # the batch, and which of its papers this is
     paper_id: str
     paper_digest: str
     content_key_wrapped: bytes
@@ -63,8 +64,10 @@ class CombineShares(Struct, frozen=True, tag=True):
     """Put a paper key together from the shares in the body of an arming call, the job's bytes, and wrap it."""
 
     batch_id: str
+    armed_id: str
     sealed_digest: str
     key_check: str
+    others: tuple[str, ...] = ()  # digests of the batch's other packages, whose shares come in the same body
 
 
 class Told(Struct, frozen=True, tag=True):
@@ -144,7 +147,7 @@ def _seal_batch(job: SealBatch, sealed_content: bytes, settings: Settings) -> Se
     return SealedBatch(
         sealed=sealed,
         sealed_digest=paper.sealed_digest(sealed),
-        paper_key_wrapped=provider.wrap(paper_key_purpose(job.batch_id), paper_key),
+        paper_key_wrapped=provider.wrap(paper_key_purpose(job.armed_id), paper_key),
     )
 
 
@@ -156,11 +159,11 @@ def _read_arming(body: bytes) -> Told:
 
 def _combine_shares(job: CombineShares, body: bytes, settings: Settings) -> Told:
     try:
-        given = _shares_of(exact_json.decode(body))
+        given = [share for share in _shares_of(exact_json.decode(body)) if share.sealed_digest not in job.others]
         paper_key = shares.combine_shares(given, job.sealed_digest, job.batch_id, job.key_check)
     except SealBroken as fault:
         raise _unready(str(fault), "shares.wrong") from None
-    return Told(open_provider(settings).wrap(paper_key_purpose(job.batch_id), paper_key))
+    return Told(open_provider(settings).wrap(paper_key_purpose(job.armed_id), paper_key))
 
 
 def _shares_of(document: object) -> list[shares.OpenShare]:

@@ -59,13 +59,13 @@ async def _graded(
 ) -> list[tuple[Record, GradedBatch, str, str, int]]:
     """(sitting, batch, signed document, marks, graded_ms) of those that no assessor is missing for."""
     sitting_ids = [row["sitting_id"] for row in sittings]
-    batches = await grader.batches(connection, sorted({row["batch_id"] for row in sittings}))
+    batches = await grader.batches(connection, sittings)
     tasks = await marked_tasks(connection, sitting_ids)
     responses = await read_responses(connection, sitting_ids)
     graded_ms = now_ms()
     revisions = []
     for sitting in sittings:
-        sitting_id, batch = sitting["sitting_id"], batches[sitting["batch_id"]]
+        sitting_id, batch = sitting["sitting_id"], batches[sitting["batch_id"], sitting["form"]]
         try:
             assessed = assess(batch, tasks[sitting_id], responses.get(sitting_id, {}))
         except Exception as fault:

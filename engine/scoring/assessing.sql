@@ -10,7 +10,7 @@ DELETE FROM assessment_due WHERE number IN (
 
 -- lock_pending(sitting_ids) -> at most one row each
 -- Those whose newest result still waits for assessors, held so that nobody else makes the next revision.
-SELECT sitting.sitting_id, sitting.batch_id, sitting.candidate_id, sitting.admission_ticket, newest.revision
+SELECT sitting.sitting_id, sitting.batch_id, sitting.form, sitting.candidate_id, sitting.admission_ticket, newest.revision
 FROM sitting JOIN LATERAL (
     SELECT revision, state FROM result WHERE result.sitting_id = sitting.sitting_id ORDER BY revision DESC LIMIT 1
 ) AS newest ON newest.state = 'pending_assessor'

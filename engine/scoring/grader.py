@@ -38,7 +38,7 @@ _PARKED_S = 60.0
 
 
 class GradedBatch(Struct, frozen=True):
-    """What grading needs to know of a batch."""
+    """What grading needs to know of a batch, for one of its papers."""
 
     marks: MarkBook
     rules: Rules
@@ -76,13 +76,13 @@ class Grader:
             if not sittings:
                 return 0
             await connection.execute(_queries.give_up_when_idle)
-            batches = await self.batches(connection, sorted({row["batch_id"] for row in sittings}))
+            batches = await self.batches(connection, sittings)
             responses = await read_responses(connection, [row["sitting_id"] for row in sittings])
             graded_ms = now_ms()
             results = []
             tasks: list[Task] = []
             for sitting in sittings:
-                batch = batches[sitting["batch_id"]]
+                batch = batches[sitting["batch_id"], sitting["form"]]
                 try:
                     marked = batch.marked(sitting["state"], responses.get(sitting["sitting_id"], {}))
                     results.append(self._result(sitting, batch, marked, graded_ms))
@@ -91,7 +91,7 @@ class Grader:
                     raise self.parked(sitting["batch_id"], f"sitting {sitting['sitting_id']!r}: {fault}") from fault
             await open_tasks(connection, tasks)
             # From here on others wait for their numbers until this chunk is committed.
-            are_public = [batches[sitting["batch_id"]].is_public for sitting in sittings]
+            are_public = [batches[sitting["batch_id"], sitting["form"]].is_public for sitting in sittings]
             numbers = await take_publications(connection, sum(are_public))
             publications = [next(numbers) if is_public else None for is_public in are_public]
             columns = map(list, zip(*results, strict=True))
@@ -100,13 +100,15 @@ class Grader:
             metrics.grader_sittings.labels(state).inc()
         return len(results)
 
-    async def batches(self, connection: Connection, batch_ids: Sequence[str]) -> dict[str, GradedBatch]:
-        rows = await connection.fetch(_queries.batches_with_seals, list(batch_ids))
-        found = {row["batch_id"]: self._graded_batch(row) for row in rows}
-        for batch_id in batch_ids:
-            if batch_id not in found:
-                raise self.parked(batch_id, "it has closed sittings but no seal")
-        return found
+    async def batches(self, connection: Connection, sittings: Sequence[Record]) -> dict[tuple[str, int], GradedBatch]:
+        """By batch and form, those of `sittings`; a paper that none of them has stays closed."""
+        wanted = sorted({(row["batch_id"], row["form"]) for row in sittings})
+        rows = await connection.fetch(_queries.batches_with_seals, [batch_id for batch_id, _ in wanted])
+        seals = {(row["batch_id"], row["form"]): row for row in rows}
+        for batch_id, form in wanted:
+            if (batch_id, form) not in seals:
+                raise self.parked(batch_id, f"it has closed sittings with form {form} but no seal for it")
+        return {each: self._graded_batch(seals[each]) for each in wanted}
 
     def parked(self, batch_id: str, why: str) -> Corrupt:
         self._parked_until_s[batch_id] = monotonic_s() + _PARKED_S

@@ -4,21 +4,21 @@ SELECT set_config('idle_in_transaction_session_timeout', '10s', true)
 
 -- take_closed(sittings_max, parked) -> up to sittings_max rows
 -- Closed and recorded sittings without a result, but for parked batches; locked, so that two graders share the work.
-SELECT sitting_id, batch_id, candidate_id, admission_ticket, state
+SELECT sitting_id, batch_id, form, candidate_id, admission_ticket, state
 FROM sitting
 WHERE NOT is_graded AND state IN ('submitted', 'collected', 'absent', 'void') AND batch_id <> ALL ($2::text[])
 ORDER BY batch_id, sitting_id
 LIMIT $1
 FOR NO KEY UPDATE SKIP LOCKED
 
--- batches_with_seals(batch_ids) -> one row each
--- Rules and the pinned answer key; nobody may release or change the batch until this chunk is committed.
-SELECT batch.batch_id, batch.rules, batch.released_ms, seal.paper_digest, seal.answer_key_digest,
+-- batches_with_seals(batch_ids) -> one row per batch and form
+-- Rules and the pinned answer keys; nobody may release or change the batch until this chunk is committed.
+SELECT batch.batch_id, batch.rules, batch.released_ms, seal.form, seal.paper_digest, seal.answer_key_digest,
     answer_key.envelope AS answer_key_envelope
 FROM batch JOIN seal USING (batch_id)
     JOIN answer_key ON answer_key.paper_digest = seal.paper_digest AND answer_key.recipient = seal.answer_key_recipient
 WHERE batch_id = ANY ($1::text[])
-ORDER BY batch_id
+ORDER BY batch_id, form
 FOR KEY SHARE OF batch
 
 -- responses_of(sitting_ids) -> any number of rows

@@ -30,9 +30,9 @@ class KeyProvider(Protocol):
         """What was wrapped. Raises SealBroken for another key or purpose, or changed bytes, and TryLater."""
 
 
-def paper_key_purpose(batch_id: str) -> str:
-    """The paper key of a batch."""
-    return f"paper-key|{batch_id}"
+def paper_key_purpose(armed_id: str) -> str:
+    """The paper key of a batch, or of one of its papers (rules/forms.py)."""
+    return f"paper-key|{armed_id}"
 
 
 def content_purpose(paper_id: str, digest: str) -> str:

@@ -1,4 +1,4 @@
-"""A candidate's token: who, which batch, which login; an HMAC and no row anywhere."""
+"""A candidate's token: who, which paper of which batch, which login; an HMAC and no row anywhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hmac
 
 from msgspec import Struct
 
+from engine.rules.forms import batch_id_of
 from engine.sealing.encoding import to_base64url
 
 _MARK = "~"  # stands in no id
@@ -13,12 +14,16 @@ _MARK = "~"  # stands in no id
 
 class Token(Struct, frozen=True):
     sitting_id: str
-    batch_id: str
+    armed_id: str  # the batch, and which of its papers (rules/forms.py)
     epoch: str  # decimal, as the script compares it
+
+    @property
+    def batch_id(self) -> str:
+        return batch_id_of(self.armed_id)
 
 
 def issue(token: Token, token_key: bytes) -> str:
-    body = _MARK.join((token.sitting_id, token.batch_id, token.epoch))
+    body = _MARK.join((token.sitting_id, token.armed_id, token.epoch))
     return body + _MARK + _mac(body, token_key)
 
 
@@ -27,8 +32,8 @@ def read(text: str, token_key: bytes) -> Token | None:
     body, mark, mac = text.rpartition(_MARK)
     if not mark or not text.isascii() or not hmac.compare_digest(mac, _mac(body, token_key)):
         return None
-    sitting_id, batch_id, epoch = body.split(_MARK)
-    return Token(sitting_id, batch_id, epoch)
+    sitting_id, armed_id, epoch = body.split(_MARK)
+    return Token(sitting_id, armed_id, epoch)
 
 
 def login_digest(admission_code: str, id_number: str, login_key: bytes) -> str:

@@ -24,8 +24,9 @@ _SITTINGS_AT_ONCE = 1_000  # bounds the responses held in memory: about 100 each
 
 def batch_of(row: Record) -> Batch:
     """A row of `batch` as the rules know it."""
-    fields = {name: row[name] for name in Batch.__struct_fields__ if name != "rules"}
-    return Batch(**fields, rules=msgspec.json.decode(row["rules"], type=Rules))
+    fields = {name: row[name] for name in Batch.__struct_fields__ if name not in ("rules", "papers")}
+    papers = tuple(row["papers"]) if row["papers"] else None
+    return Batch(**fields, papers=papers, rules=msgspec.json.decode(row["rules"], type=Rules))
 
 
 async def lay_ready(
@@ -41,8 +42,9 @@ async def lay_ready(
         if row is None:
             return 0
         batch = batch_of(row)
-        seal = await connection.fetchrow(_queries.find_seal, batch_id)
-        await prepare_batch(memory, prepared_batch(batch, seal), seal["sealed"])
+        for form in range(len(batch.paper_ids)):  # one after the other: a sealed paper may have many MiB
+            seal = await connection.fetchrow(_queries.find_seal, batch_id, form)
+            await prepare_batch(memory, prepared_batch(batch, seal), seal["sealed"])
         sittings = await connection.fetch(_queries.sittings_in, batch_id, partitions)
         for at in range(0, len(sittings), _SITTINGS_AT_ONCE):
             some = sittings[at : at + _SITTINGS_AT_ONCE]

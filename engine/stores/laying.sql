@@ -2,14 +2,14 @@
 -- The batch, held against arming and pushes, but not against grading: what is laid is what stands, not what stood before.
 SELECT * FROM batch WHERE batch_id = $1 AND armed_ms IS NOT NULL FOR NO KEY UPDATE
 
--- find_seal(batch_id) -> at most one row
--- The sealed paper and its wrapped key.
-SELECT sealed_digest, sealed, paper_key_wrapped, item_index FROM seal WHERE batch_id = $1
+-- find_seal(batch_id, form) -> at most one row
+-- A sealed paper and its wrapped key.
+SELECT form, sealed_digest, sealed, paper_key_wrapped, item_index FROM seal WHERE batch_id = $1 AND form = $2
 
 -- sittings_in(batch_id, partitions) -> any number of rows
 -- Who is to be laid ready; null for all partitions.
 SELECT sitting_id, batch_id, candidate_id, name, admission_ticket, site, room, seat, extra_time_s, id_number, state, epoch,
-    entered_ms, closed_ms
+    entered_ms, closed_ms, form
 FROM sitting
 WHERE batch_id = $1 AND ($2::smallint[] IS NULL OR partition = ANY ($2::smallint[]))
 ORDER BY sitting_id

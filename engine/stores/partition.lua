@@ -115,10 +115,11 @@ local function admit(state, stored_epoch, closes_ms, epoch, now)
     return OK
 end
 
--- One event of a sitting as a log field pair.
-local function event(fields, sitting_id, kind, state, epoch, at)
+-- One event of a sitting as a log field pair; `form` only where it says which the sitting has.
+local function event(fields, sitting_id, kind, state, epoch, at, form)
     fields[#fields + 1] = 'e:' .. sitting_id
-    fields[#fields + 1] = '{"kind":"' .. kind .. '","state":"' .. state .. '","epoch":' .. epoch .. ',"at_ms":' .. whole(at) .. '}'
+    fields[#fields + 1] = '{"kind":"' .. kind .. '","state":"' .. state .. '","epoch":' .. epoch .. ',"at_ms":' .. whole(at)
+        .. (form and ',"form":' .. form or '') .. '}'
 end
 
 -- Tell the workers what candidates with open channels must hear of: `news` = sitting id, words, sitting id, words …

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.rules import timing
+from engine.rules.forms import armed_id
 from engine.rules.terms import Batch
 from engine.sealing.token import login_digest
 from engine.stores.memory import Memory, beside
@@ -36,6 +37,7 @@ class Sitting(Struct, frozen=True, kw_only=True):
     closed_ms: int | None = None
     responses: Sequence[tuple[str, int, str]] = ()
     photo: str = ""
+    form: int = 0
 
 
 class Card(Struct, frozen=True, kw_only=True):
@@ -49,19 +51,25 @@ class Card(Struct, frozen=True, kw_only=True):
 
 
 class PreparedBatch(Struct, frozen=True, kw_only=True):
-    """What a worker knows of an armed batch: enough to check a response, nothing of the paper's words."""
+    """What a worker knows of one paper of an armed batch: enough to check a response, nothing of the paper's words."""
 
     batch: Batch
+    form: int = 0
     sealed_digest: str
     sealed_bytes: int
     paper_key_wrapped: bytes
     item_index: bytes  # JSON: item id -> what checking a response needs
+
+    @property
+    def armed_id(self) -> str:
+        return armed_id(self.batch.batch_id, self.form)
 
 
 def prepared_batch(batch: Batch, seal: Record) -> PreparedBatch:
     """From a row of `seal`."""
     return PreparedBatch(
         batch=batch,
+        form=seal["form"],
         sealed_digest=seal["sealed_digest"],
         sealed_bytes=len(seal["sealed"]),
         paper_key_wrapped=seal["paper_key_wrapped"],
@@ -75,8 +83,8 @@ def prepared_sitting(row: Record, responses: Sequence[tuple[str, int, str]] = ()
     return Sitting(**fields, responses=responses, photo=photo)
 
 
-def batch_key(batch_id: str) -> str:
-    return f"batch:{batch_id}"
+def batch_key(armed_id: str) -> str:
+    return f"batch:{armed_id}"
 
 
 def sealed_key(digest: str) -> str:
@@ -84,9 +92,9 @@ def sealed_key(digest: str) -> str:
 
 
 async def prepare_batch(memory: Memory, prepared: PreparedBatch, sealed: bytes) -> None:
-    """Write the batch and its sealed paper; repeating it changes nothing."""
+    """Write the batch with one of its sealed papers; repeating it changes nothing."""
     await memory.write_bytes(sealed_key(prepared.sealed_digest), sealed)
-    await memory.write_bytes(batch_key(prepared.batch.batch_id), msgspec.msgpack.encode(prepared))
+    await memory.write_bytes(batch_key(prepared.armed_id), msgspec.msgpack.encode(prepared))
 
 
 async def prepare_sittings(memory: Memory, batch: Batch, sittings: Sequence[Sitting], login_key: bytes) -> None:
@@ -136,6 +144,7 @@ def _call(memory: Memory, batch: Batch, sitting: Sitting, login: str) -> tuple[l
         sitting.entered_ms or 0,
         sitting.closed_ms or 0,
         sitting.photo,
+        sitting.form if batch.papers else "",
         len(fields),
     ]
     for name, value in fields.items():

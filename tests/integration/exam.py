@@ -13,6 +13,7 @@ from engine.recording.leases import Leases
 from engine.recording.mending import Mender
 from engine.recording.position import Position
 from engine.recording.recorder import Recorder
+from engine.rules.forms import armed_id
 from engine.rules.question_set import QuestionSet, read_question_set
 from engine.rules.terms import Batch, Rules
 from engine.sealing import answer_key, paper
@@ -56,7 +57,13 @@ def question_set() -> QuestionSet:
     return read_question_set(DOCUMENT)
 
 
-def batch(batch_id: str = "B", starts_in_ms: int = -1000, duration_s: int = 600, **rules: Any) -> Batch:
+def batch(
+    batch_id: str = "B",
+    starts_in_ms: int = -1000,
+    duration_s: int = 600,
+    papers: tuple[str, ...] | None = None,
+    **rules: Any,
+) -> Batch:
     """By default it started a second ago, and who has come may still come."""
     chosen = {"earliest_submit_s": 0, "latest_entry_s": 300, "grace_s": 5, "pass_mark": Decimal(60), **rules}
     return Batch(
@@ -66,7 +73,8 @@ def batch(batch_id: str = "B", starts_in_ms: int = -1000, duration_s: int = 600,
         level=3,
         subject="theory",
         kind="formal",
-        paper_id="P",
+        paper_id=None if papers else "P",
+        papers=papers,
         admission_code="CODE",
         starts_ms=now_ms() + starts_in_ms,
         duration_s=duration_s,
@@ -112,12 +120,11 @@ class Exam:
         return sound.held
 
     async def arm(self, *sitting_ids: str, extra_time_s: int = 0) -> None:
-        """Write batch, seal and sittings to PostgreSQL and lay them ready in Redis."""
+        """Write batch, seals and sittings to PostgreSQL and lay them ready in Redis; forms go round as sittings do."""
         questions = question_set()
-        sealed = paper.seal_paper(self.batch.batch_id, questions.public, b"k" * 32, Signer(RECEIPT_KEY))
-        wrapped = FileProvider(WRAP_KEY).wrap(paper_key_purpose(self.batch.batch_id), b"k" * 32)
         envelope = answer_key.seal_answer_key(questions.answer_key, questions.digest, answer_key.public_key(GRADER_KEY))
         index = msgspec.json.encode(questions.index)
+        papers = [self._sealed(form, questions) for form in range(len(self.batch.paper_ids))]
         async with self.owner_database.transaction() as connection:
             await connection.execute(
                 "INSERT INTO paper VALUES ('P', $1, 4, 4, NULL, $2, $3, 'k', 0) ON CONFLICT DO NOTHING",
@@ -129,48 +136,65 @@ class Exam:
                 "INSERT INTO answer_key VALUES ($1, 'k', $2) ON CONFLICT DO NOTHING", questions.digest, envelope
             )
             await connection.execute(
-                "INSERT INTO batch"
-                " VALUES ($1, 't', 'o', 3, 'theory', 'formal', 'P', $2, $3, $4, $5, 0, 1, true, '{a,b}')",
+                "INSERT INTO batch (batch_id, title, occupation, level, subject, kind, paper_id, admission_code,"
+                " starts_ms, duration_s, rules, pushed_ms, armed_ms, laid_ready, witnesses, papers)"
+                " VALUES ($1, 't', 'o', 3, 'theory', 'formal', $6, $2, $3, $4, $5, 0, 1, true, '{a,b}', $7)",
                 self.batch.batch_id,
                 self.batch.admission_code,
                 self.batch.starts_ms,
                 self.batch.duration_s,
                 msgspec.json.encode(self.batch.rules).decode(),
+                self.batch.paper_id,
+                self.batch.papers,
             )
-            await connection.execute(
-                "INSERT INTO seal VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                self.batch.batch_id,
-                paper.sealed_digest(sealed),
-                sealed,
-                wrapped,
-                questions.digest,
-                index,
-                questions.answer_key_digest,
-                "k",
-            )
+            for prepared, sealed in papers:
+                await connection.execute(
+                    "INSERT INTO seal VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                    self.batch.batch_id,
+                    prepared.sealed_digest,
+                    sealed,
+                    prepared.paper_key_wrapped,
+                    questions.digest,
+                    index,
+                    questions.answer_key_digest,
+                    "k",
+                    prepared.form,
+                )
             for seat, sitting_id in enumerate(sitting_ids):
                 await connection.execute(
                     "INSERT INTO sitting (sitting_id, batch_id, partition, candidate_id, name, id_number,"
-                    " admission_ticket, site, room, seat, extra_time_s)"
-                    " VALUES ($1, $2, $3, $1, 'n', $1, $1, 's', 'r', $4, $5)",
+                    " admission_ticket, site, room, seat, extra_time_s, form)"
+                    " VALUES ($1, $2, $3, $1, 'n', $1, $1, 's', 'r', $4, $5, $6)",
                     sitting_id,
                     self.batch.batch_id,
                     self.memory.partition_of(sitting_id).number,
                     f"{seat:02d}",
                     extra_time_s,
+                    seat % len(papers),
                 )
-        prepared = PreparedBatch(
-            batch=self.batch,
-            sealed_digest=paper.sealed_digest(sealed),
-            sealed_bytes=len(sealed),
-            paper_key_wrapped=wrapped,
-            item_index=index,
-        )
-        await prepare_batch(self.memory, prepared, sealed)
-        sittings = [self.sitting(sitting_id, extra_time_s) for sitting_id in sitting_ids]
+        for prepared, sealed in papers:
+            await prepare_batch(self.memory, prepared, sealed)
+        sittings = [
+            self.sitting(sitting_id, extra_time_s, at % len(papers)) for at, sitting_id in enumerate(sitting_ids)
+        ]
         await prepare_sittings(self.memory, self.batch, sittings, LOGIN_KEY)
 
-    def sitting(self, sitting_id: str, extra_time_s: int = 0) -> Sitting:
+    def _sealed(self, form: int, questions: QuestionSet) -> tuple[PreparedBatch, bytes]:
+        """The same questions under a key of the form's own."""
+        paper_key = bytes([ord("k") + form]) * 32
+        sealed = paper.seal_paper(self.batch.batch_id, questions.public, paper_key, Signer(RECEIPT_KEY))
+        purpose = paper_key_purpose(armed_id(self.batch.batch_id, form))
+        prepared = PreparedBatch(
+            batch=self.batch,
+            form=form,
+            sealed_digest=paper.sealed_digest(sealed),
+            sealed_bytes=len(sealed),
+            paper_key_wrapped=FileProvider(WRAP_KEY).wrap(purpose, paper_key),
+            item_index=msgspec.json.encode(questions.index),
+        )
+        return prepared, sealed
+
+    def sitting(self, sitting_id: str, extra_time_s: int = 0, form: int = 0) -> Sitting:
         return Sitting(
             sitting_id=sitting_id,
             batch_id=self.batch.batch_id,
@@ -182,6 +206,7 @@ class Exam:
             seat="01",
             extra_time_s=extra_time_s,
             id_number=sitting_id,
+            form=form,
         )
 
     async def enter(self, *sitting_ids: str) -> None:

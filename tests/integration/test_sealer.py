@@ -59,7 +59,7 @@ async def pushed(sealer: Sealer) -> SealedPaper:
 
 
 async def armed(sealer: Sealer, sealed: SealedPaper, paper_id: str = "P") -> sealer_jobs.SealedBatch:
-    job = SealBatch("B", paper_id, sealed.digest, sealed.content_key_wrapped)
+    job = SealBatch("B", "B", paper_id, sealed.digest, sealed.content_key_wrapped)
     return await sealer.seal_batch(job, vault(sealed.content))
 
 

@@ -1,0 +1,116 @@
+"""Forms: the papers of a batch, numbered from 0, and which of them a sitting has.
+
+Every sitting has one; of a batch with a single paper it is 0. Forms are given by seats, so that neighbours differ.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+_MARK = "/"  # stands in no id
+_SEAT = re.compile(r"(备用)?([0-9]+)", re.ASCII)
+# What it costs when two sittings have the same form. Whatever cannot be avoided is put where it harms least; the last
+# only decides between ways that are as good.
+_SIDE_BY_SIDE, _ACROSS_A_GAP, _DIAGONAL, _OFF_PATTERN = 1000, 500, 100, 1
+
+
+class Seated(Struct, frozen=True, kw_only=True):
+    """One sitting on its seat; `kept` is the form that it has for good, once its candidate has entered."""
+
+    sitting_id: str
+    site: str
+    room: str
+    seat: str
+    kept: int | None = None
+
+
+def armed_id(batch_id: str, form: int) -> str:
+    """What names one sealed paper of an armed batch; the batch's own id for its first."""
+    return f"{batch_id}{_MARK}{form}" if form else batch_id
+
+
+def batch_id_of(armed: str) -> str:
+    """The batch of an armed id."""
+    return armed.partition(_MARK)[0]
+
+
+def give_forms(
+    sittings: Sequence[Seated], forms: int, columns: Mapping[tuple[str, str], int] | None = None
+) -> dict[str, int]:
+    """Sitting id -> form, below `forms`: neighbours differ wherever what is kept allows it.
+
+    Neighbours are those next to one another in the order of the seats, empty seats left out. Where a (site, room) has
+    `columns`, its seats run row by row, and who sits before or behind is a neighbour, too. What a room gets depends on
+    nothing outside it.
+    """
+    rooms: dict[tuple[str, str], list[Seated]] = defaultdict(list)
+    for sitting in sittings:
+        rooms[sitting.site, sitting.room].append(sitting)
+    given: dict[str, int] = {}
+    step = 2 if forms > 3 else 1  # with four, those at the corners differ as well
+    for place, seated in rooms.items():
+        begins = zlib.crc32("|".join(place).encode())  # not every room with the first: small ones would use it most
+        last_row, above = -1, dict[int, int]()
+        for row, cells in _rows(seated, (columns or {}).get(place, 0)):
+            found = _give_row(cells, above if row == last_row + 1 else {}, forms, begins + row * step)
+            given |= {sitting.sitting_id: form for (_, sitting), form in zip(cells, found, strict=True)}
+            last_row, above = row, {column: form for (column, _), form in zip(cells, found, strict=True)}
+    return given
+
+
+def seat_order(seat: str) -> tuple[bool, bool, int, str]:
+    """Seats by number, spares behind them, whatever else there is last."""
+    matched = _SEAT.fullmatch(seat)
+    return (matched is None, bool(matched and matched[1]), int(matched[2]) if matched else 0, seat)
+
+
+def _rows(seated: Sequence[Seated], columns: int) -> Iterator[tuple[int, list[tuple[int, Seated]]]]:
+    """(row, its sittings with their columns); one row, counted without gaps, where the room's columns are not known."""
+    ordered = sorted(seated, key=lambda sitting: (seat_order(sitting.seat), sitting.sitting_id))
+    if not columns:
+        yield 0, list(enumerate(ordered))
+        return
+    rows: dict[int, list[tuple[int, Seated]]] = defaultdict(list)
+    elsewhere = []  # spares: they stand where there is room
+    for sitting in ordered:
+        is_odd, is_spare, number, _ = seat_order(sitting.seat)
+        if is_odd or is_spare:
+            elsewhere.append(sitting)
+        else:
+            row, column = divmod(max(number, 1) - 1, columns)
+            rows[row].append((column, sitting))
+    yield from rows.items()
+    if elsewhere:
+        yield max(rows, default=0) + 2, list(enumerate(elsewhere))
+
+
+def _give_row(cells: Sequence[tuple[int, Seated]], above: Mapping[int, int], forms: int, begins: int) -> list[int]:
+    """The cheapest forms for one row, given those of the row before it."""
+    cheapest: dict[int, int] = {}  # form of the last cell -> cost of the row so far
+    came_from: list[dict[int, int]] = []  # per cell: its form -> the form before it on the cheapest way
+    for at, (column, sitting) in enumerate(cells):
+        pattern = (begins + column) % forms
+        possible = range(forms) if sitting.kept is None else (sitting.kept,)
+        is_beside = at > 0 and column == cells[at - 1][0] + 1
+        same = _SIDE_BY_SIDE if is_beside else _ACROSS_A_GAP
+        costs, origins = {}, {}
+        for form in possible:
+            cost = _OFF_PATTERN * (form != pattern) + _SIDE_BY_SIDE * (above.get(column) == form)
+            cost += _DIAGONAL * ((above.get(column - 1) == form) + (above.get(column + 1) == form))
+            if cheapest:
+                before = min(cheapest, key=lambda one: (cheapest[one] + same * (one == form), one))
+                cost += cheapest[before] + same * (before == form)
+                origins[form] = before
+            costs[form] = cost
+        cheapest = costs
+        came_from.append(origins)
+    form = min(cheapest, key=lambda one: (cheapest[one], one))
+    found = [form]
+    for origins in reversed(came_from[1:]):
+        found.append(form := origins[form])
+    return found[::-1]
