@@ -26,7 +26,7 @@ from engine.invigilation.resources import Invigilation
 from engine.patience import Patience
 from engine.protocol import HOT_PATH, SaveHeads
 from engine.rules.errors import ExamError, Refused, TryLater
-from engine.scheduling import arming, batches, logbook, package, papers, roster
+from engine.scheduling import arming, batches, disarming, logbook, package, papers, roster
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.sealer import Sealer
 from engine.scoring import assessments, results
@@ -69,6 +69,7 @@ def routes() -> list[Route]:
         Route("/v1/batches/{batch_id}", batches.show),
         Route("/v1/batches/{batch_id}/roster", roster.put_roster, methods=["PUT"]),
         Route("/v1/batches/{batch_id}/arm", arming.arm, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/disarm", disarming.disarm, methods=["POST"]),
         Route("/v1/batches/{batch_id}/log", logbook.show),
         Route("/v1/batches/{batch_id}/release", results.release, methods=["POST"]),
         Route("/v1/batches/{batch_id}/devices", device.show_room),

@@ -72,6 +72,7 @@ CREATE TABLE batch (
     released_ms bigint,
     released_by text[] NOT NULL DEFAULT '{}',
     papers text[], -- instead of one: its forms, numbered from 0
+    disarmed_ms bigint, -- when its arming was last undone: names its sittings and prepared papers from then on
     CONSTRAINT batch_has_one_paper_or_several CHECK ((paper_id IS NULL) <> (papers IS NULL)),
     CONSTRAINT batch_is_armed_before_two_witnesses CHECK (armed_ms IS NULL OR cardinality(witnesses) >= 2)
 );
@@ -231,6 +232,28 @@ CREATE TABLE batch_event (
 );
 CREATE INDEX batch_event_by_batch ON batch_event (batch_id, number);
 
+-- Armings that were undone, and whether Redis holds anything of them.
+CREATE TABLE disarming (
+    batch_id text NOT NULL,
+    disarmed_ms bigint NOT NULL,
+    armed_ids text[] NOT NULL, -- under which Redis knew its papers
+    sealed_digests text[] NOT NULL,
+    is_withdrawn boolean NOT NULL DEFAULT false,
+    CONSTRAINT arming_is_undone_once PRIMARY KEY (batch_id, disarmed_ms)
+);
+CREATE INDEX disarming_to_withdraw ON disarming (batch_id) WHERE NOT is_withdrawn;
+
+-- The sittings that such an arming had: their ids lead nowhere any more, but records of photos and logins name them.
+CREATE TABLE withdrawn_sitting (
+    sitting_id text PRIMARY KEY,
+    batch_id text NOT NULL,
+    disarmed_ms bigint NOT NULL,
+    partition smallint NOT NULL,
+    candidate_id text NOT NULL,
+    CONSTRAINT sitting_was_withdrawn_by_a_disarming FOREIGN KEY (batch_id, disarmed_ms) REFERENCES disarming
+);
+CREATE INDEX withdrawn_sitting_by_disarming ON withdrawn_sitting (batch_id, disarmed_ms);
+
 -- How far each partition's log is recorded, and which recorder may advance it.
 CREATE TABLE recording (
     partition smallint PRIMARY KEY,
@@ -335,6 +358,8 @@ GRANT SELECT, INSERT ON room_event TO liankao_engine;
 GRANT SELECT, INSERT ON photo, photo_act TO liankao_engine; -- nobody changes or deletes evidence
 GRANT SELECT, INSERT, UPDATE ON device_check TO liankao_engine;
 GRANT SELECT, INSERT ON batch_event TO liankao_engine;
+GRANT SELECT, UPDATE (is_withdrawn) ON disarming TO liankao_engine, liankao_recorder;
+GRANT SELECT ON withdrawn_sitting TO liankao_engine, liankao_recorder;
 GRANT SELECT, UPDATE (missing) ON assessment_task TO liankao_engine;
 GRANT SELECT, INSERT ON assessment_mark TO liankao_engine;
 GRANT INSERT ON assessment_due TO liankao_engine;
@@ -407,3 +432,37 @@ END
 $$;
 REVOKE ALL ON FUNCTION make_month FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION make_month TO liankao_recorder;
+
+-- Destroying a seal needs the tables' owner; a worker may ask for exactly this, and only before the start.
+CREATE FUNCTION undo_arming(
+    of_batch text, at_ms bigint, known_as text[], old_ids text[], new_ids text[], new_partitions smallint[]
+) RETURNS text[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path TO public, pg_temp
+AS $$
+DECLARE
+    digests text[];
+BEGIN
+    PERFORM FROM batch
+    WHERE batch_id = of_batch AND armed_ms IS NOT NULL AND starts_ms > extract(epoch FROM clock_timestamp()) * 1000
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'batch % is not armed, or has started', of_batch;
+    END IF;
+    WITH gone AS (DELETE FROM seal WHERE batch_id = of_batch RETURNING sealed_digest)
+    SELECT coalesce(array_agg(sealed_digest ORDER BY sealed_digest), '{}') INTO digests FROM gone;
+    INSERT INTO disarming (batch_id, disarmed_ms, armed_ids, sealed_digests) VALUES (of_batch, at_ms, known_as, digests);
+    INSERT INTO withdrawn_sitting (sitting_id, batch_id, disarmed_ms, partition, candidate_id)
+    SELECT sitting_id, batch_id, at_ms, partition, candidate_id FROM sitting WHERE batch_id = of_batch;
+    UPDATE sitting SET sitting_id = renamed.new_id, partition = renamed.new_partition,
+        state = 'expected', epoch = 0, entered_ms = NULL, closed_ms = NULL
+    FROM unnest(old_ids, new_ids, new_partitions) AS renamed (old_id, new_id, new_partition)
+    WHERE sitting.sitting_id = renamed.old_id AND sitting.batch_id = of_batch;
+    IF EXISTS (SELECT FROM sitting JOIN withdrawn_sitting USING (sitting_id) WHERE sitting.batch_id = of_batch) THEN
+        RAISE EXCEPTION 'batch %: every sitting needs another id', of_batch;
+    END IF;
+    UPDATE batch SET armed_ms = NULL, witnesses = '{}', laid_ready = false, disarmed_ms = at_ms WHERE batch_id = of_batch;
+    RETURN digests;
+END
+$$;
+REVOKE ALL ON FUNCTION undo_arming FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION undo_arming TO liankao_engine;

@@ -76,7 +76,7 @@ async def _enter(delivery: Delivery, admission_code: str, id_number: str) -> dic
     if outcome != Outcome.OK:
         _refuse_entry(outcome, armed, fields, reply)
     # Known by now, unless the form was changed between the look and the login.
-    armed = await delivery.batch(armed_id(batch.batch_id, int(fields.get("form", 0))))
+    armed = await delivery.batch(_armed_id(batch.batch_id, fields.get("form"), fields.get("disarmed_ms")))
     issued = token.issue(token.Token(sitting_id, armed.prepared.armed_id, fields["epoch"].decode()), delivery.token_key)
     return {"token": issued, **sitting_document(sitting_id, armed, fields, now_ms=int(reply[4]))}
 
@@ -85,21 +85,26 @@ async def _choose(delivery: Delivery, entry: str) -> tuple[str, ArmedBatch] | No
     """The sitting meant: the first that has not closed, else the one that closed last; None when there is none."""
     found = [(name.decode(), batch_id.decode()) for name, batch_id in (await delivery.memory.read_hash(entry)).items()]
     hashes = [delivery.memory.partition_of(sitting_id).sitting(sitting_id) for sitting_id, _ in found]
-    stored = await delivery.memory.read_hash_fields(hashes, ["login", "starts_ms", "closes_ms", "form"])
+    stored = await delivery.memory.read_hash_fields(hashes, ["login", "starts_ms", "closes_ms", "form", "disarmed_ms"])
     now = now_ms()
     ranked = []
-    for (sitting_id, batch_id), (login, starts_ms, closes_ms, form) in zip(found, stored, strict=True):
-        armed = await delivery.batch(armed_id(batch_id, int(form or 0)))
+    for (sitting_id, batch_id), (login, starts_ms, closes_ms, form, disarmed_ms) in zip(found, stored, strict=True):
         if login is None or starts_ms is None or closes_ms is None:
             raise TryLater("the sitting is not prepared at this moment; nothing was changed")
         if login.decode() != entry:
-            continue  # the ID number was corrected since: the wrong one is no way in
+            continue  # the ID number was corrected since, or the arming undone: this is no way in
+        armed = await delivery.batch(_armed_id(batch_id, form, disarmed_ms))
         has_closed = int(closes_ms) <= now
         ranked.append((has_closed, -int(closes_ms) if has_closed else int(starts_ms), sitting_id, armed))
     if not ranked:
         return None
     _, _, sitting_id, armed = min(ranked, key=lambda one: one[:3])
     return sitting_id, armed
+
+
+def _armed_id(batch_id: str, form: bytes | None, disarmed_ms: bytes | None) -> str:
+    """From a sitting's hash."""
+    return armed_id(batch_id, int(form or 0), int(disarmed_ms or 0))
 
 
 def _refuse_entry(outcome: Outcome, armed: ArmedBatch, fields: dict[str, bytes], reply: list[Any]) -> NoReturn:

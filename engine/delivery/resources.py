@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from engine.candidates import ArmedBatch, Candidates
 from engine.delivery.release import Release
+from engine.rules.errors import TryLater
 from engine.rules.limits import SEALED_KEPT_BYTES_MAX
 from engine.sealing.provider import KeyProvider
 from engine.sealing.signature import Signer
@@ -27,8 +30,16 @@ class Delivery(Candidates):
         self._sealed: dict[str, bytes] = {}
 
     async def sealed_paper(self, digest: str) -> bytes | None:
-        """The sealed bytes, read once and kept: a room fetches them within minutes, and Redis has saves to do."""
-        if digest not in self._sealed:
+        """The sealed bytes, read once and kept: a room fetches them within minutes, and Redis has saves to do.
+
+        It is asked each time whether they are still given out: an arming may have been undone.
+        """
+        if digest in self._sealed:
+            with contextlib.suppress(TryLater):  # while it is away nothing is undone either
+                if not await self.memory.is_there(sealed_key(digest)):
+                    self._sealed.pop(digest, None)
+                    return None
+        else:
             sealed = await self.memory.read_bytes(sealed_key(digest))
             if sealed is None:
                 return None

@@ -21,6 +21,7 @@ from engine.invigilation.places import read_place
 from engine.invigilation.resources import Invigilation
 from engine.rules import timing
 from engine.rules.errors import TryLater
+from engine.rules.forms import armed_id
 from engine.rules.limits import SEAT_ASKED_MS, SEATS_MAX
 from engine.rules.outcome import Outcome
 from engine.rules.shape import Faults
@@ -60,7 +61,8 @@ async def show(request: Request) -> Response:
         seats = await connection.fetch(_queries.seats_of, batch_id, site, room, SEATS_MAX + 1)
     shown = seats[:SEATS_MAX]
     is_armed = row["armed_ms"] is not None
-    live, server_ms, items = await _look(invigilation, batch_id, shown) if is_armed else ({}, now_ms(), None)
+    armed = armed_id(batch_id, 0, row["disarmed_ms"])
+    live, server_ms, items = await _look(invigilation, armed, shown) if is_armed else ({}, now_ms(), None)
     batch = batch_of(row)
     return json_response(
         {
@@ -74,7 +76,7 @@ async def show(request: Request) -> Response:
 
 
 async def _look(
-    invigilation: Invigilation, batch_id: str, seats: Sequence[Record]
+    invigilation: Invigilation, armed: str, seats: Sequence[Record]
 ) -> tuple[dict[str, Live], int, int | None]:
     """What Redis tells of each sitting, the server's time, and how many items the paper has if that is known."""
     memory = invigilation.memory
@@ -83,7 +85,7 @@ async def _look(
         grouped[memory.partition_of(seat["sitting_id"]).number].append(seat["sitting_id"])
     calls = [_call(memory, *group) for group in grouped.items()]
     try:
-        items = len((await invigilation.candidates.batch(batch_id)).checkers)
+        items = len((await invigilation.candidates.batch(armed)).checkers)
         replies = await memory.run_each(_SEATS, calls, Purpose.CALLS)
     except TryLater:
         return {}, now_ms(), None

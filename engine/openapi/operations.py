@@ -220,6 +220,15 @@ _SCHEDULING_CALLS = (
         codes=("request.invalid", "not_found", "batch.not_ready"),
     ),
     _scheduling(
+        "POST /v1/batches/{batch_id}/disarm",
+        "disarmBatch",
+        "Make a draft of an armed batch again before it starts, by two people: its seal, key and logins end",
+        parameters=(_BATCH_ID, _DRY_RUN),
+        sends=json_body("Disarm"),
+        replies={200: json_reply("StoredBatch", "The draft")},
+        codes=("request.invalid", "not_found", "batch.begun", "batch.not_armed"),
+    ),
+    _scheduling(
         "GET /v1/batches/{batch_id}/log",
         "showBatchLog",
         "What was done to a batch: by whom, when, and what it changed",

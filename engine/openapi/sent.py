@@ -49,6 +49,7 @@ from engine.rules.limits import (
     PLAIN_TEXT_CHARACTERS_MAX,
     POINTS_DECIMALS_MAX,
     POINTS_MAX,
+    REASON_CHARACTERS_MAX,
     ROSTER_ROWS_MAX,
     RULE_S_MAX,
     SECTIONS_MAX,
@@ -260,6 +261,7 @@ _ARM = sent(
     {"witnesses": _PEOPLE},
     {"shares": many(ref("Share"), description="Of a package's key, opened; `./run paper arm` does it")},
 )
+_DISARM = sent({"approved_by": _PEOPLE, "reason": text(REASON_CHARACTERS_MAX)})
 _RELEASE = sent({"approved_by": _PEOPLE})
 
 # A message of the channel: one JSON object in a text message.
@@ -293,6 +295,7 @@ SCHEMAS: dict[str, Schema] = {
     "Roster": _ROSTER,
     "Arm": _ARM,
     "Share": _SHARE,
+    "Disarm": _DISARM,
     "Release": _RELEASE,
     **assessing.SENT,
     **photos.SENT,

@@ -41,7 +41,11 @@ async def copy_sittings(memory: Memory, database: Postgres, sitting_ids: Sequenc
     """Copy what Redis holds of these sittings into PostgreSQL, in one transaction."""
     keys = [memory.partition_of(sitting_id).sitting(sitting_id) for sitting_id in sitting_ids]
     hashes = dict(zip(sitting_ids, await memory.read_hashes(keys), strict=True))
-    hashes = {sitting_id: fields for sitting_id, fields in sorted(hashes.items()) if b"state" in fields}
+    hashes = {
+        sitting_id: fields
+        for sitting_id, fields in sorted(hashes.items())
+        if b"state" in fields and b"withdrawn" not in fields  # an arming that was undone has nothing to tell
+    }
     async with database.transaction() as connection:
         standing = await connection.fetch(_queries.lock_sittings, list(hashes))
         closed = {row["sitting_id"] for row in standing if row["is_closed"]}

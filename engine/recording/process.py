@@ -30,6 +30,7 @@ from engine.stores.clock import monotonic_s, now_ms
 from engine.stores.laying import lay_unlaid
 from engine.stores.memory import Memory
 from engine.stores.postgres import Postgres
+from engine.stores.withdrawing import withdraw_unfinished
 
 _IDLE_S = 0.05  # between looks at logs that were empty, doubled with every look in vain:
 _IDLE_MAX_S = 0.2  # `committed` follows `saved` within this and a transaction
@@ -176,6 +177,7 @@ class _Process:
 
     async def _lay(self) -> float:
         # Outside the turn: a large roster takes seconds, and neither recording nor the leases may wait for it.
+        await withdraw_unfinished(self.memory, self.database)
         await lay_unlaid(self.memory, self.database, self.login_key)
         return _LAY_EVERY_S
 

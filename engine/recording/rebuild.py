@@ -22,6 +22,7 @@ from engine.stores.laying import lay_ready
 from engine.stores.memory import Memory, beside
 from engine.stores.postgres import Postgres
 from engine.stores.sql import Queries
+from engine.stores.withdrawing import withdraw_again
 
 _queries = Queries(__file__)
 _MARK = beside(__file__, "mark_partition")
@@ -38,6 +39,7 @@ async def rebuild(
     """
     numbers = sorted(partitions)
     markers = await memory.read_hash_fields([memory.partitions[number].marker for number in numbers], ["generation"])
+    await withdraw_again(memory, database, numbers)
     copied = 0
     for number, sitting_ids in (await sittings_in_redis(memory, numbers)).items():
         copied += (await copy_all(memory, database, sitting_ids, partitions[number])).responses

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-_MARK = "/"  # stands in no id
+_MARK, _AGAIN = "/", "@"  # stand in no id
 _SEAT = re.compile(r"(备用)?([0-9]+)", re.ASCII)
 # What it costs when two sittings have the same form. Whatever cannot be avoided is put where it harms least; the last
 # only decides between ways that are as good.
@@ -29,14 +29,18 @@ class Seated(Struct, frozen=True, kw_only=True):
     kept: int | None = None
 
 
-def armed_id(batch_id: str, form: int) -> str:
-    """What names one sealed paper of an armed batch; the batch's own id for its first."""
-    return f"{batch_id}{_MARK}{form}" if form else batch_id
+def armed_id(batch_id: str, form: int, disarmed_ms: int | None = None) -> str:
+    """What names one sealed paper of an armed batch; the batch's own id for its first.
+
+    `disarmed_ms`: when the batch's last arming was undone; what is armed after that is never taken for what was before.
+    """
+    again = f"{_AGAIN}{disarmed_ms}" if disarmed_ms else ""
+    return f"{batch_id}{again}{_MARK}{form}" if form else f"{batch_id}{again}"
 
 
 def batch_id_of(armed: str) -> str:
     """The batch of an armed id."""
-    return armed.partition(_MARK)[0]
+    return armed.partition(_MARK)[0].partition(_AGAIN)[0]
 
 
 def give_forms(

@@ -61,6 +61,7 @@ RULE_S_MAX = 86_400  # no rule reaches beyond a day
 EXTRA_TIME_S_MAX = 14_400
 PEOPLE_MIN = 2  # an act like arming has a second pair of eyes
 PEOPLE_MAX = 20
+DISARM_BEFORE_START_S = 60  # later than this everything is on its way to the candidates, and clocks differ a little
 NAME_CHARACTERS_MAX = 100
 PLACE_CHARACTERS_MAX = 100  # site, room
 ROSTER_ROWS_MAX = 100_000

@@ -1,9 +1,9 @@
-"""Acts that need named people: arming, release."""
+"""Acts that need named people: arming, disarming, release."""
 
 from __future__ import annotations
 
 from engine.rules.errors import Invalid
-from engine.rules.limits import NAME_CHARACTERS_MAX, PEOPLE_MAX, PEOPLE_MIN
+from engine.rules.limits import NAME_CHARACTERS_MAX, PEOPLE_MAX, PEOPLE_MIN, REASON_CHARACTERS_MAX
 from engine.rules.shape import Faults, Members
 
 
@@ -11,6 +11,29 @@ def read_people(document: object, name: str) -> list[str]:
     """At least two different named people. Raises Invalid `request.invalid`."""
     faults = Faults()
     members = Members(document, "", faults)
+    people = _take_people(members, name)
+    members.finish()
+    if faults:
+        raise Invalid("request.invalid", faults.listed, errors_total=faults.total)
+    return people
+
+
+def read_reasoned(document: object, name: str) -> tuple[list[str], str]:
+    """The same, and their `reason`."""
+    faults = Faults()
+    members = Members(document, "", faults)
+    people = _take_people(members, name)
+    reason = members.take_text("reason", REASON_CHARACTERS_MAX).strip()
+    if members.has("reason") and isinstance(members.members["reason"], str) and not reason and not faults:
+        members.fault("reason", "is blank")
+    members.finish()
+    if faults:
+        raise Invalid("request.invalid", faults.listed, errors_total=faults.total)
+    return people, reason
+
+
+def _take_people(members: Members, name: str) -> list[str]:
+    faults = members.faults
     people: list[str] = []
     for index, person in enumerate(members.take_list(name, PEOPLE_MIN, PEOPLE_MAX)):
         pointer = f"{members.at(name)}/{index}"
@@ -20,7 +43,4 @@ def read_people(document: object, name: str) -> list[str]:
         elif folded in people:
             faults.add(pointer, "expected different people", person)
         people.append(folded)
-    members.finish()
-    if faults:
-        raise Invalid("request.invalid", faults.listed, errors_total=faults.total)
     return people

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from engine import batch_log
 from engine.access import require
 from engine.rules import timing
-from engine.rules.errors import Refused
+from engine.rules.errors import Refused, TryLater
 from engine.rules.forms import armed_id
 from engine.rules.limits import FAULTS_LISTED_MAX, PAPER_BODY_BYTES_MAX
 from engine.rules.people import read_people
@@ -37,6 +37,7 @@ from engine.stores.clock import now_ms
 from engine.stores.laying import batch_of, lay_ready
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
+from engine.stores.withdrawing import withdraw
 from engine.vault import Vault
 from engine.wire import json_response, path_id, read_dry_run
 
@@ -49,6 +50,8 @@ async def arm(request: Request) -> Response:
     scheduling: Scheduling = request.app.state.scheduling
     batch_id = path_id(request, "batch_id")
     is_dry = read_dry_run(request)
+    if not is_dry:  # what is left of an arming that was undone would still be a way in
+        await withdraw(scheduling.memory, scheduling.database, batch_id)
     document, shares = await read_arming(request, scheduling.sealer)
     try:
         witnesses = read_people(document, "witnesses")
@@ -86,11 +89,13 @@ async def _arm(
         raise unknown_batch(batch_id)
     if row["armed_ms"] is not None:
         return
+    if await connection.fetchval(_queries.still_withdrawing, batch_id):
+        raise TryLater(f"what the last arming of batch {batch_id!r} left behind is still being withdrawn")
     batch = batch_of(row)
     sittings = await connection.fetch(roster_queries.sittings_of, batch_id)
     forms = await _forms(connection, batch)
     await _check_ready(scheduling, connection, batch, sittings, forms, shares)
-    pinned = [await _pin(scheduling, connection, batch_id, forms, form, shares) for form in range(len(forms))]
+    pinned = [await _pin(scheduling, connection, row, forms, form, shares) for form in range(len(forms))]
     await assign_forms(connection, batch)
     await connection.execute(_queries.arm, batch_id, now_ms(), witnesses)
     after = {**(pinned[0] if batch.papers is None else {"papers": pinned}), "sittings": len(sittings)}
@@ -155,14 +160,14 @@ async def _check_ready(
 async def _pin(
     scheduling: Scheduling,
     connection: Connection,
-    batch_id: str,
+    row: Record,
     forms: Sequence[Form],
     number: int,
     shares: Vault | None,
 ) -> dict[str, str]:
     """Seal one of the batch's papers, each under a key of its own, and pin it; what the batch's log says of it."""
-    form = forms[number]
-    named = armed_id(batch_id, number)
+    form, batch_id = forms[number], row["batch_id"]
+    named = armed_id(batch_id, number, row["disarmed_ms"])
     if form.package is not None and shares is not None:
         sealed = await seal_packaged(connection, scheduling.sealer, batch_id, named, forms, form, shares)
     else:

@@ -20,3 +20,7 @@ UPDATE batch SET armed_ms = $2, witnesses = $3::text[] WHERE batch_id = $1 AND a
 -- Partitions some recorder holds, or held until a moment ago: a restart under way is no reason to refuse.
 SELECT count(*) FROM recording JOIN recorder ON recorder.owner = recording.leased_by
 WHERE recorder.alive_until > clock_timestamp() - interval '30 seconds'
+
+-- still_withdrawing(batch_id) -> one row
+-- Whether Redis may hold anything of an arming that was undone.
+SELECT EXISTS (SELECT FROM disarming WHERE batch_id = $1 AND NOT is_withdrawn)

@@ -83,9 +83,10 @@ async def find_overlaps(connection: Connection, batch: Batch, id_numbers: Sequen
     return found
 
 
-def sitting_id_of(batch_id: str, candidate_id: str) -> str:
-    """Stable: pushing a roster again finds the same sittings."""
-    name = hashlib.sha256(f"{batch_id}|{candidate_id}".encode()).digest()
+def sitting_id_of(batch_id: str, candidate_id: str, disarmed_ms: int | None) -> str:
+    """Stable: pushing a roster again finds the same sittings; those after a disarming are others than before."""
+    named = f"{batch_id}|{candidate_id}" if disarmed_ms is None else f"{batch_id}|{candidate_id}|{disarmed_ms}"
+    name = hashlib.sha256(named.encode()).digest()
     return base64.b32encode(name[:15]).decode().lower()
 
 
@@ -117,7 +118,7 @@ async def _replace(
         if is_armed:
             _check_armed_change(batch, candidates, removed)
         await connection.execute(queries.remove_sittings, [sitting["sitting_id"] for sitting in removed])
-        await _store(scheduling, connection, batch_id, [*added, *changed])
+        await _store(scheduling, connection, row, [*added, *changed])
         if is_armed:
             moved = [candidate for candidate in changed if _has_moved(candidate, standing[candidate.candidate_id])]
             await seat_late(connection, batch, [*added, *moved])
@@ -167,10 +168,11 @@ def _stands(candidates: Sequence[Candidate], standing: dict[str, Record]) -> boo
 
 
 async def _store(
-    scheduling: Scheduling, connection: Connection, batch_id: str, candidates: Sequence[Candidate]
+    scheduling: Scheduling, connection: Connection, batch: Record, candidates: Sequence[Candidate]
 ) -> None:
     partitions = len(scheduling.memory.partitions)
-    sitting_ids = [sitting_id_of(batch_id, candidate.candidate_id) for candidate in candidates]
+    batch_id, disarmed_ms = batch["batch_id"], batch["disarmed_ms"]
+    sitting_ids = [sitting_id_of(batch_id, candidate.candidate_id, disarmed_ms) for candidate in candidates]
     columns = [[getattr(candidate, name) for candidate in candidates] for name in ("candidate_id", *_COMPARED)]
     numbers = [partition_number(sitting_id, partitions) for sitting_id in sitting_ids]
     await connection.execute(queries.put_sittings, sitting_ids, batch_id, numbers, *columns)

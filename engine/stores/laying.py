@@ -44,14 +44,14 @@ async def lay_ready(
         batch = batch_of(row)
         for form in range(len(batch.paper_ids)):  # one after the other: a sealed paper may have many MiB
             seal = await connection.fetchrow(_queries.find_seal, batch_id, form)
-            await prepare_batch(memory, prepared_batch(batch, seal), seal["sealed"])
+            await prepare_batch(memory, prepared_batch(batch, seal, row["disarmed_ms"]), seal["sealed"])
         sittings = await connection.fetch(_queries.sittings_in, batch_id, partitions)
         for at in range(0, len(sittings), _SITTINGS_AT_ONCE):
             some = sittings[at : at + _SITTINGS_AT_ONCE]
             prepared = [prepared_sitting(sitting) for sitting in some]
             if partitions is not None:
                 prepared = await _recorded(connection, batch, some)
-            await prepare_sittings(memory, batch, prepared, login_key)
+            await prepare_sittings(memory, batch, prepared, login_key, row["disarmed_ms"])
         if partitions is None:
             await connection.execute(_queries.mark_laid, batch_id)
     return len(sittings)

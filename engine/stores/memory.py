@@ -178,6 +178,11 @@ class Memory:
     async def delete_fields(self, redis_key: str, fields: Sequence[str]) -> None:
         await self._ask(Purpose.BULK, redis_key, "HDEL", *fields)
 
+    async def delete_hash_fields(self, fields: Mapping[str, Sequence[str]]) -> None:
+        """Fields of many hashes in one round trip."""
+        wanted = [(redis_key, ("HDEL", redis_key, *names)) for redis_key, names in fields.items() if names]
+        _whole(await self._answers(Purpose.BULK, wanted))
+
     async def write_hashes(self, hashes: Mapping[str, Mapping[str, str | bytes]]) -> None:
         wanted = [
             (redis_key, ("HSET", redis_key, *(part for pair in fields.items() for part in pair)))
@@ -188,6 +193,9 @@ class Memory:
     async def read_bytes(self, redis_key: str) -> bytes | None:
         found: bytes | None = await self._ask(Purpose.BULK, redis_key, "GET")
         return found
+
+    async def is_there(self, redis_key: str) -> bool:
+        return bool(await self._ask(Purpose.CALLS, redis_key, "EXISTS"))
 
     async def write_bytes(self, redis_key: str, content: bytes) -> None:
         await self._ask(Purpose.BULK, redis_key, "SET", content)
@@ -243,8 +251,11 @@ class Memory:
             faults.append(f"Redis Cluster serves {SLOTS - slots_unserved} of {SLOTS} slots")
         return faults
 
-    async def read_clocks(self, own_ms: Callable[[], int]) -> list[tuple[int, int, int]]:
-        """For every node that serves: the caller's clock before asking, the node's in ms, the caller's after."""
+    async def read_clocks(self, own_ms: Callable[[], int], *, of_all: bool = False) -> list[tuple[int, int, int]]:
+        """For every node that serves: the caller's clock before asking, the node's in ms, the caller's after.
+
+        `of_all`: raises TryLater when any of them does not.
+        """
 
         async def read(node: Node) -> tuple[int, int, int]:
             before_ms = own_ms()
@@ -252,7 +263,8 @@ class Memory:
             return before_ms, int(seconds) * 1000 + int(microseconds) // 1000, own_ms()
 
         nodes, _ = await self._primaries()
-        found = _each(await asyncio.gather(*map(read, nodes), return_exceptions=True))
+        answers = await asyncio.gather(*map(read, nodes), return_exceptions=True)
+        found = _whole(answers) if of_all else _each(answers)
         return [clocks for clocks in found if not isinstance(clocks, TryLater)]
 
     async def _primaries(self) -> tuple[list[Node], int]:

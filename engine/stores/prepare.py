@@ -55,6 +55,7 @@ class PreparedBatch(Struct, frozen=True, kw_only=True):
 
     batch: Batch
     form: int = 0
+    disarmed_ms: int | None = None  # when an earlier arming of the batch was undone
     sealed_digest: str
     sealed_bytes: int
     paper_key_wrapped: bytes
@@ -62,14 +63,15 @@ class PreparedBatch(Struct, frozen=True, kw_only=True):
 
     @property
     def armed_id(self) -> str:
-        return armed_id(self.batch.batch_id, self.form)
+        return armed_id(self.batch.batch_id, self.form, self.disarmed_ms)
 
 
-def prepared_batch(batch: Batch, seal: Record) -> PreparedBatch:
+def prepared_batch(batch: Batch, seal: Record, disarmed_ms: int | None) -> PreparedBatch:
     """From a row of `seal`."""
     return PreparedBatch(
         batch=batch,
         form=seal["form"],
+        disarmed_ms=disarmed_ms,
         sealed_digest=seal["sealed_digest"],
         sealed_bytes=len(seal["sealed"]),
         paper_key_wrapped=seal["paper_key_wrapped"],
@@ -97,7 +99,9 @@ async def prepare_batch(memory: Memory, prepared: PreparedBatch, sealed: bytes) 
     await memory.write_bytes(batch_key(prepared.armed_id), msgspec.msgpack.encode(prepared))
 
 
-async def prepare_sittings(memory: Memory, batch: Batch, sittings: Sequence[Sitting], login_key: bytes) -> None:
+async def prepare_sittings(
+    memory: Memory, batch: Batch, sittings: Sequence[Sitting], login_key: bytes, disarmed_ms: int | None = None
+) -> None:
     """Write the sittings of one batch and the way in to them (admission code and ID number lead to the sitting).
 
     Repeating it changes nothing and undoes nothing a candidate did.
@@ -108,7 +112,7 @@ async def prepare_sittings(memory: Memory, batch: Batch, sittings: Sequence[Sitt
 
     for at in range(0, len(sittings), _CALLS_PER_ROUND_TRIP):
         some = [(entry(sitting), sitting) for sitting in sittings[at : at + _CALLS_PER_ROUND_TRIP]]
-        await memory.run_many(_PREPARE, [_call(memory, batch, sitting, login) for login, sitting in some])
+        await memory.run_many(_PREPARE, [_call(memory, batch, sitting, login, disarmed_ms) for login, sitting in some])
         await memory.write_hashes({login: {sitting.sitting_id: batch.batch_id} for login, sitting in some})
 
 
@@ -117,7 +121,9 @@ def login_entry(admission_code: str, id_number: str, login_key: bytes) -> str:
     return f"login:{login_digest(admission_code, id_number, login_key)}"
 
 
-def _call(memory: Memory, batch: Batch, sitting: Sitting, login: str) -> tuple[list[str], list[str | bytes | int]]:
+def _call(
+    memory: Memory, batch: Batch, sitting: Sitting, login: str, disarmed_ms: int | None
+) -> tuple[list[str], list[str | bytes | int]]:
     keys = memory.partition_of(sitting.sitting_id)
     edges = timing.boundaries(batch, sitting.extra_time_s)
     card = Card(
@@ -136,6 +142,7 @@ def _call(memory: Memory, batch: Batch, sitting: Sitting, login: str) -> tuple[l
         "starts_ms": edges.starts_ms,
         "ends_ms": edges.ends_ms,
         "closes_ms": edges.closes_ms,
+        **({"disarmed_ms": disarmed_ms} if disarmed_ms else {}),
     }
     arguments: list[str | bytes | int] = [
         sitting.sitting_id,

@@ -49,6 +49,27 @@ def test_a_batch_armed_with_two_shares_runs_to_its_results(desk: Desk, capsys: p
     assert result["score"] > 0
 
 
+def test_a_batch_with_a_package_is_disarmed_and_armed_again(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its sealed paper is the author's and stays; its key is put together from shares once more, and opens it."""
+    batch_id, paper_id = unique("B"), unique("P")
+    accepted(desk.push(desk.seal(batch_id, capsys), paper_id), 201)
+    exam = desk.batch(paper_id, batch_id, starts_ms=out.now_ms() + 600_000)
+    assert desk.arm(batch_id, 1, 2) == 0
+    old = exam.arrive().login["paper"]
+    approval = {"approved_by": ["王五", "赵六"], "reason": "改时间"}
+    accepted(desk.outsider.call("POST", f"/v1/batches/{batch_id}/disarm", scope="schedule", json=approval))
+    refused(desk.outsider.call("GET", f"/v1/sealed/{old['digest']}"), 404, "not_found")
+    refused(desk.outsider.arm(batch_id), 409, "batch.not_ready")
+    accepted(desk.outsider.put_batch({**exam.document, "starts_ms": out.now_ms() - 1000}, batch_id))
+    assert desk.arm(batch_id, 2, 3) == 0
+
+    sitting = exam.enter()
+    assert sitting.login["paper"] == old
+    sealed = desk.outsider.call("GET", f"/v1/sealed/{old['digest']}").content
+    open_sealed(batch_id, sealed, out.from_base64url(accepted(sitting.key())["paper_key"]))
+    accepted(sitting.save(("A1", 1, "b")))
+
+
 def test_a_package_needs_its_shares_and_its_own_batch(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     """409 lists what is missing, and names both batches when the package is another's."""
     batch_id, paper_id, other_id = unique("B"), unique("P"), unique("B")

@@ -17,6 +17,7 @@ LONG = {
     "requirements.lock": "generated",
     "requirements-dev.lock": "generated",
     "schema/openapi.json": "generated",
+    "schema/schema.sql": "the whole data model, for reading",
     "ops/samples/ldgx3/paper.json": "a paper, item by item",
     "tests/contract/test_garbage.py": "every reader of a body, given everything that is none",
     "tests/unit/test_marking.py": "every rule of marking at its edges",

@@ -24,6 +24,8 @@ CONTRACT = """
 # Ours beside them: documented in the manual, and as fixed once released.
 ADDED = {
     "assessment.invalid": 422,
+    "batch.begun": 409,
+    "batch.not_armed": 409,
     "channel.origin": 403,
     "channel.upgrade": 426,
     "confirm.refused": 409,
