@@ -113,7 +113,7 @@ class Worker:
         package_keys = package.trusted_keys(settings.package_keys)
         token_key = secrets.read(settings.secrets_dir, "token.key")
         self._memory = Memory(settings.redis_url, settings.partitions)
-        self._database = Postgres(settings.dsn_of("engine"), settings.postgres_connections)
+        self._database = Postgres(settings.dsn_of("engine"), settings.postgres_connections, plans_afresh=True)
         self._sealer = Sealer(settings)
         delivery = Delivery(self._memory, token_key, login_key, provider, signer)
         self.autosave = Autosave(delivery)
