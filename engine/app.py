@@ -27,10 +27,10 @@ from engine.patience import Patience
 from engine.protocol import HOT_PATH, SaveHeads
 from engine.rules.addresses import read_networks
 from engine.rules.errors import ExamError, Refused, TryLater
-from engine.scheduling import arming, batches, disarming, logbook, package, papers, roster
+from engine.scheduling import arming, batches, disarming, key_changes, logbook, package, papers, roster
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.sealer import Sealer
-from engine.scoring import assessments, deliveries, results, webhooks
+from engine.scoring import assessments, deliveries, regrades, results, webhooks
 from engine.sealing import secrets
 from engine.sealing.provider import FileProvider, open_provider
 from engine.sealing.signature import Signer
@@ -80,6 +80,11 @@ def routes() -> list[Route]:
         Route("/v1/batches/{batch_id}/results", results.show_batch_results),
         Route("/v1/batches/{batch_id}/assessments", assessments.show_tasks),
         Route("/v1/batches/{batch_id}/assessments", assessments.take_marks, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/regrades", key_changes.propose, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/regrades", regrades.show_many),
+        Route("/v1/batches/{batch_id}/regrades/{regrade_id}", regrades.show),
+        Route("/v1/batches/{batch_id}/regrades/{regrade_id}/apply", regrades.apply, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/regrades/{regrade_id}/drop", regrades.drop, methods=["POST"]),
         Route("/v1/batches/{batch_id}/rooms", rooms.show_rooms),
         Route("/v1/batches/{batch_id}/seats", seats.show),
         Route("/v1/batches/{batch_id}/events", events.show_feed),

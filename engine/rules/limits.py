@@ -103,6 +103,13 @@ RESULTS_PAGE_MAX = 1_000
 WORKBOOKS_AT_ONCE = 1  # of one worker: each takes a core
 WORKBOOK_TIMEOUT_S = 300  # 100,000 results take half a minute of an idle core
 
+# --- regrades --------------------------------------------------------------------------------------------------
+REGRADE_BODY_BYTES_MAX = 256 * 2**10  # every item of a large paper with a sentence each
+REGRADE_CHANGES_MAX = 1_000  # a whole paper's; a real regrade has one to five
+REGRADE_SITTINGS_MAX = 1_000  # looked at in one step: a third of a second; applied, a batch's results are in memory
+REGRADES_LISTED_MAX = 100  # of one batch, the newest
+STALE_LISTED_MAX = 20  # sittings named whose results changed since the dry run
+
 # --- webhooks --------------------------------------------------------------------------------------------------
 WEBHOOKS_MAX = 100  # each gets every result: an evaluation system or three, and their trials
 WEBHOOK_URL_CHARACTERS_MAX = 2_000

@@ -143,7 +143,7 @@ def test_only_the_grader_opens_answer_keys() -> None:
         or (isinstance(node, ast.Attribute) and node.attr == "open_answer_key")
     }
 
-    assert users == {"engine/sealing/answer_key.py", "engine/scoring/grader.py"}
+    assert users == {"engine/sealing/answer_key.py", "engine/scoring/opening.py"}
 
 
 # --- rules are pure --------------------------------------------------------------------------------------------
