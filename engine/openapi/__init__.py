@@ -132,6 +132,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
     replies = {status: _reply(reply) for status, reply in operation.replies.items()}
     for status, codes in _by_status(codes_of(operation)).items():
         replies.setdefault(status, _refusal(status, codes))
+    for status, schemas in operation.refused_as.items():
+        replies[status]["content"] |= _content(Content(schemas, ""))
     described["responses"] = {str(status): replies[status] for status in sorted(replies)}
     return described
 
@@ -155,7 +157,12 @@ def _reply(reply: Content) -> dict[str, Any]:
 
 
 def _content(content: Content) -> dict[str, Any]:
-    return {media_type: {"schema": schema} if schema else {} for media_type, schema in content.schemas.items()}
+    described: dict[str, Any] = {}
+    for media_type, schema in content.schemas.items():
+        described[media_type] = {"schema": schema} if schema else {}
+        if media_type in content.examples:
+            described[media_type]["example"] = content.examples[media_type]
+    return described
 
 
 def _by_status(codes: Iterable[str]) -> dict[int, list[str]]:

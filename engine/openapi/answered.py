@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.openapi import assessing, devices, photos, regrades, webhooks
+from engine.openapi import assessing, devices, photos
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -29,7 +29,7 @@ from engine.rules.limits import (
     RESULTS_PAGE_MAX,
     ROSTER_ROWS_MAX,
     SEQ_MAX,
-    STALE_LISTED_MAX,
+    TABLE_ROWS_MAX,
 )
 from engine.rules.terms import BatchState, Phase, SittingState
 from engine.sealing.envelope import KEY_BYTES
@@ -164,9 +164,10 @@ _STORED_PAPER = answered(
     }
 )
 _WARNINGS = many(
-    answered({"code": text(), "message": text()}),
+    answered({"code": text(), "message": text()}, {"row": whole(1, TABLE_ROWS_MAX, description="Of a table")}),
     1,
-    description="Of a formal batch: what the joint exams' calendar asks for and is not so; absent when all is",
+    description="Of a formal batch: what the joint exams' calendar asks for and is not so; of a roster: what was taken "
+    "all the same and wants a look, as rows that a filter hides; absent when all is well",
 )
 _COUNTED = ("rostered", "expected", "checked_in", "in_progress", "submitted", "collected", "absent", "void", "graded")
 _STORED_BATCH = answered(
@@ -250,6 +251,9 @@ _FAULT = answered(
     {
         "code": text(description="In rosters: what kind of fault"),
         "row": whole(1, SEQ_MAX, description="In tables and NDJSON, from 1"),
+        "column": nullable(
+            text(description="In tables: the column's letter; null when the table has none for the field")
+        ),
         "field": nullable(text()),
         "first_pointer": text(description="Of a duplicate: where its first stands"),
         "first_row": whole(1, SEQ_MAX),
@@ -278,10 +282,6 @@ _PROBLEM_DATA: dict[str, Schema] = {
     "earliest_submit_ms": {**INSTANT_MS, "description": "`submit.too_early`"},
     "server_ms": {**INSTANT_MS, "description": "`paper_key.too_early`, `submit.too_early`"},
     "kind": text(description="`device.not_a_check`: what the batch is"),
-    "closes_ms": {**INSTANT_MS, "description": "`regrade.not_closed`"},
-    "unfinished": {**_COUNT, "description": "`regrade.not_closed`: sittings without a result"},
-    "regrade_id": {**ID, "description": "`regrade.open`: the one to decide on first"},
-    "sittings": many(ID, 1, STALE_LISTED_MAX, description="`regrade.stale`: whose results have changed, some of them"),
     "high": whole(0, SEQ_MAX, description="`submit.behind`: the highest seq that arrived"),
 }
 _CODE: Schema = {
@@ -317,8 +317,6 @@ SCHEMAS: dict[str, Schema] = {
     **assessing.ANSWERED,
     **photos.ANSWERED,
     **devices.ANSWERED,
-    **regrades.ANSWERED,
-    **webhooks.ANSWERED,
     "Problem": answered(_PROBLEM_MEMBERS, _PROBLEM_DATA, description="RFC 9457"),
     "Code": _CODE,
     "Fault": _FAULT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec import Struct
 
@@ -26,6 +27,7 @@ class Content(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     bytes_max: int = 0
     is_optional: bool = False  # of what is sent: no body says what an empty one says
+    examples: Mapping[str, Any] = {}  # by media type
 
 
 class Operation(Struct, frozen=True):
@@ -41,6 +43,7 @@ class Operation(Struct, frozen=True):
     codes: tuple[str, ...] = ()
     parameters: tuple[Schema, ...] = ()
     stores: bool = True  # whether it asks PostgreSQL or Redis, and so may have to say `try_later`
+    refused_as: Mapping[int, Mapping[str, Schema]] = {}  # by status: what else a refusal may be answered as
 
 
 def json_reply(name: str, description: str) -> Content:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from engine.openapi import assessing, devices, photos, regrades, webhooks
+from engine.openapi import assessing, devices, photos, rosters
 from engine.openapi.building import Schema, ref, whole
 from engine.openapi.invigilation import INVIGILATION_CALLS
 from engine.openapi.operation import (
@@ -31,7 +31,6 @@ from engine.rules.limits import (
     PAPER_BODY_BYTES_MAX,
     RESULTS_PAGE_DEFAULT,
     RESULTS_PAGE_MAX,
-    ROSTER_BODY_BYTES_MAX,
 )
 
 _IMMUTABLE = {"ETag": "The digest in quotes", "Cache-Control": "A year, immutable"}
@@ -205,10 +204,11 @@ _SCHEDULING_CALLS = (
         "PUT /v1/batches/{batch_id}/roster",
         "putRoster",
         "Push the whole roster, all or nothing; the content decides the format",
-        parameters=(_BATCH_ID,),
-        sends=Content({JSON: ref("Roster"), NDJSON: _LINES}, "In UTF-8", bytes_max=ROSTER_BODY_BYTES_MAX),
-        replies={200: json_reply("RosterTaken", "What changed")},
-        codes=("not_found", "roster.invalid", "roster.file_format", "batch.armed"),
+        parameters=(_BATCH_ID, _DRY_RUN, rosters.FORMAT),
+        sends=rosters.SENT,
+        replies={200: rosters.TAKEN},
+        codes=("request.invalid", "not_found", "roster.invalid", "roster.file_format", "batch.armed"),
+        refused_as=rosters.MARKED,
     ),
     _scheduling(
         "POST /v1/batches/{batch_id}/arm",
@@ -356,7 +356,5 @@ OPERATIONS = (
     *devices.CALLS,
     *_RESULTS_CALLS,
     *assessing.CALLS,
-    *regrades.CALLS,
-    *webhooks.CALLS,
     *_PUBLIC_CALLS,
 )

@@ -53,12 +53,6 @@ CODES: dict[str, tuple[int, str]] = {
     "photo.too_many": (409, "No further photo of this sitting is kept"),
     "pledge.refused": (409, "The pledge was not accepted"),
     "rate.limited": (429, "Too many attempts"),
-    "regrade.invalid": (422, "The changes are not valid; nothing was proposed"),
-    "regrade.not_closed": (409, "The batch is not over, or not graded yet"),
-    "regrade.not_ready": (409, "There is no dry run to decide on"),
-    "regrade.open": (409, "Another regrade of the batch is open"),
-    "regrade.settled": (409, "The regrade has been decided already"),
-    "regrade.stale": (409, "Results have changed since the dry run"),
     "request.invalid": (422, "The request is not valid"),
     "request.malformed": (400, "The request cannot be read"),
     "request.too_large": (413, "The request is too large"),
@@ -71,8 +65,6 @@ CODES: dict[str, tuple[int, str]] = {
     "submit.too_early": (409, "Handing in is not allowed yet"),
     "takeover.closed": (409, "The sitting is closed: there is nothing to take over"),
     "try_later": (503, "Not possible at this moment"),
-    "webhook.invalid": (422, "The webhook is not valid; nothing was changed"),
-    "webhook.too_many": (409, "There are as many webhooks as there may be"),
 }
 
 
@@ -101,7 +93,9 @@ class Invalid(Refused):
 
     def __init__(self, code: str, faults: list[dict[str, Any]], /, **members: Any) -> None:
         first = faults[0]
-        where = first.get("pointer") or (f"row {first['row']}" if "row" in first else "the document")
+        where = first.get("pointer") or "the document"
+        if "row" in first:
+            where = f"row {first['row']}" + (f", column {first['column']}" if first.get("column") else "")
         total = members.get("errors_total", len(faults))
         more = f" (and {total - 1} more)" if total > 1 else ""
         super().__init__(code, f"{where}: {first['message']}{more}", errors=faults, **members)

@@ -1,23 +1,19 @@
-"""Reads a whole roster: every row folded and checked, every fault listed, nothing guessed.
+"""Checks a whole roster: every row folded, every fault listed, nothing guessed.
 
-Two halves that know nothing of each other. Decoding turns a body into `Row`s and is the only part that knows a format;
+Decoding (`roster_json`, `roster_table`) turns what was sent into `Row`s and is the only part that knows a format;
 `check_rows` turns rows into candidates and is the same for all of them. A roster is taken whole or not at all.
 """
 
 from __future__ import annotations
 
 import datetime
-import io
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
-from msgspec import Struct
-
-from engine.rules import exact_json
 from engine.rules.documents import (
     DOCUMENT_FAULTS,
     SPACES,
@@ -27,23 +23,17 @@ from engine.rules.documents import (
     fold_width_and_space,
     remove_invisible,
 )
-from engine.rules.errors import Invalid, Refused
+from engine.rules.errors import Invalid
 from engine.rules.limits import (
     EXTRA_TIME_S_MAX,
+    FAULTS_LISTED_MAX,
     ID_PATTERN,
     NAME_CHARACTERS_MAX,
     PLACE_CHARACTERS_MAX,
-    ROSTER_ROWS_MAX,
 )
+from engine.rules.roster_row import FIELDS, REQUIRED_FIELDS, Flaw, Row
 from engine.rules.shape import Faults, pointer_part, shown
 from engine.rules.terms import Candidate
-
-FIELDS: Final = ("candidate_id", "name", "id_number", "admission_ticket", "site", "room", "seat", "extra_time_s")
-_FIELD_SET: Final = frozenset(FIELDS)
-REQUIRED_FIELDS: Final = frozenset({"name", "id_number", "admission_ticket", "site"})
-
-_BOM = b"\xef\xbb\xbf"
-_JSON_SPACE = b" \t\r\n"
 
 # Spreadsheets run a cell that begins with one of these when a roster or result list is opened again (also full-width).
 _FORMULA_PREFIXES = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
@@ -60,22 +50,9 @@ _HAN_OR_DOT = (
 _SPACE_INSIDE_HAN = re.compile(f"(?<={_HAN_OR_DOT})[{SPACES}]+(?={_HAN_OR_DOT})")
 
 
-class Flaw(Struct, frozen=True):
-    """One fault of a row, or of the row as a whole (`field` is None)."""
-
-    field: str | None
-    code: str
-    message: str
-    value: Any = None
-
-
-class Row(Struct, frozen=True):
-    """One decoded row, unchecked. What decoding found wrong is in `flaws`; those fields are not checked again."""
-
-    index: int  # among the candidates, from 0
-    members: dict[str, Any]
-    number: int | None = None  # from 1 as the sender counts (NDJSON: lines, blank ones too); None: the index locates it
-    flaws: tuple[Flaw, ...] = ()
+# 18 digits that were a number for a while end in 000, or are written as 1.10101E+17. Only of what is no number anyway.
+_ROUNDED = re.compile(r"[0-9]{15}000|[0-9](\.[0-9]+)?E\+?[0-9]{2}|[0-9]+\.0+", re.ASCII)
+_SIGNS_OF_ROUNDING = frozenset({"characters", "shape", "sequence", "check_digit"})
 
 
 class _Unfit(Exception):
@@ -85,81 +62,6 @@ class _Unfit(Exception):
         super().__init__(code)
         self.code = code
         self.message = message
-
-
-def read_roster(body: bytes, content_type: str, today: datetime.date) -> list[Candidate]:
-    """The candidates of a roster, in the order they were sent; raises what `decode_roster` and `check_rows` raise."""
-    return check_rows(decode_roster(body, content_type), today)
-
-
-def decode_roster(body: bytes, content_type: str) -> list[Row]:
-    """The rows of a roster, unchecked; only the JSON text `[]` gives none.
-
-    The content decides the format; `content_type` is only named in the refusal.
-    Raises Refused `roster.file_format` for an unknown format, `request.malformed` for a JSON array that cannot be
-    parsed, `request.too_large` beyond ROSTER_ROWS_MAX.
-    """
-    body = body.removeprefix(_BOM)
-    first_byte = body.lstrip(_JSON_SPACE)[:1]
-    if first_byte == b"[":
-        return _decode_array(body)
-    if first_byte == b"{":
-        return _decode_lines(body)
-    detail = f"expected a JSON array or NDJSON, found {_format_found(body)}, sent as {content_type or 'nothing'}"
-    raise Refused("roster.file_format", detail, accepted=["application/json", "application/x-ndjson"])
-
-
-def _format_found(body: bytes) -> str:
-    if not body.strip(_JSON_SPACE):
-        return "an empty body"
-    if body.startswith(b"PK"):
-        return "a ZIP container such as XLSX"
-    if body.startswith(b"\xd0\xcf\x11\xe0"):
-        return "an old Office file such as XLS"
-    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "UTF-16 text"
-    if b"\0" in body[:4096]:
-        return "binary content"
-    return "text such as CSV"
-
-
-def _decode_array(body: bytes) -> list[Row]:
-    entries = exact_json.decode(body)
-    if len(entries) > ROSTER_ROWS_MAX:
-        raise _too_many_rows(f"has {len(entries)} candidates")
-    return [_row(entry, index) for index, entry in enumerate(entries)]
-
-
-def _decode_lines(body: bytes) -> list[Row]:
-    """One row per line that is not blank; a line that cannot be parsed is a row with a flaw."""
-    rows: list[Row] = []
-    for number, line in enumerate(io.BytesIO(body), start=1):
-        text = line.strip(_JSON_SPACE)
-        if not text:
-            continue
-        if len(rows) == ROSTER_ROWS_MAX:
-            raise _too_many_rows("has more candidates")
-        try:
-            rows.append(_row(exact_json.decode(text), len(rows), number))
-        except Refused as fault:
-            message = fault.detail.replace("the body", "the line", 1)
-            flaw = Flaw(None, "malformed", message, text.decode("utf-8", "replace"))
-            rows.append(Row(len(rows), {}, number, (flaw,)))
-    return rows
-
-
-def _row(entry: Any, index: int, number: int | None = None) -> Row:
-    if not isinstance(entry, dict):
-        return Row(index, {}, number, (Flaw(None, "type", "expected an object", entry),))
-    # In a table an unknown column is ignored; here an unknown member is more likely a misspelt one.
-    flaws = tuple(
-        Flaw(name, "unknown", "is not a known member", value) for name, value in entry.items() if name not in _FIELD_SET
-    )
-    return Row(index, entry, number, flaws)
-
-
-def _too_many_rows(seen: str) -> Refused:
-    return Refused("request.too_large", f"the roster {seen}, at most {ROSTER_ROWS_MAX} are taken")
 
 
 def id_numbers_of(rows: Sequence[Row], today: datetime.date) -> list[str]:
@@ -173,18 +75,25 @@ def id_numbers_of(rows: Sequence[Row], today: datetime.date) -> list[str]:
     return found
 
 
-def check_rows(rows: Sequence[Row], today: datetime.date, overlaps: Mapping[str, str] | None = None) -> list[Candidate]:
+def check_rows(
+    rows: Sequence[Row],
+    today: datetime.date,
+    overlaps: Mapping[str, str] | None = None,
+    unread: frozenset[str] = frozenset(),
+    faults_max: int = FAULTS_LISTED_MAX,
+) -> list[Candidate]:
     """The candidates of `rows`, folded, or Invalid `roster.invalid` with every fault in row order.
 
-    `today` bounds birth dates. `overlaps` says of ID numbers why those people cannot be in this batch too.
+    `today` bounds birth dates. `overlaps` says of ID numbers why those people cannot be in this batch too. What is said
+    of `unread` fields once for the whole roster is not said of each row again.
     A value is compared with other rows only when it is valid by itself, so that one mistake is not named twice.
     """
-    faults = Faults()
+    faults = Faults(faults_max)
     readers = _readers(today, _shortest_whole_ticket(rows))
     first_rows: dict[tuple[str, ...], Row] = {}
     candidates: list[Candidate] = []
     for row in rows:
-        flaws, values = _read_fields(row, readers)
+        flaws, values = _read_fields(row, readers, unread) if row.is_candidate else (list(row.flaws), {})
         if overlaps and values.get("id_number") in overlaps:
             message = overlaps[values["id_number"]]
             flaws.append(Flaw("id_number", "id_number.overlap", message, row.members["id_number"]))
@@ -198,7 +107,9 @@ def check_rows(rows: Sequence[Row], today: datetime.date, overlaps: Mapping[str,
     return candidates
 
 
-def _read_fields(row: Row, readers: dict[str, Callable[[Any], Any]]) -> tuple[list[Flaw], dict[str, Any]]:
+def _read_fields(
+    row: Row, readers: dict[str, Callable[[Any], Any]], unread: frozenset[str]
+) -> tuple[list[Flaw], dict[str, Any]]:
     """Every flaw of the row by itself, and the folded values of the fields without one."""
     flaws = list(row.flaws)
     values: dict[str, Any] = {}
@@ -209,22 +120,26 @@ def _read_fields(row: Row, readers: dict[str, Callable[[Any], Any]]) -> tuple[li
         if field in flawed:
             continue
         if field not in row.members:
-            if field in REQUIRED_FIELDS:
+            if field in REQUIRED_FIELDS and field not in unread:
                 flaws.append(Flaw(field, "missing", "is missing"))
             continue
         try:
             values[field] = readers[field](row.members[field])
         except _Unfit as unfit:
             flaws.append(Flaw(field, unfit.code, unfit.message, row.members[field]))
-    if "candidate_id" not in row.members and "admission_ticket" in values:
+    if "candidate_id" not in row.members and "candidate_id" not in flawed and "admission_ticket" in values:
         values["candidate_id"] = values["admission_ticket"]
     return flaws, values
 
 
 def _report(faults: Faults, row: Row, flaw: Flaw, **more: Any) -> None:
-    if row.number is not None:
+    pointer = _pointer(row, flaw.field) if row.is_candidate else ""
+    if row.columns is not None:
+        column = flaw.column or row.columns.get(flaw.field or "")
+        more = {"row": row.number, "column": column, "field": flaw.field, **more}
+    elif row.number is not None:
         more = {"row": row.number, "field": shown(flaw.field), **more}
-    faults.add(_pointer(row, flaw.field), flaw.message, flaw.value, code=flaw.code, **more)
+    faults.add(pointer, flaw.message, flaw.value, code=flaw.code, **more)
 
 
 def _pointer(row: Row, field: str | None) -> str:
@@ -339,6 +254,8 @@ def _id_number(value: Any, today: datetime.date) -> str:
     if not folded:
         raise _Unfit("missing", "is empty")
     fault = document_fault(folded, today)
+    if fault in _SIGNS_OF_ROUNDING and _ROUNDED.fullmatch(folded):
+        raise _Unfit("id_number.lost_digits", "was rounded by a spreadsheet, which keeps 15 digits of a number")
     if fault:
         raise _Unfit(f"id_number.{fault}", DOCUMENT_FAULTS[fault])
     return canonical_document(folded)

@@ -31,13 +31,14 @@ def pointer_part(name: str) -> str:
 class Faults:
     """A growing list of faults, bounded in what it keeps but counting all."""
 
-    def __init__(self) -> None:
+    def __init__(self, listed_max: int = FAULTS_LISTED_MAX) -> None:
+        self.listed_max = listed_max
         self.listed: list[dict[str, Any]] = []
         self.total = 0
 
     def add(self, pointer: str, message: str, value: Any = None, **more: Any) -> None:
         self.total += 1
-        if len(self.listed) < FAULTS_LISTED_MAX:
+        if len(self.listed) < self.listed_max:
             self.listed.append({"pointer": pointer, "message": message, "value": shown(value), **more})
 
     def __bool__(self) -> bool:

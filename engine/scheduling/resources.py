@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from engine.scheduling.roster_reader import RosterReader
 from engine.scheduling.sealer import Sealer
 from engine.stores.memory import Memory
 from engine.stores.postgres import Postgres
@@ -16,4 +17,5 @@ class Scheduling(Struct, frozen=True):
     memory: Memory
     login_key: bytes
     sealer: Sealer
+    roster_reader: RosterReader
     package_keys: list[dict[str, Any]] | None  # whose packages are taken; None: everybody's

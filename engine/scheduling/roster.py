@@ -1,77 +1,152 @@
-"""The roster of a batch: all of it or nothing, compared with what stands, and laid ready where the batch is armed."""
+"""The roster of a batch: all of it or nothing, compared with what stands, and laid ready where the batch is armed.
+
+It is read and checked by a process of its own (`roster_process.py`); here it is taken in small pieces, so that the
+worker's candidates do not wait for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import msgspec
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from engine import batch_log
 from engine.access import require
 from engine.rules import timing
-from engine.rules.errors import Invalid, Refused
-from engine.rules.limits import ROSTER_BODY_BYTES_MAX
-from engine.rules.rostering import Row, check_rows, decode_roster, id_numbers_of
+from engine.rules.errors import Refused
+from engine.rules.limits import ROSTER_BODY_BYTES_MAX, ROSTER_CHUNK_ROWS
+from engine.rules.roster_row import FIELDS
+from engine.rules.shape import Faults
 from engine.rules.terms import Batch, Candidate
 from engine.scheduling.batches import queries as batch_queries
 from engine.scheduling.batches import unknown_batch
 from engine.scheduling.forms import seat_late
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster_event import roster_event
+from engine.scheduling.roster_jobs import Chunk, FaultyRoster, ReadRoster, TakenRoster
 from engine.scheduling.warning import roster_warned, with_warnings
 from engine.stores.clock import now_ms, today
 from engine.stores.laying import batch_of, lay_ready
 from engine.stores.memory import partition_number
 from engine.stores.postgres import Connection, ExclusionViolation, Record, UniqueViolation
 from engine.stores.sql import Queries
-from engine.wire import json_response, path_id, read_body
+from engine.tables.refusal import XLSX
+from engine.vault import Vault, read_vault
+from engine.wire import check, is_dry_run, json_response, path_id
 
 queries = Queries(__file__)
-_COMPARED = ("name", "id_number", "admission_ticket", "site", "room", "seat", "extra_time_s")
+_COMPARED = FIELDS[1:]  # all but what a candidate is found by
+_PLACE = ("site", "room", "seat")
+
+
+class _Faulty(Exception):
+    """The roster is not taken."""
+
+    def __init__(self, roster: FaultyRoster) -> None:
+        super().__init__(roster.detail)
+        self.roster = roster
+
+
+class _Overlapping(Exception):
+    """id_number -> why that person cannot be in this batch too."""
+
+    def __init__(self, overlaps: dict[str, str]) -> None:
+        super().__init__()
+        self.overlaps = overlaps
 
 
 async def put_roster(request: Request) -> Response:
-    """`PUT /v1/batches/{batch_id}/roster`. Armed, it still takes additions and changes until the latest entry."""
+    """`PUT /v1/batches/{batch_id}/roster`. Armed, it still takes additions and changes until the latest entry.
+
+    `?dry_run=1` says what would happen; `?format=xlsx` answers faults as the sender's own sheet with marks in it.
+    """
     key_id = await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
     batch_id = path_id(request, "batch_id")
-    body = await read_body(request.receive, ROSTER_BODY_BYTES_MAX)
-    async with scheduling.database.connection() as connection:
-        if await connection.fetchrow(batch_queries.find_batch, batch_id) is None:
-            raise unknown_batch(batch_id)
-    content_type = request.headers.get("content-type", "")
-    rows = await asyncio.to_thread(decode_roster, body, content_type)
+    faults = Faults()
+    is_tried, is_marked = is_dry_run(request, faults), _is_marked(request, faults)
+    check(faults)
+    body = await read_vault(request.scope, request.receive, ROSTER_BODY_BYTES_MAX)
     try:
-        async with scheduling.database.transaction() as connection:
-            answer, is_armed = await _replace(scheduling, connection, batch_id, rows, key_id)
+        job = ReadRoster(request.headers.get("content-type", ""), today(), is_marked=is_marked)
+        answer = await _put(scheduling, batch_id, job, body, key_id, is_tried)
+    except _Faulty as fault:
+        return _faulty_response(batch_id, fault.roster)
     except (UniqueViolation, ExclusionViolation) as fault:
         # The pure check has seen every duplicate within the push, so another push of this batch crossed ours.
         raise Refused(
             "batch.armed", f"another push changed the roster meanwhile ({fault.constraint_name}); look and push again"
         ) from None
-    if is_armed:  # after the commit; should it fail here, a recorder finishes it
-        await lay_ready(scheduling.memory, scheduling.database, batch_id, scheduling.login_key)
+    finally:
+        body.close()
     return json_response(answer)
+
+
+async def _put(
+    scheduling: Scheduling, batch_id: str, job: ReadRoster, body: Vault, key_id: str, is_tried: bool
+) -> dict[str, Any]:
+    """Raises _Faulty with every fault, other batches' included. A roster that stands already is taken."""
+    async with scheduling.database.connection() as connection:
+        row = await connection.fetchrow(batch_queries.find_batch, batch_id)
+        if row is None:
+            raise unknown_batch(batch_id)
+    roster = await scheduling.roster_reader.read(job, body)
+    if isinstance(roster, FaultyRoster):
+        id_numbers = [number for piece in roster.id_numbers for number in msgspec.msgpack.decode(piece, type=list[str])]
+        async with scheduling.database.connection() as connection:
+            overlaps = await find_overlaps(connection, batch_of(row), id_numbers)
+        raise _Faulty(await _with_overlaps(scheduling, job, body, overlaps) if overlaps else roster)
+    try:
+        async with scheduling.database.transaction(is_dry_run=is_tried) as connection:
+            answer, is_armed = await _replace(scheduling, connection, batch_id, roster, key_id)
+    except _Overlapping as found:
+        raise _Faulty(await _with_overlaps(scheduling, job, body, found.overlaps)) from None
+    if is_armed and not is_tried:  # after the commit; should it fail here, a recorder finishes it
+        await lay_ready(scheduling.memory, scheduling.database, batch_id, scheduling.login_key)
+    return answer
+
+
+async def _with_overlaps(
+    scheduling: Scheduling, job: ReadRoster, body: Vault, overlaps: dict[str, str]
+) -> FaultyRoster:
+    roster = await scheduling.roster_reader.read_again(job, body, overlaps)
+    assert isinstance(roster, FaultyRoster)
+    return roster
+
+
+def _is_marked(request: Request, faults: Faults) -> bool:
+    text = request.query_params.get("format", "")
+    if text not in ("", "json", "xlsx"):
+        faults.add("/format", "expected xlsx or json", text)
+    return text == "xlsx"
+
+
+def _faulty_response(batch_id: str, roster: FaultyRoster) -> Response:
+    refused = Refused("roster.invalid", roster.detail, **orjson.loads(roster.members))
+    if not roster.workbook:
+        raise refused
+    headers = {
+        "cache-control": "no-store",
+        "content-disposition": f'attachment; filename="roster-{batch_id}-faults.xlsx"',
+    }
+    return Response(roster.workbook, refused.status, headers=headers, media_type=XLSX)
 
 
 async def find_overlaps(connection: Connection, batch: Batch, id_numbers: Sequence[str]) -> dict[str, str]:
     """id_number -> why that person cannot be in this batch too, naming the other."""
     closes_ms = timing.boundaries(batch, 0).closes_ms
-    rows = await connection.fetch(
-        queries.overlapping,
-        batch.batch_id,
-        list(id_numbers),
-        batch.starts_ms,
-        closes_ms,
-        batch.admission_code,
-        now_ms(),
-    )
+    rows: list[Record] = []
+    for place in range(0, len(id_numbers), ROSTER_CHUNK_ROWS):
+        asked = list(id_numbers[place : place + ROSTER_CHUNK_ROWS])
+        window = (batch.starts_ms, closes_ms, batch.admission_code, now_ms())
+        rows += await connection.fetch(queries.overlapping, batch.batch_id, asked, *window)
     found = {}
     for row in reversed(rows):
         if row["same_time"]:
@@ -91,96 +166,134 @@ def sitting_id_of(batch_id: str, candidate_id: str, disarmed_ms: int | None) -> 
 
 
 async def _replace(
-    scheduling: Scheduling, connection: Connection, batch_id: str, rows: Sequence[Row], key_id: str
+    scheduling: Scheduling, connection: Connection, batch_id: str, roster: TakenRoster, key_id: str
 ) -> tuple[dict[str, Any], bool]:
-    """The answer, and whether the batch is armed."""
+    """The answer, and whether the batch is armed. Raises _Overlapping."""
     row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
     if row is None:
         raise unknown_batch(batch_id)
-    batch = batch_of(row)
-    standing = {sitting["candidate_id"]: sitting for sitting in await connection.fetch(queries.sittings_of, batch_id)}
-    candidates = await _check(connection, batch, rows, standing)
-    added = [candidate for candidate in candidates if candidate.candidate_id not in standing]
-    kept = [candidate for candidate in candidates if candidate.candidate_id in standing]
-    changed = [candidate for candidate in kept if _differs(candidate, standing[candidate.candidate_id])]
-    pushed_ids = {candidate.candidate_id for candidate in candidates}
-    removed = [sitting for candidate_id, sitting in standing.items() if candidate_id not in pushed_ids]
-    answer = {
-        "accepted": len(candidates),
-        "added": len(added),
-        "changed": len(changed),
-        "removed": len(removed),
-        "unchanged": len(kept) - len(changed),
-    }
-    is_armed = row["armed_ms"] is not None
-    people = {candidate.candidate_id: candidate.id_number for candidate in candidates}
-    if added or changed or removed:
+    batch, is_armed = batch_of(row), row["armed_ms"] is not None
+    standing = {each["candidate_id"]: each for each in await connection.fetch(queries.sittings_of, batch_id)}
+    changes = _Changes(standing, keeps_people=is_armed)
+    people: dict[str, str] = {}
+    async for chunk in _chunks(roster):
+        await _store(scheduling, connection, row, chunk, changes.compare(chunk))
+        people.update(zip(chunk.candidate_id, chunk.id_number, strict=True))
+    counts = changes.counts(roster.count)
+    if changes:
         if is_armed:
-            _check_armed_change(batch, candidates, removed)
-        await connection.execute(queries.remove_sittings, [sitting["sitting_id"] for sitting in removed])
-        await _store(scheduling, connection, row, [*added, *changed])
+            _check_armed_change(batch, changes)
+        overlaps = await find_overlaps(connection, batch, list(people.values()))
+        if overlaps:
+            raise _Overlapping(overlaps)
+        await connection.execute(queries.remove_sittings, [sitting["sitting_id"] for sitting in changes.left])
         if is_armed:
-            moved = [candidate for candidate in changed if _has_moved(candidate, standing[candidate.candidate_id])]
-            await seat_late(connection, batch, [*added, *moved])
+            await seat_late(connection, batch, [*changes.new_people, *changes.moved_people])
         await connection.execute(queries.mark_unlaid, batch_id)
-        before, after = roster_event(answer, added, changed, standing, is_armed)
+        before, after = roster_event(counts, changes.new_people, changes.other_people, changes.stood, is_armed)
         await batch_log.record(connection, batch_id, "roster", key_id=key_id, before=before, after=after)
+    answer = {**counts, "warnings": roster.warnings} if roster.warnings else counts
     return with_warnings(answer, await roster_warned(connection, batch, people)), is_armed
 
 
-def _check_armed_change(batch: Batch, candidates: Sequence[Candidate], removed: Sequence[Record]) -> None:
+class _Changes:
+    """What a push changes, found out piece by piece; who they are only where somebody asks."""
+
+    def __init__(self, standing: dict[str, Record], keeps_people: bool) -> None:
+        self.new = self.other = 0
+        self.new_people: list[Candidate] = []
+        self.other_people: list[Candidate] = []
+        self.stood: dict[str, Record] = {}
+        self.first_unseated: str | None = None
+        self._standing = standing
+        self._keeps_people = keeps_people
+
+    @property
+    def moved_people(self) -> list[Candidate]:
+        """Those of the changed ones who sit elsewhere."""
+        return [
+            person
+            for person in self.other_people
+            if any(getattr(person, field) != self.stood[person.candidate_id][field] for field in _PLACE)
+        ]
+
+    @property
+    def left(self) -> list[Record]:
+        """Who stands and was not pushed, once all pieces have been compared."""
+        return list(self._standing.values())
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.other or self._standing)
+
+    def counts(self, accepted: int) -> dict[str, int]:
+        removed, unchanged = len(self._standing), accepted - self.new - self.other
+        return {
+            "accepted": accepted,
+            "added": self.new,
+            "changed": self.other,
+            "removed": removed,
+            "unchanged": unchanged,
+        }
+
+    def compare(self, chunk: Chunk) -> list[int]:
+        """The places of the new ones, then of those that were otherwise."""
+        new, other = [], []
+        for place, values in enumerate(zip(*(getattr(chunk, field) for field in FIELDS), strict=True)):
+            sitting = self._standing.pop(values[0], None)
+            if sitting is None:
+                new.append(place)
+            elif tuple(sitting[field] for field in _COMPARED) != values[1:]:
+                other.append(place)
+                if self._keeps_people:
+                    self.stood[values[0]] = sitting
+        if self._keeps_people:
+            self.new_people += [_candidate(chunk, place) for place in new]
+            self.other_people += [_candidate(chunk, place) for place in other]
+        self.new, self.other = self.new + len(new), self.other + len(other)
+        self.first_unseated = self.first_unseated or _first_unseated(chunk)
+        return [*new, *other]
+
+
+def _candidate(chunk: Chunk, place: int) -> Candidate:
+    return Candidate(**{field: getattr(chunk, field)[place] for field in FIELDS})
+
+
+async def _chunks(roster: TakenRoster) -> AsyncIterator[Chunk]:
+    """Piece by piece, giving way to whatever else the worker has to do."""
+    for piece in roster.chunks:
+        yield msgspec.msgpack.decode(piece, type=Chunk)
+        await asyncio.sleep(0)
+
+
+def _first_unseated(chunk: Chunk) -> str | None:
+    places = zip(chunk.candidate_id, chunk.room, chunk.seat, strict=True)
+    return next((candidate_id for candidate_id, room, seat in places if not room or not seat), None)
+
+
+def _check_armed_change(batch: Batch, changes: _Changes) -> None:
     """Who is on an armed roster stays; seats must be known."""
     if now_ms() >= timing.boundaries(batch, 0).latest_entry_ms:
         raise Refused("batch.armed", f"batch {batch.batch_id!r} is armed and its latest entry has passed")
+    removed = changes.left
     if removed:
         first = removed[0]["candidate_id"]
         missing = f"{len(removed)} missing, the first is {first!r}"
         detail = f"batch {batch.batch_id!r} is armed: nobody can be taken off its roster ({missing})"
         raise Refused("batch.armed", detail, candidate_id=first)
-    unseated = [candidate.candidate_id for candidate in candidates if not candidate.room or not candidate.seat]
-    if unseated:
+    unseated = changes.first_unseated
+    if unseated is not None:
         raise Refused(
-            "batch.armed", f"batch {batch.batch_id!r} is armed: candidate {unseated[0]!r} needs a room and a seat"
+            "batch.armed", f"batch {batch.batch_id!r} is armed: candidate {unseated!r} needs a room and a seat"
         )
 
 
-async def _check(
-    connection: Connection, batch: Batch, rows: Sequence[Row], standing: dict[str, Record]
-) -> list[Candidate]:
-    """The candidates, or Invalid with every fault, other batches' included. A roster that stands already is taken."""
-    day = today()
-    candidates: list[Candidate] | None = None
-    with contextlib.suppress(Invalid):  # raised below, with the overlaps beside its faults
-        candidates = await asyncio.to_thread(check_rows, rows, day)
-    if candidates is not None and _stands(candidates, standing):
-        return candidates
-    overlaps = await find_overlaps(connection, batch, id_numbers_of(rows, day))
-    if candidates is not None and not overlaps:
-        return candidates
-    return await asyncio.to_thread(check_rows, rows, day, overlaps)
-
-
-def _stands(candidates: Sequence[Candidate], standing: dict[str, Record]) -> bool:
-    return len(candidates) == len(standing) and not any(
-        candidate.candidate_id not in standing or _differs(candidate, standing[candidate.candidate_id])
-        for candidate in candidates
-    )
-
-
 async def _store(
-    scheduling: Scheduling, connection: Connection, batch: Record, candidates: Sequence[Candidate]
+    scheduling: Scheduling, connection: Connection, batch: Record, chunk: Chunk, places: Sequence[int]
 ) -> None:
-    partitions = len(scheduling.memory.partitions)
-    batch_id, disarmed_ms = batch["batch_id"], batch["disarmed_ms"]
-    sitting_ids = [sitting_id_of(batch_id, candidate.candidate_id, disarmed_ms) for candidate in candidates]
-    columns = [[getattr(candidate, name) for candidate in candidates] for name in ("candidate_id", *_COMPARED)]
+    if not places:
+        return
+    batch_id, partitions = batch["batch_id"], len(scheduling.memory.partitions)
+    columns = [[getattr(chunk, field)[place] for place in places] for field in FIELDS]
+    sitting_ids = [sitting_id_of(batch_id, candidate_id, batch["disarmed_ms"]) for candidate_id in columns[0]]
     numbers = [partition_number(sitting_id, partitions) for sitting_id in sitting_ids]
     await connection.execute(queries.put_sittings, sitting_ids, batch_id, numbers, *columns)
-
-
-def _has_moved(candidate: Candidate, sitting: Record) -> bool:
-    return any(getattr(candidate, name) != sitting[name] for name in ("site", "room", "seat"))
-
-
-def _differs(candidate: Candidate, sitting: Record) -> bool:
-    return any(getattr(candidate, name) != sitting[name] for name in _COMPARED)

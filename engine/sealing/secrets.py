@@ -8,7 +8,6 @@
 | receipt.key  | Ed25519 seed    | workers           | signs receipts, manifests of sealed papers  |
 | result.key   | Ed25519 seed    | grader            | signs results                               |
 | grader.key   | X25519 private  | grader            | opens answer keys                           |
-| webhook.key  | 32 random bytes | workers, courier  | wraps webhooks' secrets at rest             |
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import resource
 import secrets
 from pathlib import Path
 
-NAMES = ("token.key", "login.key", "wrap.key", "receipt.key", "result.key", "grader.key", "webhook.key")
+NAMES = ("token.key", "login.key", "wrap.key", "receipt.key", "result.key", "grader.key")
 _BYTES = 32
 
 

@@ -19,10 +19,11 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from engine import openapi
-from engine.openapi.operation import CANDIDATE, NDJSON, PUBLIC, Operation
+from engine.openapi.operation import CANDIDATE, CSV, NDJSON, PUBLIC, XLSX, Operation
 from engine.openapi.operations import OPERATIONS
 from engine.rules.errors import CODES
 from engine.rules.limits import DURATION_S_MAX
+from engine.tables.refusal import XLS
 from tests.contract import outsider as contract
 from tests.contract.description import closed
 from tests.contract.outsider import Exam, Outsider
@@ -53,7 +54,7 @@ EXCLUDED = [
 ]
 
 
-@schemathesis.serializer(NDJSON, "image/jpeg")
+@schemathesis.serializer(NDJSON, CSV, XLSX, XLS, "image/jpeg")
 def lines(_: Any, value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
 
@@ -105,18 +106,7 @@ class Stage:
             "listPhotos": photographed.batch_id,
             **dict.fromkeys(("showPhoto", "checkPhoto", "waivePhoto"), photographing.sitting_id),
         }
-        change = {"item": "A1", "voided": True}
-        regrade = outsider.call(
-            "POST",
-            f"/v1/batches/{self.graded.batch_id}/regrades",
-            scope="results",
-            json={"reason": "答案有误", "proposed_by": "王五", "changes": [change]},
-        )
-        self.batches_of = dict.fromkeys(
-            ("proposeRegrade", "listRegrades", "showRegrade", "applyRegrade", "dropRegrade"), self.graded.batch_id
-        )
         self.known = {
-            "regrade_id": contract.accepted(regrade, 201)["regrade_id"],
             "paper_id": self.ids["putPaper"],
             "batch_id": self.exam.batch_id,
             "sitting_id": outsider.results(self.graded.batch_id)["results"][0]["sitting_id"],
@@ -139,9 +129,7 @@ class Stage:
             return
         if not _is_negative(case, ParameterLocation.PATH):
             for name in case.path_parameters or {}:
-                if name == "batch_id" and operation in self.batches_of:
-                    case.path_parameters[name] = self.batches_of[operation]
-                elif name in self.known:
+                if name in self.known:
                     case.path_parameters[name] = self.ids.get(operation, self.known[name])
         if operation in REAL_BODIES and not _is_negative(case, ParameterLocation.BODY):
             case.body = REAL_BODIES[operation](self, case.body)

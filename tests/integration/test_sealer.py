@@ -64,8 +64,8 @@ async def armed(sealer: Sealer, sealed: SealedPaper, paper_id: str = "P") -> sea
 
 
 def process_of(sealer: Sealer) -> int:
-    assert sealer._process is not None
-    return sealer._process.pid
+    assert sealer.workshop._process is not None
+    return sealer.workshop._process.pid
 
 
 async def test_a_paper_comes_back_sealed_and_its_answers_apart(sealer: Sealer, settings: Settings) -> None:
@@ -174,22 +174,16 @@ async def test_a_process_that_died_is_replaced(sealer: Sealer) -> None:
 
 
 async def test_a_paper_that_takes_too_much_memory_ends_its_own_process_only(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    sealer: Sealer,
 ) -> None:
     """The bound holds for one paper; the next one is sealed."""
-    from engine.scheduling import sealer as client
-
-    boot = client._BOOT.replace(
+    sealer.workshop._boot = sealer.workshop._boot.replace(
         "sealer_process.main", "sealer_process.SEAL_MEMORY_BYTES_MAX = 400 * 2**20; sealer_process.main"
     )
-    monkeypatch.setattr(client, "_BOOT", boot)
-    sealer = Sealer(settings)
-    try:
-        with pytest.raises((Refused, TryLater)) as refused:
-            await sealer.seal_paper(SealPaper("P", RECIPIENT), vault(b"[" + b"{}," * 8_000_000 + b"{}]"))
-        sealed = await pushed(sealer)
-    finally:
-        sealer.close()
+
+    with pytest.raises((Refused, TryLater)) as refused:
+        await sealer.seal_paper(SealPaper("P", RECIPIENT), vault(b"[" + b"{}," * 8_000_000 + b"{}]"))
+    sealed = await pushed(sealer)
 
     assert refused.value.code in ("request.too_large", "try_later")
     assert sealed.items == 4
@@ -199,7 +193,7 @@ async def test_the_process_ends_when_nobody_is_at_the_other_end(settings: Settin
     """A worker that is killed says no goodbye."""
     sealer = Sealer(settings)
     await pushed(sealer)
-    process, line = sealer._process, sealer._line
+    process, line = sealer.workshop._process, sealer.workshop._line
     assert process is not None and line is not None
 
     line.close()

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.rules import rostering
+from engine.rules import roster_json, roster_row
 from engine.rules.errors import Invalid, Refused
-from engine.rules.rostering import fold_name, fold_place, read_roster
+from engine.rules.rostering import fold_name, fold_place
 from engine.rules.terms import Candidate
+from engine.scheduling.roster_decoding import read_roster
 
 TODAY = datetime.date(2025, 11, 15)
 Entry = dict[str, Any]
@@ -89,23 +90,24 @@ def test_an_empty_array_empties_the_roster(body: bytes) -> None:
         (b"", "empty"),
         (b" \r\n", "empty"),
         (b"\xef\xbb\xbf", "empty"),
-        (b"PK\x03\x04rest", "XLSX"),
+        (b"PK\x03\x04rest", "ZIP"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "XLS"),
-        ("姓名,证件号码\n张三,E12345678".encode("gb18030"), "CSV"),
-        ("[]".encode("utf-16"), "UTF-16"),
+        ("[]".encode("utf-16"), "text"),
         (b"\x00\x01\x02", "binary"),
         (b"null", "text"),
         (b'"C1"', "text"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"<html><table><tr><td>", "HTML"),
+        (b'\xef\xbb\xbf<?xml version="1.0"?><Workbook>', "XML"),
     ],
 )
 def test_any_other_format_is_refused_by_what_was_found(body: bytes, found: str) -> None:
-    """The refusal names what the body looks like, what was declared and what is accepted."""
+    """The refusal names what the body looks like and what is accepted."""
     with pytest.raises(Refused) as caught:
         read_roster(body, "application/pdf", TODAY)
 
     assert caught.value.code == "roster.file_format"
     assert found in caught.value.detail
-    assert "application/pdf" in caught.value.detail
     assert caught.value.members["accepted"]
 
 
@@ -169,7 +171,7 @@ def test_a_line_separator_inside_a_text_ends_no_line() -> None:
 @pytest.mark.parametrize("write", [as_array, as_lines])
 def test_too_many_rows_are_refused(write: Callable[[list[Any]], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """The bound itself is taken, one more is not."""
-    monkeypatch.setattr(rostering, "ROSTER_ROWS_MAX", 2)
+    monkeypatch.setattr(roster_json, "ROSTER_ROWS_MAX", 2)
     assert len(read_roster(write([entry(0), entry(1)]), "", TODAY)) == 2
 
     with pytest.raises(Refused) as caught:
@@ -229,7 +231,7 @@ def test_required_fields_are_neither_absent_nor_blank(field: str, blank: str | N
     assert named(changed) == [(f"/0/{field}", "missing")]
 
 
-@pytest.mark.parametrize("field", [field for field in rostering.FIELDS if field != "extra_time_s"])
+@pytest.mark.parametrize("field", [field for field in roster_row.FIELDS if field != "extra_time_s"])
 @pytest.mark.parametrize("value", [None, True, 12, 1.5, 10**30, [], {}, ["01"]])
 def test_text_fields_take_strings_only(field: str, value: Any) -> None:
     """Also null: absent is absent. A number has already lost its zeros."""
@@ -601,7 +603,7 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-ANY_ENTRY = st.dictionaries(st.sampled_from(rostering.FIELDS), ANY_JSON | st.text()) | ANY_JSON
+ANY_ENTRY = st.dictionaries(st.sampled_from(roster_row.FIELDS), ANY_JSON | st.text()) | ANY_JSON
 
 
 @given(st.lists(ANY_ENTRY, min_size=1, max_size=4), st.sampled_from([as_array, as_lines]))

@@ -1,0 +1,108 @@
+"""What is done with a pushed roster away from the worker: read, checked, and cut into pieces that are cheap to take.
+
+A roster of 50,000 candidates takes seconds to read. Where candidates' saves are served nobody may hold the interpreter
+that long, so it is done by a process of its own (`roster_process.py`), and what comes back is taken piece by piece.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import orjson
+from msgspec import Struct
+
+from engine.rules.errors import ExamError, Invalid
+from engine.rules.limits import FAULTS_LISTED_MAX, ROSTER_CHUNK_ROWS, ROSTER_FAULTS_MARKED_MAX
+from engine.rules.roster_row import FIELDS
+from engine.rules.rostering import check_rows, id_numbers_of
+from engine.rules.terms import Candidate
+from engine.scheduling.roster_decoding import decode_roster, marked_workbook
+from engine.scheduling.workshop import Failed
+
+
+class ReadRoster(Struct, frozen=True):
+    """Read the job's bytes: the msgpack of `overlaps` (see `check_rows`), so many bytes long, then the body.
+
+    `is_marked`: faulty, it is wanted back as a workbook.
+    """
+
+    content_type: str
+    today: datetime.date
+    overlaps_bytes: int = 0
+    is_marked: bool = False
+
+
+class Chunk(Struct, frozen=True, array_like=True):
+    """Candidates by columns, all of one length."""
+
+    candidate_id: list[str]
+    name: list[str]
+    id_number: list[str]
+    admission_ticket: list[str]
+    site: list[str]
+    room: list[str]
+    seat: list[str]
+    extra_time_s: list[int]
+
+
+class TakenRoster(Struct, frozen=True, tag=True):
+    """Without a fault. `chunks`: each the msgpack of a Chunk."""
+
+    count: int
+    chunks: list[bytes]
+    warnings: list[dict[str, Any]]
+
+
+class FaultyRoster(Struct, frozen=True, tag=True):
+    """`members`: JSON, of the problem. `id_numbers`: the valid ones, each the msgpack of a list, for the overlaps."""
+
+    detail: str
+    members: bytes
+    id_numbers: list[bytes]
+    workbook: bytes = b""
+
+
+Outcome = TakenRoster | FaultyRoster | Failed
+
+
+def do(job: ReadRoster, content: bytes) -> Outcome:
+    """Never raises."""
+    try:
+        return _read(job, content)
+    except (MemoryError, RecursionError):
+        return Failed("request.too_large", "the roster takes more memory than may be used for one")
+    except TimeoutError:
+        return Failed("request.too_large", "the roster takes more time than may be used for one")
+    except ExamError as fault:
+        return Failed(fault.code, fault.detail, orjson.dumps(fault.members, default=float))
+    except Exception as fault:  # its message may quote people's data
+        return Failed("internal", f"{type(fault).__name__} while a roster was read; nothing was stored")
+
+
+def _read(job: ReadRoster, content: bytes) -> TakenRoster | FaultyRoster:
+    reasons, body = content[: job.overlaps_bytes], content[job.overlaps_bytes :]
+    overlaps = msgspec.msgpack.decode(reasons, type=dict[str, str]) if reasons else {}
+    sent = decode_roster(body, job.content_type)
+    decoded = sent.decoded
+    faults_max = ROSTER_FAULTS_MARKED_MAX if job.is_marked else FAULTS_LISTED_MAX
+    try:
+        candidates = check_rows(decoded.rows, job.today, overlaps, decoded.unread, faults_max)
+    except Invalid as invalid:
+        workbook = marked_workbook(sent, invalid) if job.is_marked else b""
+        members = {**invalid.members, "errors": invalid.faults[:FAULTS_LISTED_MAX]}
+        known = [] if reasons else id_numbers_of(decoded.rows, job.today)
+        pieces = [msgspec.msgpack.encode(piece) for piece in _pieces(known)]
+        return FaultyRoster(invalid.detail, orjson.dumps(members, default=float), pieces, workbook)
+    chunks = [msgspec.msgpack.encode(_chunk(piece)) for piece in _pieces(candidates)]
+    return TakenRoster(len(candidates), chunks, decoded.warnings)
+
+
+def _pieces(entries: Sequence[Any]) -> list[Sequence[Any]]:
+    return [entries[place : place + ROSTER_CHUNK_ROWS] for place in range(0, len(entries), ROSTER_CHUNK_ROWS)]
+
+
+def _chunk(candidates: Sequence[Candidate]) -> Chunk:
+    return Chunk(*([getattr(candidate, field) for candidate in candidates] for field in FIELDS))

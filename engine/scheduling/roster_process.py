@@ -1,0 +1,24 @@
+"""The process that reads rosters, one fork for each: bound in time and memory, and gone afterwards.
+
+What a workbook unfolds to is its sender's choice, and its readers are large libraries; here neither harms an exam.
+"""
+
+from __future__ import annotations
+
+import socket
+
+import msgspec
+
+from engine.rules.limits import ROSTER_READ_MEMORY_BYTES_MAX, ROSTER_READ_TIMEOUT_S
+from engine.scheduling import workshop_process
+from engine.scheduling.roster_jobs import ReadRoster, do
+
+
+def main(handle: int) -> None:
+    """Serve jobs from the socket `handle` until its other end is closed."""
+    with socket.socket(fileno=handle) as line:
+        workshop_process.serve(line, _work, ROSTER_READ_TIMEOUT_S, ROSTER_READ_MEMORY_BYTES_MAX)
+
+
+def _work(message: bytes, body: bytes) -> bytes:
+    return msgspec.msgpack.encode(do(msgspec.msgpack.decode(message, type=ReadRoster), body))

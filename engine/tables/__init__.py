@@ -1,0 +1,1 @@
+"""Tables as people keep them: text with separators, and workbooks of two generations."""
