@@ -23,7 +23,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 SCOPES = ("schedule", "results", "proctor", "ops")
 DESCRIPTION = (
-    "Liankao (联考): an online exam engine. `serve`, `record` and `grade` are its roles; `up` runs them together."
+    "Liankao (联考): an online exam engine. Its roles are `serve`, `record`, `grade`, `deliver`; `up` runs all."
 )
 
 
@@ -62,7 +62,8 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--when-ready", action="store_true", help="take no connection before everything needed is there")
     command("record", run_record, "the recorder: from Redis to PostgreSQL; closes what has ended")
     command("grade", run_grade, "the grader: the only process that opens answer keys")
-    _up_arguments(command("up", run_up, "workers, recorder and grader together, restarted when they end"))
+    command("deliver", run_deliver, "the courier: sends published results to webhooks")
+    _up_arguments(command("up", run_up, "all of them together, restarted when they end"))
     _demo_arguments(command("demo", run_demo, "a whole exam on this machine, with a crowd, to look at and try"))
     command("migrate", run_migrate, "bring the configured database to this version's schema")
     _key_arguments(command("key", run_key, "API keys of machine clients"))
@@ -238,6 +239,14 @@ def run_grade(chosen: argparse.Namespace) -> int:
     from engine.scoring import process
 
     process.grade(settings.load())
+    return 0
+
+
+def run_deliver(chosen: argparse.Namespace) -> int:
+    from engine import settings
+    from engine.courier import process
+
+    process.deliver(settings.load())
     return 0
 
 

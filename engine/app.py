@@ -25,14 +25,15 @@ from engine.invigilation import device, events, photo, photo_check, probe, rooms
 from engine.invigilation.resources import Invigilation
 from engine.patience import Patience
 from engine.protocol import HOT_PATH, SaveHeads
+from engine.rules.addresses import read_networks
 from engine.rules.errors import ExamError, Refused, TryLater
-from engine.scheduling import arming, batches, disarming, logbook, package, papers, roster
+from engine.scheduling import arming, batches, disarming, key_changes, logbook, package, papers, roster
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster_reader import RosterReader
 from engine.scheduling.sealer import Sealer
-from engine.scoring import assessments, results
+from engine.scoring import assessments, deliveries, regrades, results, webhooks
 from engine.sealing import secrets
-from engine.sealing.provider import open_provider
+from engine.sealing.provider import FileProvider, open_provider
 from engine.sealing.signature import Signer
 from engine.settings import Settings
 from engine.stores.api_keys import KnownKeys
@@ -80,6 +81,11 @@ def routes() -> list[Route]:
         Route("/v1/batches/{batch_id}/results", results.show_batch_results),
         Route("/v1/batches/{batch_id}/assessments", assessments.show_tasks),
         Route("/v1/batches/{batch_id}/assessments", assessments.take_marks, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/regrades", key_changes.propose, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/regrades", regrades.show_many),
+        Route("/v1/batches/{batch_id}/regrades/{regrade_id}", regrades.show),
+        Route("/v1/batches/{batch_id}/regrades/{regrade_id}/apply", regrades.apply, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/regrades/{regrade_id}/drop", regrades.drop, methods=["POST"]),
         Route("/v1/batches/{batch_id}/rooms", rooms.show_rooms),
         Route("/v1/batches/{batch_id}/seats", seats.show),
         Route("/v1/batches/{batch_id}/events", events.show_feed),
@@ -92,6 +98,13 @@ def routes() -> list[Route]:
         Route("/v1/sittings/{sitting_id}/photo", photo_check.show_jpeg),
         Route("/v1/sittings/{sitting_id}/photo/check", photo_check.check, methods=["POST"]),
         Route("/v1/sittings/{sitting_id}/photo/waive", photo_check.waive, methods=["POST"]),
+        Route("/v1/webhooks", webhooks.show_webhooks),
+        Route("/v1/webhooks/{webhook_id}", webhooks.put_webhook, methods=["PUT"]),
+        Route("/v1/webhooks/{webhook_id}", webhooks.show_webhook),
+        Route("/v1/webhooks/{webhook_id}", webhooks.delete_webhook, methods=["DELETE"]),
+        Route("/v1/webhooks/{webhook_id}/enable", webhooks.enable_webhook, methods=["POST"]),
+        Route("/v1/webhooks/{webhook_id}/deliveries", deliveries.show_deliveries),
+        Route("/v1/webhooks/{webhook_id}/replay", deliveries.replay, methods=["POST"]),
         Route("/v1/keys", readiness.show_keys),
         Route("/healthz", readiness.show_health),
         Route("/readyz", readiness.show_readiness),
@@ -135,6 +148,10 @@ class Worker:
             self._database, self._memory, login_key, self._sealer, self._roster_reader, package_keys
         )
         state.scoring = results.Scoring(self._database)
+        webhook_key = secrets.read(settings.secrets_dir, "webhook.key")
+        state.pushing = webhooks.Pushing(
+            self._database, FileProvider(webhook_key), read_networks(settings.courier_networks)
+        )
         state.invigilation = Invigilation(self._database, self._memory, delivery)
         state.known_keys = KnownKeys(self._database)
         self.readiness = readiness.Readiness(self._database, self._memory, signer, warnings)

@@ -12,7 +12,7 @@ import structlog
 
 
 def configure(process: str, level: str) -> None:
-    """Call once at a process's start; `process` is worker, recorder or grader."""
+    """Call once at a process's start; `process` is worker, recorder, grader or courier."""
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[

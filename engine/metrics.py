@@ -65,6 +65,15 @@ recorder_unknown_sittings = Gauge(
 closer_sittings = Counter("closer_sittings", "Sittings written down as ended", ["state"])
 grader_sittings = Counter("grader_sittings", "Sittings graded", ["state"])
 grader_failures = Counter("grader_failures", "Grading rounds that failed and will be repeated", ["reason"])
+courier_attempts = Counter("courier_attempts", "Messages sent to webhooks, by what came of it", ["outcome"])
+courier_attempt_seconds = Histogram("courier_attempt_seconds", "From sending a message to its answer", buckets=_SECONDS)
+courier_waiting = Gauge("courier_waiting", "Deliveries that wait for a webhook", multiprocess_mode="livemax")
+courier_oldest_seconds = Gauge(
+    "courier_oldest_seconds", "How long the oldest of them has been waiting", multiprocess_mode="livemax"
+)
+courier_dead = Gauge("courier_dead", "Deliveries given up and not replayed", multiprocess_mode="livemax")
+courier_given_up = Counter("courier_given_up", "Deliveries given up")
+courier_failures = Counter("courier_failures", "Rounds that failed and will be repeated", ["reason"])
 
 
 def exposition() -> tuple[bytes, str]:

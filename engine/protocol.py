@@ -46,7 +46,7 @@ _HEAD_ENDS = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,6})\r\n")
 _PLAIN_UNLESS = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"x-upgrade"})
 _SECRET_PATHS = "/v1/papers/"
-_ARMING = "/arm"
+_SECRET_CALLS = ("/arm", "/regrades")
 _FOREIGN_UPGRADE = re.compile(rb"\r\nupgrade:(?![ \t]*websocket[ \t]*\r\n)", re.IGNORECASE)
 _CLOSE = b"connection: close\r\n"
 _SAVED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\ncontent-length: %d\r\n\r\n%b"
@@ -249,8 +249,9 @@ class Protocol(HttpToolsProtocol):
 
     @staticmethod
     def _is_secret(method: str, path: str) -> bool:
-        """A paper that is pushed; shares of a paper key that are handed in."""
-        return (method == "PUT" and path.startswith(_SECRET_PATHS)) or (method == "POST" and path.endswith(_ARMING))
+        """A paper that is pushed; shares of a paper key that are handed in; answers that a regrade would change."""
+        is_paper = method == "PUT" and path.startswith(_SECRET_PATHS)
+        return is_paper or (method == "POST" and path.endswith(_SECRET_CALLS))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._is_in_body:  # trailers mean nothing here

@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from engine import VERSION, metrics
 from engine.rules.errors import TryLater
-from engine.rules.limits import READINESS_S, RECORDER_LATE_S
+from engine.rules.limits import DELIVERY_LATE_S, READINESS_S, RECORDER_LATE_S
 from engine.sealing.signature import ALGORITHM, Signer, shown_key
 from engine.stores import migrations, months, public_keys, roles
 from engine.stores.clock import now_ms
 from engine.stores.memory import Memory
-from engine.stores.postgres import Postgres
+from engine.stores.postgres import Postgres, Record
 from engine.stores.sql import Queries
 from engine.wire import json_response
 
@@ -72,6 +72,7 @@ class Readiness:
             "partitions": self._partitions,
             "recorder": self._recorder,
             "months": self._months,
+            "webhooks": self._webhooks,
         }
         found = await asyncio.gather(*(self._outcome(name, check) for name, check in checks.items()))
         not_ready = {"worker": "it is stopping"} if self._is_draining else {}
@@ -183,6 +184,21 @@ class Readiness:
         names = [month.of_table(table) for table, month in missing]
         return f"partitions are missing: {', '.join(names)}; is a recorder running?" if names else ""
 
+    async def _webhooks(self) -> str:
+        """Results that do not reach who waits for them: no candidate notices, so it is only told."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_queries.late_webhooks, DELIVERY_LATE_S * 1000)
+        self.warnings.pop("webhooks", None)
+        if rows:
+            self.warnings["webhooks"] = "; ".join(_told_webhook(row) for row in rows)
+        return ""
+
+
+def _told_webhook(row: Record) -> str:
+    if row["disabled_why"] is not None:
+        return f"webhook {row['webhook_id']!r} is disabled: {row['disabled_why']}"
+    return f"webhook {row['webhook_id']!r} waits for a result since {row['waited_ms'] // 1000} s; is a courier running?"
+
 
 async def _told(name: str, check: Callable[[], Awaitable[str]]) -> str:
     try:
@@ -194,7 +210,7 @@ async def _told(name: str, check: Callable[[], Awaitable[str]]) -> str:
 
 
 def _away(name: str, why: str) -> str:
-    if name == "recorder":
+    if name in ("recorder", "webhooks"):
         return ""  # it could not be asked about: the store it was asked of says so itself
     return _Amber(why) if name in _OF_POSTGRESQL else why
 

@@ -6,6 +6,7 @@ for Saturday to be noticed. `LIANKAO_X_FILE` gives the setting X as a file's con
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     engine_dsn: str = ""
     recorder_dsn: str = ""
     grader_dsn: str = ""
+    courier_dsn: str = ""
     redis_url: str = "redis://127.0.0.1:6379/0"
     secrets_dir: str = "secrets"
     package_keys: str = ""
@@ -45,6 +47,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
     partitions: Annotated[int, Meta(ge=1, le=256)] = 16
     postgres_connections: Annotated[int, Meta(ge=1, le=1000)] = 4
+    courier_networks: str = ""
+    courier_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
+    courier_retry_first_s: Annotated[float, Meta(gt=0, le=3600)] = 5.0
+    courier_retry_max_s: Annotated[float, Meta(gt=0, le=86_400)] = 3600.0
+    courier_give_up_s: Annotated[float, Meta(gt=0, le=31_536_000)] = 432_000.0
     backlog: Annotated[int, Meta(ge=128, le=65535)] = 4096
     keep_alive_s: Annotated[int, Meta(ge=5, le=3600)] = 120
     drain_s: Annotated[int, Meta(ge=0, le=300)] = 3
@@ -52,13 +59,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
 
     def dsn_of(self, process: str) -> str:
-        """How `process` (engine, recorder or grader) reaches PostgreSQL: as a role of its own where one is set."""
+        """How `process` (engine, recorder, grader, courier) reaches PostgreSQL: as its own role where one is set."""
         return str(getattr(self, f"{process}_dsn")) or self.postgres_dsn
 
     def for_process(self, process: str | None) -> Settings:
         """What one process is to know: its own way to PostgreSQL, and nobody else's; none for a stranger."""
         own = self.dsn_of(process) if process else ""
-        return msgspec.structs.replace(self, postgres_dsn=own, engine_dsn="", recorder_dsn="", grader_dsn="")
+        nobodys = dict.fromkeys(("engine_dsn", "recorder_dsn", "grader_dsn", "courier_dsn"), "")
+        return msgspec.structs.replace(self, postgres_dsn=own, **nobodys)
 
 
 def load(environ: Mapping[str, str] | None = None, config_file: str | None = None) -> Settings:
@@ -73,9 +81,11 @@ def load(environ: Mapping[str, str] | None = None, config_file: str | None = Non
         chosen.update(_read_toml(Path(path)))
     chosen.update(_read_environ(environ))
     try:
-        return msgspec.convert(chosen, Settings, strict=False)
+        settings = msgspec.convert(chosen, Settings, strict=False)
     except msgspec.ValidationError as fault:
         raise SettingsError(_named(str(fault), chosen)) from None
+    _check_networks(settings.courier_networks)
+    return settings
 
 
 def as_environ(settings: Settings) -> dict[str, str]:
@@ -112,6 +122,14 @@ def _read_environ(environ: Mapping[str, str]) -> dict[str, Any]:
             raise SettingsError(f"unknown setting {variable}; known: {_known()}")
         found[name] = text
     return found
+
+
+def _check_networks(text: str) -> None:
+    for part in filter(None, map(str.strip, text.split(","))):
+        try:
+            ipaddress.ip_network(part)
+        except ValueError as fault:
+            raise SettingsError(f"{PREFIX}COURIER_NETWORKS={text!r}: {fault}; expected CIDR, as 10.0.0.0/8") from None
 
 
 def _known() -> str:

@@ -314,6 +314,67 @@ CREATE TABLE assessment_due (
     sitting_id text NOT NULL
 );
 
+-- Regrades: a changed answer key, tried over the closed sittings of a batch, then applied or dropped by two people.
+CREATE TABLE regrade (
+    regrade_id text PRIMARY KEY,
+    number bigint GENERATED ALWAYS AS IDENTITY, -- in the order in which they were proposed
+    batch_id text NOT NULL REFERENCES batch,
+    state text NOT NULL DEFAULT 'proposed' CONSTRAINT regrade_state_is_known CHECK (state IN (
+        'proposed', 'ready', 'failed', 'approved', 'applied', 'dropped')),
+    reason text NOT NULL,
+    proposed_by text NOT NULL,
+    proposed_ms bigint NOT NULL,
+    key_id text NOT NULL, -- the API key of the call
+    fingerprint bytea NOT NULL, -- keyed: tells the same call again, and no answer
+    changes jsonb NOT NULL, -- which members of which items would change, never to what
+    tried_ms bigint, -- when the dry run was made
+    summary jsonb, -- its figures
+    fault text, -- why there is none, or what happened to the last one
+    decided_by text[] NOT NULL DEFAULT '{}',
+    decided_ms bigint,
+    applied_ms bigint,
+    CONSTRAINT regrade_is_decided_by_two_people CHECK (
+        (state IN ('approved', 'applied', 'dropped')) = (decided_ms IS NOT NULL)
+        AND (decided_ms IS NULL OR cardinality(decided_by) >= 2))
+);
+CREATE UNIQUE INDEX one_open_regrade_per_batch ON regrade (batch_id) WHERE state IN ('proposed', 'ready', 'approved');
+CREATE INDEX regrade_by_batch ON regrade (batch_id, number);
+CREATE INDEX regrade_to_do ON regrade (number) WHERE state IN ('proposed', 'approved');
+
+-- What a regrade changes to what, sealed to the grader: put in by a worker, read by the grader alone.
+CREATE TABLE regrade_change (
+    regrade_id text PRIMARY KEY REFERENCES regrade,
+    recipient text NOT NULL,
+    envelope bytea NOT NULL
+);
+
+-- What the dry run found: one row per result it would replace.
+CREATE TABLE regrade_sitting (
+    regrade_id text NOT NULL REFERENCES regrade,
+    sitting_id text NOT NULL REFERENCES sitting,
+    old_revision integer NOT NULL, -- the newest there was
+    old_score numeric,
+    new_score numeric,
+    old_passed boolean,
+    new_passed boolean,
+    direction text NOT NULL CONSTRAINT direction_is_known CHECK (direction IN ('up', 'down', 'same', 'unscored')),
+    pass_change text NOT NULL CONSTRAINT pass_change_is_known CHECK (pass_change IN ('', 'gained', 'lost')),
+    PRIMARY KEY (regrade_id, sitting_id)
+);
+
+-- Answer keys that applied regrades have put in force, each whole: the newest of a batch's form holds.
+CREATE TABLE regrade_key (
+    regrade_id text NOT NULL REFERENCES regrade,
+    number bigint NOT NULL, -- the regrade's
+    batch_id text NOT NULL REFERENCES batch,
+    form smallint NOT NULL,
+    paper_digest text NOT NULL,
+    answer_key_digest text NOT NULL,
+    recipient text NOT NULL,
+    envelope bytea NOT NULL,
+    CONSTRAINT regrade_has_one_key_per_form PRIMARY KEY (batch_id, form, number)
+);
+
 -- The last number given out in the feed of results. A row and not a sequence: a transaction that fails gives its
 -- numbers back, so the feed has no gaps; the row's lock makes numbers visible in their order.
 CREATE TABLE feed (
@@ -322,12 +383,66 @@ CREATE TABLE feed (
 );
 INSERT INTO feed (last_publication) VALUES (0);
 
+-- Where published results are sent to, each once, by the courier.
+CREATE TABLE webhook (
+    webhook_id text PRIMARY KEY,
+    url text NOT NULL,
+    batches text[], -- results of these only; null: of all
+    created_ms bigint NOT NULL,
+    cursor bigint NOT NULL, -- the publication up to which its deliveries are made; the feed itself is the outbox
+    disabled_ms bigint, -- nothing is sent any more: it answered 410
+    disabled_why text
+);
+
+-- What its messages are signed with: the newest, and for a day the one before it.
+CREATE TABLE webhook_secret (
+    webhook_id text NOT NULL REFERENCES webhook ON DELETE CASCADE,
+    digest bytea NOT NULL,
+    wrapped bytea NOT NULL,
+    made_ms bigint NOT NULL,
+    until_ms bigint, -- null: the one in use
+    PRIMARY KEY (webhook_id, digest)
+);
+
+-- The order in which results of one batch go to one webhook: whoever holds the row sends, one after another.
+CREATE TABLE webhook_queue (
+    webhook_id text NOT NULL REFERENCES webhook ON DELETE CASCADE,
+    batch_id text NOT NULL,
+    waiting integer NOT NULL CONSTRAINT queue_holds_no_less_than_nothing CHECK (waiting >= 0),
+    visible_ms bigint NOT NULL, -- when a courier may take it; while one holds it, when its hold ends
+    attempts integer NOT NULL DEFAULT 0, -- in vain, since the last that was not
+    turn bigint NOT NULL DEFAULT 0, -- how often it was taken: who was late changes nothing any more
+    PRIMARY KEY (webhook_id, batch_id)
+);
+CREATE INDEX webhook_queue_by_time ON webhook_queue (webhook_id, visible_ms) WHERE waiting > 0;
+
+-- One published revision of one result on its way to one webhook.
+CREATE TABLE webhook_delivery (
+    message_id text PRIMARY KEY, -- the same however often it is sent; follows from webhook and document
+    webhook_id text NOT NULL REFERENCES webhook ON DELETE CASCADE,
+    batch_id text NOT NULL,
+    sitting_id text NOT NULL,
+    revision integer NOT NULL,
+    publication bigint NOT NULL,
+    state text NOT NULL DEFAULT 'waiting'
+        CONSTRAINT delivery_state_is_known CHECK (state IN ('waiting', 'delivered', 'dead')),
+    queued_ms bigint NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,
+    attempted_ms bigint, -- the last one: when, and what came of it
+    attempted_status integer,
+    attempted_fault text,
+    CONSTRAINT revision_is_delivered_once UNIQUE (webhook_id, publication)
+);
+CREATE INDEX webhook_delivery_waiting ON webhook_delivery (webhook_id, batch_id, publication) WHERE state = 'waiting';
+CREATE INDEX webhook_delivery_by_age ON webhook_delivery (webhook_id, queued_ms) WHERE state = 'waiting';
+CREATE INDEX webhook_delivery_dead ON webhook_delivery (webhook_id, publication) WHERE state = 'dead';
+
 -- Roles belong to the whole server: another database may have made them, or be making them at this moment.
 DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY '{liankao_engine,liankao_recorder,liankao_grader}'::text[] LOOP
+    FOREACH name IN ARRAY '{liankao_engine,liankao_recorder,liankao_grader,liankao_courier}'::text[] LOOP
         BEGIN
             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
                 EXECUTE format('CREATE ROLE %I LOGIN', name);
@@ -365,6 +480,9 @@ GRANT SELECT, INSERT ON assessment_mark TO liankao_engine;
 GRANT INSERT ON assessment_due TO liankao_engine;
 GRANT SELECT ON recording, recorder TO liankao_engine;
 GRANT SELECT, UPDATE (publication) ON result TO liankao_engine;
+GRANT SELECT, INSERT, UPDATE (state, fault, decided_by, decided_ms) ON regrade TO liankao_engine;
+GRANT INSERT ON regrade_change TO liankao_engine;
+GRANT SELECT ON regrade_sitting TO liankao_engine;
 GRANT SELECT, UPDATE (last_publication) ON feed TO liankao_engine;
 
 -- The recorder. Never papers, answer keys or results; of a seal what Redis is rebuilt from.
@@ -390,12 +508,30 @@ GRANT SELECT (sitting_id, batch_id, candidate_id, admission_ticket, state, is_gr
     ON sitting TO liankao_grader;
 GRANT SELECT (sitting_id, item, value) ON response TO liankao_grader;
 GRANT INSERT ON result TO liankao_grader;
+GRANT SELECT (document, marks) ON result TO liankao_grader; -- a regrade begins at the results there are
+GRANT SELECT ON regrade TO liankao_grader;
+GRANT UPDATE (state, tried_ms, summary, fault, decided_by, decided_ms, applied_ms) ON regrade TO liankao_grader;
+GRANT SELECT ON regrade_change TO liankao_grader;
+GRANT SELECT, INSERT, DELETE ON regrade_sitting TO liankao_grader;
+GRANT SELECT, INSERT ON regrade_key TO liankao_grader;
 GRANT SELECT, UPDATE (last_publication) ON feed TO liankao_grader;
 GRANT INSERT ON batch_event TO liankao_grader;
 GRANT SELECT, INSERT, UPDATE (missing) ON assessment_task TO liankao_grader;
 GRANT SELECT ON assessment_mark TO liankao_grader;
 GRANT SELECT, UPDATE, DELETE ON assessment_due TO liankao_grader;
 GRANT SELECT (sitting_id, revision, state) ON result TO liankao_grader;
+
+-- The worker manages webhooks; what a secret is it forgets once it has been put in.
+GRANT SELECT, INSERT, UPDATE, DELETE ON webhook TO liankao_engine;
+GRANT SELECT (webhook_id, digest, until_ms), INSERT, UPDATE (until_ms) ON webhook_secret TO liankao_engine;
+GRANT SELECT, UPDATE (waiting, visible_ms, attempts) ON webhook_queue TO liankao_engine;
+GRANT SELECT, UPDATE (state, queued_ms) ON webhook_delivery TO liankao_engine;
+
+-- The courier, which talks to strangers: published documents and nothing else. No answers, no papers, no persons.
+GRANT SELECT, UPDATE (cursor, disabled_ms, disabled_why) ON webhook TO liankao_courier;
+GRANT SELECT ON webhook_secret TO liankao_courier;
+GRANT SELECT, INSERT, UPDATE ON webhook_queue, webhook_delivery TO liankao_courier;
+GRANT SELECT (publication, batch_id, sitting_id, revision, document) ON result TO liankao_courier;
 
 -- Whoever may say to whom answers are sealed could have them sealed to himself: each says its own keys only.
 ALTER TABLE public_key ENABLE ROW LEVEL SECURITY;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.openapi import assessing, devices, photos
+from engine.openapi import assessing, devices, photos, regrades, webhooks
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -29,6 +29,7 @@ from engine.rules.limits import (
     RESULTS_PAGE_MAX,
     ROSTER_ROWS_MAX,
     SEQ_MAX,
+    STALE_LISTED_MAX,
     TABLE_ROWS_MAX,
 )
 from engine.rules.terms import BatchState, Phase, SittingState
@@ -282,6 +283,10 @@ _PROBLEM_DATA: dict[str, Schema] = {
     "earliest_submit_ms": {**INSTANT_MS, "description": "`submit.too_early`"},
     "server_ms": {**INSTANT_MS, "description": "`paper_key.too_early`, `submit.too_early`"},
     "kind": text(description="`device.not_a_check`: what the batch is"),
+    "closes_ms": {**INSTANT_MS, "description": "`regrade.not_closed`"},
+    "unfinished": {**_COUNT, "description": "`regrade.not_closed`: sittings without a result"},
+    "regrade_id": {**ID, "description": "`regrade.open`: the one to decide on first"},
+    "sittings": many(ID, 1, STALE_LISTED_MAX, description="`regrade.stale`: whose results have changed, some of them"),
     "high": whole(0, SEQ_MAX, description="`submit.behind`: the highest seq that arrived"),
 }
 _CODE: Schema = {
@@ -317,6 +322,8 @@ SCHEMAS: dict[str, Schema] = {
     **assessing.ANSWERED,
     **photos.ANSWERED,
     **devices.ANSWERED,
+    **regrades.ANSWERED,
+    **webhooks.ANSWERED,
     "Problem": answered(_PROBLEM_MEMBERS, _PROBLEM_DATA, description="RFC 9457"),
     "Code": _CODE,
     "Fault": _FAULT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.openapi import assessing, devices, photos
+from engine.openapi import assessing, devices, photos, regrades, webhooks
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -300,4 +300,6 @@ SCHEMAS: dict[str, Schema] = {
     **assessing.SENT,
     **photos.SENT,
     **devices.SENT,
+    **regrades.SENT,
+    **webhooks.SENT,
 }

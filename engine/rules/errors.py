@@ -53,6 +53,12 @@ CODES: dict[str, tuple[int, str]] = {
     "photo.too_many": (409, "No further photo of this sitting is kept"),
     "pledge.refused": (409, "The pledge was not accepted"),
     "rate.limited": (429, "Too many attempts"),
+    "regrade.invalid": (422, "The changes are not valid; nothing was proposed"),
+    "regrade.not_closed": (409, "The batch is not over, or not graded yet"),
+    "regrade.not_ready": (409, "There is no dry run to decide on"),
+    "regrade.open": (409, "Another regrade of the batch is open"),
+    "regrade.settled": (409, "The regrade has been decided already"),
+    "regrade.stale": (409, "Results have changed since the dry run"),
     "request.invalid": (422, "The request is not valid"),
     "request.malformed": (400, "The request cannot be read"),
     "request.too_large": (413, "The request is too large"),
@@ -65,6 +71,8 @@ CODES: dict[str, tuple[int, str]] = {
     "submit.too_early": (409, "Handing in is not allowed yet"),
     "takeover.closed": (409, "The sitting is closed: there is nothing to take over"),
     "try_later": (503, "Not possible at this moment"),
+    "webhook.invalid": (422, "The webhook is not valid; nothing was changed"),
+    "webhook.too_many": (409, "There are as many webhooks as there may be"),
 }
 
 

@@ -118,6 +118,34 @@ RESULTS_PAGE_MAX = 1_000
 WORKBOOKS_AT_ONCE = 1  # of one worker: each takes a core
 WORKBOOK_TIMEOUT_S = 300  # 100,000 results take half a minute of an idle core
 
+# --- regrades --------------------------------------------------------------------------------------------------
+REGRADE_BODY_BYTES_MAX = 256 * 2**10  # every item of a large paper with a sentence each
+REGRADE_CHANGES_MAX = 1_000  # a whole paper's; a real regrade has one to five
+REGRADE_SITTINGS_MAX = 1_000  # looked at in one step: a third of a second; applied, a batch's results are in memory
+REGRADES_LISTED_MAX = 100  # of one batch, the newest
+STALE_LISTED_MAX = 20  # sittings named whose results changed since the dry run
+
+# --- webhooks --------------------------------------------------------------------------------------------------
+WEBHOOKS_MAX = 100  # each gets every result: an evaluation system or three, and their trials
+WEBHOOK_URL_CHARACTERS_MAX = 2_000
+WEBHOOK_BATCHES_MAX = 1_000
+WEBHOOK_SECRET_BYTES_MIN = 24  # Standard Webhooks
+WEBHOOK_SECRET_BYTES_MAX = 64
+WEBHOOK_SECRET_BYTES = 32  # of one that we make
+WEBHOOK_SECRET_OVERLAP_S = 86_400  # a changed secret's former one signs as well: receivers change when they can
+FAN_OUT_RESULTS_MAX = 1_000  # results turned into deliveries in one transaction
+DELIVERIES_AT_ONCE = 64  # of one courier: each waits for a stranger most of its time
+DELIVERIES_PER_WEBHOOK = 4  # of one courier: a slow receiver leaves room for fifteen others
+DELIVERIES_PER_TURN = 100  # of one batch, then another batch of the webhook has its turn
+DELIVERY_ANSWER_BYTES_MAX = 4 * 2**10  # nobody reads it: so much is taken to keep the connection
+DELIVERY_ANSWER_S = 1.0  # and so long is waited for it, when the status is known
+DELIVERY_FAULT_CHARACTERS_MAX = 200
+DELIVERY_HOLD_S = 5.0  # beyond an attempt's time-out, until another courier may take a batch whose courier fell silent
+DELIVERY_LATE_S = 300  # readiness is amber beyond
+DELIVERIES_PAGE_DEFAULT = 100
+DELIVERIES_PAGE_MAX = 1_000
+REPLAYED_MESSAGES_MAX = 1_000  # named in one call
+
 # --- delivery ---
 SEALED_KEPT_BYTES_MAX = 128 * 2**20  # sealed papers that one worker keeps in memory
 
@@ -236,3 +264,4 @@ assert CHANNEL_UNHEARD_S > 2 * CHANNEL_TURN_S, "silence is several unanswered pi
 assert SEAT_ASKED_MS < CHANNEL_WATCHED_S * 1000, "who is watched is asked in time"
 assert CHANNEL_PING_OFTEN_S + 3 * CHANNEL_TURN_S < TAKEOVER_SILENT_S, "who is there is noted before others are let in"
 assert PHOTOS_PAGE_DEFAULT <= PHOTOS_PAGE_MAX
+assert DELIVERIES_PER_WEBHOOK < DELIVERIES_AT_ONCE, "one slow receiver must not stop the others"

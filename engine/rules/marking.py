@@ -24,6 +24,7 @@ from engine.rules.limits import NUMERIC_DIGITS_MAX
 FOLDS = ("width", "space", "case", "punctuation")
 FOLD_DEFAULT = ("width", "space", "case")
 MARKINGS = ("exact", "subset_half", "per_option")
+RULINGS = ("marked", "voided", "accept_all")
 
 _NOTHING = Fraction(0)
 _EXPONENT_MAX = 400  # past any double; keeps `Decimal("1e999999999")` from becoming a billion digits
@@ -31,12 +32,22 @@ _EXPONENT_MAX = 400  # past any double; keeps `Decimal("1e999999999")` from beco
 
 # --- the answer key --------------------------------------------------------------------------------------------
 class _ItemKey(Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True):
+    """`ruling`: what a regrade decided; a voided item counts for nobody, an accepted one in full for everybody."""
+
     id: str
     points: Fraction
+    ruling: Literal["marked", "voided", "accept_all"] = "marked"
+
+    @property
+    def counted(self) -> Fraction:
+        """The points that the item adds to the total."""
+        return _NOTHING if self.ruling == "voided" else self.points
 
 
 class SingleKey(_ItemKey, frozen=True, kw_only=True, tag="single"):
-    answer: str
+    """`answer` is one option; after a regrade perhaps several, each of them right."""
+
+    answer: str | frozenset[str]
 
 
 class MultipleKey(_ItemKey, frozen=True, kw_only=True, tag="multiple"):
@@ -94,7 +105,7 @@ class AnswerKey(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def full(self) -> Fraction:
         """What a faultless sitting earns."""
-        return sum((item.points for section in self.sections for item in section.items), _NOTHING)
+        return sum((item.counted for section in self.sections for item in section.items), _NOTHING)
 
 
 def _fraction(_kind: type, text: Any) -> Fraction:
@@ -177,6 +188,8 @@ def passed(score: Decimal, pass_mark: Decimal | int) -> bool:
 
 def mark_item(item_key: ItemKey, value: Any) -> Mark:
     """Marks one JSON value as `exact_json.decode` gives it; None is no response."""
+    if item_key.ruling != "marked":  # whatever was answered, or not
+        return Mark(item_key.counted, item_key.counted)
     if isinstance(item_key, TextKey):
         # Neither nothing nor a wrong kind is worth an assessor's time.
         return Mark(_NOTHING, item_key.points, waits=isinstance(value, str) and not is_blank(value))
@@ -208,7 +221,9 @@ def _half_up(amount: Fraction, *, decimals: int) -> Decimal:
 
 # --- the share of its points a value earns, by type of item ----------------------------------------------------
 def _single_share(item_key: SingleKey, value: Any) -> bool:
-    return isinstance(value, str) and value == item_key.answer
+    if not isinstance(value, str):
+        return False
+    return value == item_key.answer if isinstance(item_key.answer, str) else value in item_key.answer
 
 
 def _true_false_share(item_key: TrueFalseKey, value: Any) -> bool:

@@ -132,7 +132,7 @@ def _check_totals(items: list[_Item], faults: Faults) -> Decimal:
     # Only where every item has its points is a total of zero a fault of its own.
     if items and len(known) == len(items) and total == 0:
         faults.add("/sections", "points that sum to zero: nothing to scale to 100")
-    return Decimal(_decimal_text(total))
+    return Decimal(decimal_text(total))
 
 
 # --- sections and items ----------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def _read_item(item: Members, paper: _Paper) -> _Item:
     item_id = _unique_id(item, paper.item_ids)
     kind = item.take_choice("type", tuple(_READERS))
     stem = _plain_text(item, "stem", PLAIN_TEXT_CHARACTERS_MAX, paper.media)
-    points = _read_points(item)
+    points = read_points(item)
     is_fixed = item.take_boolean("fixed", False)
     if item.members.get("type") == kind:
         parts = _READERS[kind](item, paper.media)
@@ -175,7 +175,7 @@ def _read_item(item: Members, paper: _Paper) -> _Item:
                 **parts.public,
                 **_where_true(fixed=is_fixed),
             },
-            answer_key={"id": item_id, "type": kind, "points": _decimal_text(points), **parts.answer_key},
+            answer_key={"id": item_id, "type": kind, "points": decimal_text(points), **parts.answer_key},
             index={"type": kind, **parts.index},
         ),
     )
@@ -188,8 +188,8 @@ def _check_misplaced(item: Members, kind: str) -> None:
             item.fault(name, f"only items of type {', '.join(holders)} have this, not {kind}")
 
 
-def _read_points(item: Members) -> Decimal | None:
-    points = _number(item, "points")
+def read_points(item: Members) -> Decimal | None:
+    points = read_number(item, "points")
     if points is None:
         return None
     exponent = points.normalize(_EXACT).as_tuple().exponent
@@ -276,7 +276,7 @@ def _read_true_false(item: Members, _media: Collection[str]) -> _Parts:
 
 
 def _read_fill(item: Members, _media: Collection[str]) -> _Parts:
-    fold = _read_fold(item)
+    fold = read_fold(item)
     answer = item.take_list("answer", 1, BLANKS_MAX)
     for blank, strings in enumerate(answer):
         at = f"{item.at('answer')}/{blank}"
@@ -284,18 +284,18 @@ def _read_fill(item: Members, _media: Collection[str]) -> _Parts:
             item.faults.add(at, f"expected a list of 1 to {ACCEPTED_MAX} accepted strings", strings)
             continue
         for position, text in enumerate(strings):
-            if message := _accepted_fault(text, fold):
+            if message := accepted_fault(text, fold):
                 item.faults.add(f"{at}/{position}", message, text)
     blanks = {"blanks": len(answer)}
     return _Parts(blanks, {"answer": answer, "fold": fold}, blanks)
 
 
 def _read_numeric(item: Members, _media: Collection[str]) -> _Parts:
-    answer = _number(item, "answer")
-    tolerance = _number(item, "tolerance", default=Decimal(0))
+    answer = read_number(item, "answer")
+    tolerance = read_number(item, "tolerance", default=Decimal(0))
     if tolerance is not None and tolerance < 0:
         item.fault("tolerance", "expected 0 or more")
-    return _Parts({}, {"answer": _decimal_text(answer), "tolerance": _decimal_text(tolerance)}, {})
+    return _Parts({}, {"answer": decimal_text(answer), "tolerance": decimal_text(tolerance)}, {})
 
 
 def _read_text(_item: Members, _media: Collection[str]) -> _Parts:
@@ -331,7 +331,7 @@ def _read_options(item: Members, media: Collection[str]) -> tuple[list[dict[str,
     return options, [option["id"] for option in options]
 
 
-def _read_fold(item: Members) -> list[str]:
+def read_fold(item: Members) -> list[str]:
     if not item.has("fold"):
         return list(FOLD_DEFAULT)
     fold = item.take_list("fold", 0, len(FOLDS))
@@ -343,7 +343,7 @@ def _read_fold(item: Members) -> list[str]:
     return sound
 
 
-def _accepted_fault(text: Any, fold: list[str]) -> str | None:
+def accepted_fault(text: Any, fold: list[str]) -> str | None:
     if not isinstance(text, str):
         return "expected a string"
     if len(text) > FILL_CHARACTERS_MAX:
@@ -382,7 +382,7 @@ def _where_true(**marks: bool) -> dict[str, bool]:
 _EXACT = Context(prec=NUMERIC_DIGITS_MAX)  # loses nothing of a number `exact_number` let through
 
 
-def _number(members: Members, name: str, default: Decimal | None = None) -> Decimal | None:
+def read_number(members: Members, name: str, default: Decimal | None = None) -> Decimal | None:
     """An exact number; None after a fault."""
     value = members.take(name) if default is None else members.take(name, default)
     if not members.has(name):
@@ -396,6 +396,6 @@ def _number(members: Members, name: str, default: Decimal | None = None) -> Deci
     return number
 
 
-def _decimal_text(number: Decimal | None) -> str:
+def decimal_text(number: Decimal | None) -> str:
     """The one spelling of a number: 0.50 and 5e-1 are both `0.5`."""
     return format(number.normalize(_EXACT), "f") if number else "0"

@@ -17,7 +17,9 @@ from engine.scheduling.sealer_jobs import (
     Outcome,
     ReadArming,
     SealBatch,
+    SealChanges,
     SealedBatch,
+    SealedChanges,
     SealedPaper,
     SealPaper,
     Told,
@@ -55,6 +57,10 @@ class Sealer:
     async def combine_shares(self, job: CombineShares, body: Vault) -> bytes:
         """The wrapped paper key. Raises Refused `batch.not_ready` for shares that do not give it, and TryLater."""
         return (await self._done(job, body, Told)).content
+
+    async def seal_changes(self, job: SealChanges, body: Vault) -> SealedChanges:
+        """Raises Refused `request.malformed` or `regrade.invalid` as the changes deserve, and TryLater."""
+        return await self._done(job, body, SealedChanges)
 
     def close(self) -> None:
         """The process ends with it."""

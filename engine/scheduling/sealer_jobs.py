@@ -5,6 +5,7 @@ A job comes with its bytes; its outcome holds ciphertext, digests, and what chec
 
 from __future__ import annotations
 
+import hmac
 from decimal import Decimal
 
 import msgspec
@@ -14,10 +15,11 @@ from msgspec import Struct
 from engine.rules import exact_json
 from engine.rules.errors import ExamError, Invalid, Refused
 from engine.rules.question_set import read_question_set
+from engine.rules.regrading import Form, read_proposal
 from engine.scheduling.workshop import Failed
 from engine.sealing import content, paper, secrets, shares
-from engine.sealing.answer_key import seal_answer_key
-from engine.sealing.envelope import KEY_BYTES, SealBroken
+from engine.sealing.answer_key import changes_place, seal_answer_key
+from engine.sealing.envelope import KEY_BYTES, SealBroken, derive
 from engine.sealing.provider import content_purpose, open_provider, paper_key_purpose
 from engine.sealing.signature import Signer
 from engine.settings import Settings
@@ -71,14 +73,33 @@ class CombineShares(Struct, frozen=True, tag=True):
     others: tuple[str, ...] = ()  # digests of the batch's other packages, whose shares come in the same body
 
 
+class SealChanges(Struct, frozen=True, tag=True):
+    """Check what a regrade would change and seal it; the job's bytes are the call's body, then the forms' items."""
+
+    regrade_id: str
+    batch_id: str
+    body_bytes: int
+    recipient: bytes
+
+
+class SealedChanges(Struct, frozen=True, tag=True):
+    """`told` is JSON: which members of which items would change, never to what. `fingerprint` knows the same call."""
+
+    reason: str
+    proposed_by: str
+    told: bytes
+    envelope: bytes
+    fingerprint: bytes
+
+
 class Told(Struct, frozen=True, tag=True):
     """What may be known: the rest of a body, or a wrapped key."""
 
     content: bytes
 
 
-Job = SealPaper | SealBatch | ReadArming | CombineShares
-Outcome = SealedPaper | SealedBatch | Told | Failed
+Job = SealPaper | SealBatch | ReadArming | CombineShares | SealChanges
+Outcome = SealedPaper | SealedBatch | SealedChanges | Told | Failed
 
 
 def do(job: Job, content_bytes: bytes, settings: Settings) -> Outcome:
@@ -90,6 +111,8 @@ def do(job: Job, content_bytes: bytes, settings: Settings) -> Outcome:
             return _seal_batch(job, content_bytes, settings)
         if isinstance(job, ReadArming):
             return _read_arming(content_bytes)
+        if isinstance(job, SealChanges):
+            return _seal_changes(job, content_bytes, settings)
         return _combine_shares(job, content_bytes, settings)
     except MemoryError:
         return Failed("request.too_large", "the paper takes more memory than may be used for one")
@@ -152,6 +175,23 @@ def _combine_shares(job: CombineShares, body: bytes, settings: Settings) -> Told
     except SealBroken as fault:
         raise _unready(str(fault), "shares.wrong") from None
     return Told(open_provider(settings).wrap(paper_key_purpose(job.armed_id), paper_key))
+
+
+def _seal_changes(job: SealChanges, body_and_forms: bytes, settings: Settings) -> SealedChanges:
+    document = exact_json.decode(body_and_forms[: job.body_bytes])
+    forms = msgspec.json.decode(body_and_forms[job.body_bytes :], type=list[Form])
+    proposal = read_proposal(document, forms)
+    sealed = {"changes": [{"form": each.form, "item": each.item, "members": each.members} for each in proposal.changes]}
+    told = [{"form": each.form, "item": each.item, "changed": each.told} for each in proposal.changes]
+    # Keyed: a digest of so few possible answers would tell them to whoever tries them all.
+    key = derive(secrets.read(settings.secrets_dir, "login.key"), f"liankao/v1/regrade|{job.batch_id}")
+    return SealedChanges(
+        reason=proposal.reason,
+        proposed_by=proposal.proposed_by,
+        told=orjson.dumps(told),
+        envelope=seal_answer_key(sealed, changes_place(job.regrade_id), job.recipient),
+        fingerprint=hmac.digest(key, exact_json.canonical(document), "sha256"),
+    )
 
 
 def _shares_of(document: object) -> list[shares.OpenShare]:

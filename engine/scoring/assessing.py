@@ -19,7 +19,7 @@ from engine import metrics
 from engine.rules import exact_json
 from engine.rules.assessing import WHOLE_SITTING, final_mark, verdict
 from engine.rules.limits import GRADE_SITTINGS_MAX
-from engine.rules.marking import SittingMark, four_decimals, json_number, mark_sitting, passed
+from engine.rules.marking import AnswerKey, SittingMark, TextKey, four_decimals, json_number, mark_sitting, passed
 from engine.rules.terms import Rules
 from engine.scoring.assessment_tasks import MarkedTask, marked_tasks
 from engine.scoring.grader import GradedBatch, Grader, read_responses
@@ -101,7 +101,7 @@ def assess(batch: GradedBatch, tasks: Sequence[MarkedTask], responses: Mapping[s
         marks = next((task.marks for task in tasks if task.item == WHOLE_SITTING), ())
         found = verdict(marks, batch.rules)
         return None if found is None else Assessed(_scores(*found, sections=[]), "{}")
-    finals = assessed_points(tasks, batch.rules)
+    finals = assessed_points(tasks_that_count(tasks, batch.marks.answer_key), batch.rules)
     if finals is None:
         return None
     values = {item: exact_json.decode(text.encode()) for item, text in responses.items()}
@@ -109,6 +109,18 @@ def assess(batch: GradedBatch, tasks: Sequence[MarkedTask], responses: Mapping[s
     if marked.score is None:
         return None
     return Assessed(_of_items(marked, marked.score, batch.rules.pass_mark), _shown_marks(marked))
+
+
+def items_that_wait(answer_key: AnswerKey) -> set[str]:
+    """Items that assessors mark; not those that a regrade has voided or accepted for all."""
+    items = (item for section in answer_key.sections for item in section.items)
+    return {item.id for item in items if isinstance(item, TextKey) and item.ruling == "marked"}
+
+
+def tasks_that_count(tasks: Sequence[MarkedTask], answer_key: AnswerKey) -> list[MarkedTask]:
+    """Those of items that assessors mark."""
+    waiting = items_that_wait(answer_key)
+    return [task for task in tasks if task.item in waiting]
 
 
 def assessed_points(tasks: Sequence[MarkedTask], rules: Rules) -> dict[str, Fraction] | None:

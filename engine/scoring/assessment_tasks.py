@@ -35,6 +35,7 @@ class Task(Struct, frozen=True):
 class MarkedTask(Struct, frozen=True):
     """A task with its marks: one per assessor, the newest, in the order in which they first marked it."""
 
+    task_id: str
     sitting_id: str
     item: str
     points: Decimal
@@ -67,6 +68,7 @@ async def marked_tasks(connection: Connection, sitting_ids: Sequence[str]) -> di
         marks[mark["task_id"]][mark["assessor"]] = mark["mark"]
     found: dict[str, list[MarkedTask]] = {sitting_id: [] for sitting_id in sitting_ids}
     for row in rows:
-        task = MarkedTask(row["sitting_id"], row["item"], row["points"], tuple(marks[row["task_id"]].values()))
+        given = tuple(marks[row["task_id"]].values())
+        task = MarkedTask(row["task_id"], row["sitting_id"], row["item"], row["points"], given)
         found[row["sitting_id"]].append(task)
     return found

@@ -27,8 +27,11 @@ ORDER BY task_id
 FOR UPDATE
 
 -- final_sittings(sitting_ids) -> any number of rows
--- Those whose newest result waits for no assessor any more.
-SELECT DISTINCT sitting_id FROM result WHERE sitting_id = ANY ($1::text[]) AND state <> 'pending_assessor'
+-- Those whose newest result waits for no assessor any more; a regrade may have one wait again.
+SELECT sitting_id FROM (
+    SELECT DISTINCT ON (sitting_id) sitting_id, state FROM result
+    WHERE sitting_id = ANY ($1::text[]) ORDER BY sitting_id, revision DESC
+) AS newest WHERE state <> 'pending_assessor'
 
 -- marks_of(task_ids) -> any number of rows
 -- Every mark of these tasks, in the order in which they came: an assessor's last holds.

@@ -16,7 +16,6 @@ import orjson
 from msgspec import Struct
 
 from engine import metrics
-from engine.rules import exact_json
 from engine.rules.assessing import WHOLE_SITTING, WHOLE_SITTING_POINTS
 from engine.rules.errors import Corrupt
 from engine.rules.limits import GRADE_SITTINGS_MAX
@@ -24,9 +23,8 @@ from engine.rules.marking import AnswerKey, json_number, passed
 from engine.rules.terms import Rules
 from engine.scoring.assessment_tasks import Task, open_tasks, tasks_of
 from engine.scoring.markbook import MarkBook, MarkBooks, Marked
+from engine.scoring.opening import open_pinned
 from engine.scoring.publication import take_publications
-from engine.sealing.answer_key import open_answer_key
-from engine.sealing.envelope import SealBroken
 from engine.sealing.signature import Signer
 from engine.stores.clock import monotonic_s, now_ms
 from engine.stores.postgres import Connection, Postgres, Record
@@ -123,11 +121,9 @@ class Grader:
             return book
         envelope = row["answer_key_envelope"]
         try:
-            opened = open_answer_key(envelope, row["paper_digest"], self._grader_key)
-        except SealBroken as fault:
-            raise self.parked(row["batch_id"], str(fault)) from None
-        if exact_json.digest(opened) != digest:
-            raise self.parked(row["batch_id"], "the answer key is not the one pinned at arming")
+            opened = open_pinned(envelope, row["paper_digest"], digest, self._grader_key)
+        except Corrupt as fault:
+            raise self.parked(row["batch_id"], fault.detail) from None
         try:
             book = MarkBook(AnswerKey.load(opened), len(envelope))
         except Exception as fault:  # whatever it is: the other batches are graded

@@ -12,11 +12,18 @@ LIMIT $1
 FOR NO KEY UPDATE SKIP LOCKED
 
 -- batches_with_seals(batch_ids) -> one row per batch and form
--- Rules and the pinned answer keys; nobody may release or change the batch until this chunk is committed.
-SELECT batch.batch_id, batch.rules, batch.released_ms, seal.form, seal.paper_digest, seal.answer_key_digest,
-    answer_key.envelope AS answer_key_envelope
+-- Rules and the answer keys in force, those pinned at arming or a regrade's; nobody may release or change the batch
+-- until this chunk is committed.
+SELECT batch.batch_id, batch.rules, batch.released_ms, seal.form, seal.paper_digest,
+    coalesce(regraded.answer_key_digest, seal.answer_key_digest) AS answer_key_digest,
+    coalesce(regraded.envelope, answer_key.envelope) AS answer_key_envelope
 FROM batch JOIN seal USING (batch_id)
     JOIN answer_key ON answer_key.paper_digest = seal.paper_digest AND answer_key.recipient = seal.answer_key_recipient
+    LEFT JOIN LATERAL (
+        SELECT answer_key_digest, envelope FROM regrade_key
+        WHERE regrade_key.batch_id = seal.batch_id AND regrade_key.form = seal.form
+        ORDER BY number DESC LIMIT 1
+    ) AS regraded ON true
 WHERE batch_id = ANY ($1::text[])
 ORDER BY batch_id, form
 FOR KEY SHARE OF batch

@@ -24,6 +24,7 @@ from engine.rules.marking import (
     FillKey,
     ItemKey,
     MultipleKey,
+    SectionKey,
     four_decimals,
     json_number,
     mark_item,
@@ -31,6 +32,7 @@ from engine.rules.marking import (
 )
 
 _UNANSWERED = "null"
+_NOBODY: Mapping[str, Fraction] = {}
 _ENTRY_BYTES = 300  # beside its two texts: the entry, its key, their place in the dictionary
 _TIMES_JSON = 10  # what an answer key takes as objects, of what it takes as JSON
 
@@ -65,7 +67,7 @@ class MarkBook:
         # Whatever an item can earn is a whole number of these.
         self._units = math.lcm(*(item.points.denominator * _parts(item) for item in items))
         self._full = answer_key.full
-        self._points = [sum((item.points for item in section.items), Fraction()) for section in self._sections]
+        self._points = [sum((item.counted for item in section.items), Fraction()) for section in self._sections]
         self._known: dict[tuple[str, str], _Entry] = {}
         self._key_bytes = json_bytes * _TIMES_JSON
         self._known_bytes = 0
@@ -74,25 +76,43 @@ class MarkBook:
     def held_bytes(self) -> int:
         return self._key_bytes + self._known_bytes
 
-    def mark(self, responses: Mapping[str, str]) -> Marked:
-        """`responses`: item -> its value as JSON text; items that the key does not have count for nothing."""
+    def mark(self, responses: Mapping[str, str], assessed: Mapping[str, Fraction] = _NOBODY) -> Marked:
+        """`responses`: item -> its value as JSON text; items that the key does not have count for nothing.
+
+        `assessed`: item -> the points that assessors gave where the key alone cannot say.
+        """
         shown: list[str] = []
         sections: list[dict[str, Any]] = []
         waiting: list[tuple[str, Decimal]] = []
-        earned = 0
+        earned = Fraction()
         for section, points in zip(self._sections, self._points, strict=True):
             entries = [self._entry(item, responses.get(item.id, _UNANSWERED)) for item in section.items]
+            given = Fraction()
+            if assessed:
+                entries, given = self._assessed(section, entries, assessed)
             shown += [entry.shown for entry in entries]
-            units = sum([entry.units for entry in entries])
+            section_earned = Fraction(sum([entry.units for entry in entries]), self._units) + given
             section_waits = any([entry.waits for entry in entries])
             if section_waits:
                 items = zip(section.items, entries, strict=True)
                 waiting += [(item.id, four_decimals(item.points)) for item, entry in items if entry.waits]
-            section_score = None if section_waits else self._shown_points(Fraction(units, self._units))
+            section_score = None if section_waits else self._shown_points(section_earned)
             sections.append({"id": section.id, "score": section_score, "points": self._shown_points(points)})
-            earned += units
-        score = None if waiting else score_of(Fraction(earned, self._units), self._full)
+            earned += section_earned
+        score = None if waiting else score_of(earned, self._full)
         return Marked(score, sections, "{" + ",".join(shown) + "}", tuple(waiting))
+
+    def _assessed(
+        self, section: SectionKey, entries: list[_Entry], assessed: Mapping[str, Fraction]
+    ) -> tuple[list[_Entry], Fraction]:
+        """The entries with assessors' marks in place of those that wait, and the points of these together."""
+        found, given = list(entries), Fraction()
+        for place, (item, entry) in enumerate(zip(section.items, entries, strict=True)):
+            if entry.waits and item.id in assessed:
+                points = assessed[item.id]
+                found[place] = _Entry(0, False, self._shown(item.id, self._shown_points(points), item.points))
+                given += points
+        return found, given
 
     def _entry(self, item: ItemKey, text: str) -> _Entry:
         found = self._known.get((item.id, text))
@@ -104,8 +124,7 @@ class MarkBook:
         if units.denominator != 1:
             raise Corrupt(f"item {item.id!r} earned {mark.points}, which is no whole number of 1/{self._units}")
         shown_mark = None if mark.waits else self._shown_points(mark.points)
-        member = {"mark": shown_mark, "points": self._shown_points(mark.full)}
-        entry = _Entry(int(units), mark.waits, f"{orjson.dumps(item.id).decode()}:{orjson.dumps(member).decode()}")
+        entry = _Entry(int(units), mark.waits, self._shown(item.id, shown_mark, mark.full))
         if len(text) <= MARKS_KEPT_CHARACTERS_MAX:
             entry_bytes = _ENTRY_BYTES + sys.getsizeof(text) + sys.getsizeof(entry.shown)
             if self._known_bytes + entry_bytes > MARK_BOOK_BYTES_MAX:
@@ -114,6 +133,10 @@ class MarkBook:
             self._known[item.id, text] = entry
             self._known_bytes += entry_bytes
         return entry
+
+    def _shown(self, item_id: str, shown_mark: float | None, full: Fraction) -> str:
+        member = {"mark": shown_mark, "points": self._shown_points(full)}
+        return f"{orjson.dumps(item_id).decode()}:{orjson.dumps(member).decode()}"
 
     def _shown_points(self, points: Fraction) -> int | float:
         return json_number(four_decimals(points))

@@ -1,4 +1,4 @@
-"""The grader's process: registers its public keys, then grades whatever has closed."""
+"""The grader's process: registers its public keys, then grades whatever has closed, and regrades what is proposed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from engine import log, metrics, notify
 from engine.rules.errors import Corrupt, TryLater
 from engine.scoring.assessing import grade_assessed
 from engine.scoring.grader import Grader
+from engine.scoring.regrader import Regrader
 from engine.sealing import answer_key, secrets
 from engine.sealing.signature import ALGORITHM, Signer
 from engine.settings import Settings
@@ -35,6 +36,7 @@ async def _run(settings: Settings) -> None:
     signer = Signer(secrets.read(settings.secrets_dir, "result.key"))
     database = Postgres(settings.dsn_of("grader"), settings.postgres_connections)
     grader = Grader(database, grader_key, signer)
+    regrader = Regrader(database, grader_key, signer)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -54,7 +56,7 @@ async def _run(settings: Settings) -> None:
 
     await _repeat(register, stopping, until_done=True)
     lanes = min(_CHUNKS_AT_ONCE, settings.postgres_connections)
-    turns = [*[grade_chunk] * lanes, grade_assessed_chunk]
+    turns = [*[grade_chunk] * lanes, grade_assessed_chunk, regrader.turn]
     await asyncio.gather(*(_repeat(turn, stopping) for turn in turns))
     await database.close()
     log.logger().info("grader.stopped")

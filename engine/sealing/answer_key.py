@@ -32,6 +32,11 @@ def seal_answer_key(answer_key: dict[str, Any], paper_digest: str, grader_public
     return MAGIC + ephemeral_public + cipher.encrypt(_NONCE, orjson.dumps(answer_key), MAGIC + paper_digest.encode())
 
 
+def changes_place(regrade_id: str) -> str:
+    """What the changes of a regrade are bound to, in place of a paper's digest."""
+    return f"regrade {regrade_id}"
+
+
 def open_answer_key(envelope: bytes, paper_digest: str, grader_key: bytes) -> dict[str, Any]:
     """What `seal_answer_key` sealed. Raises SealBroken when it belongs to another grader or paper, or was changed."""
     if envelope[: len(MAGIC)] != MAGIC:

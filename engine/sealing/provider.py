@@ -40,6 +40,11 @@ def content_purpose(paper_id: str, digest: str) -> str:
     return f"content|{paper_id}|{digest}"
 
 
+def webhook_purpose(webhook_id: str) -> str:
+    """What a webhook's messages are signed with; wrapped by a key of its own, which opens no paper."""
+    return f"webhook|{webhook_id}"
+
+
 class FileProvider:
     """The wrapping key is a file: for one box, or where no device is to be had."""
 

@@ -8,6 +8,7 @@
 | receipt.key  | Ed25519 seed    | workers           | signs receipts, manifests of sealed papers  |
 | result.key   | Ed25519 seed    | grader            | signs results                               |
 | grader.key   | X25519 private  | grader            | opens answer keys                           |
+| webhook.key  | 32 random bytes | workers, courier  | wraps webhooks' secrets at rest             |
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import resource
 import secrets
 from pathlib import Path
 
-NAMES = ("token.key", "login.key", "wrap.key", "receipt.key", "result.key", "grader.key")
+NAMES = ("token.key", "login.key", "wrap.key", "receipt.key", "result.key", "grader.key", "webhook.key")
 _BYTES = 32
 
 

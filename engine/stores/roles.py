@@ -14,12 +14,13 @@ _queries = Queries(__file__)
 _NOT_FOR: dict[str, tuple[tuple[str, str], ...]] = {
     "engine": (("answer_key", "SELECT"), ("result", "INSERT"), ("response", "INSERT")),
     "recorder": (("paper", "SELECT"), ("answer_key", "SELECT"), ("result", "INSERT")),
+    "courier": (("sitting", "SELECT"), ("response", "SELECT"), ("paper", "SELECT"), ("answer_key", "SELECT")),
     "grader": (("paper", "SELECT"), ("response", "INSERT"), ("response_history", "SELECT")),
 }
 
 
 def role_name(process: str) -> str:
-    """The role that the migrations make for `process`: engine (a worker), recorder or grader."""
+    """The role that the migrations make for `process`: engine (a worker), recorder, grader, courier."""
     return f"liankao_{process}"
 
 

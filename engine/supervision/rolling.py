@@ -1,8 +1,8 @@
 """Rolling restart: every process of the engine is replaced by a new one, and candidates notice nothing.
 
 One after another: the successor starts beside the old process (workers share the port) and takes connections only once
-everything it needs is there; then the old one is asked to stop, drains, and ends. Workers come first; recorder and
-grader follow, whose leases and locks pass from the old to the new by themselves. When a successor does not become
+everything it needs is there; then the old one is asked to stop, drains, and ends. Workers come first; recorder, grader
+and courier follow, whose leases and locks pass from the old to the new by themselves. When a successor does not become
 ready it is ended, the old process stays, and the restart is abandoned. The servers are not touched, and settings stay
 as they were when the supervisor started.
 """
@@ -26,7 +26,7 @@ from engine.supervision.supervisor import CannotStart, Program, Supervisor
 
 READY_WITHIN_S = 30.0
 STOP_BESIDE_DRAIN_S = 5.0  # a recorder writes down what is there, a grader ends its chunk
-ROLES = ("worker-", "recorder-", "grader-")
+ROLES = ("worker-", "recorder-", "grader-", "courier-")
 
 
 class Roller:

@@ -1,7 +1,7 @@
 """`up`: a whole engine on one machine, on embedded servers or on configured ones.
 
-Order of start: servers, database, keys, processes; of stop: workers (no more traffic), recorder and grader (they
-write down what was said), servers. The ready file tells scripts where everything is, and stays true.
+Order of start: servers, database, keys, processes; of stop: workers (no more traffic), recorder, grader and
+courier (they write down what was said), servers. The ready file tells scripts where everything is, and stays true.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from engine.supervision.supervisor import STOP_TOTAL_S, CannotStart, Program, Su
 
 SCOPES = ("schedule", "results", "proctor", "ops")
 KEY_LABEL = "up"
-PROCESSES = ("engine", "recorder", "grader")  # each with a role of its own in PostgreSQL
+PROCESSES = ("engine", "recorder", "grader", "courier")  # each with a role of its own in PostgreSQL
 SERVER_READY_S = 60.0  # crash recovery after a power cut may take a while
 ENGINE_READY_S = 60.0
 READYZ_TIMEOUT_S = 4.0  # longer than it waits for a dependency
@@ -253,7 +253,11 @@ async def _start_engine(supervisor: Supervisor, settings: Settings, logs: Path |
     _check_secrets(settings)
     started_s = time.monotonic()
     parts = [(f"worker-{number}", "serve", "engine") for number in range(settings.workers)]
-    parts += [("recorder-0", "record", "recorder"), ("grader-0", "grade", "grader")]
+    parts += [
+        ("recorder-0", "record", "recorder"),
+        ("grader-0", "grade", "grader"),
+        ("courier-0", "deliver", "courier"),
+    ]
     for name, act, process in parts:
         environ = child_environ(settings, process)
         command = [*embedded.dies_with_parent(embedded.ENGINE_STOP), sys.executable, "-m", "engine", act]
@@ -301,7 +305,7 @@ def stop_steps(drain_s: float, names: list[str]) -> list[tuple[float, list[str]]
     """Who is asked when and waits how long: 4.7 s together, unless the configured drain is longer."""
     servers = [name for name in names if name in ("postgres", "redis")]
     drain_s = min(drain_s, EMBEDDED_DRAIN_S) if servers else drain_s
-    writers = [name for name in names if name.startswith(("recorder-", "grader-"))]
+    writers = [name for name in names if name.startswith(("recorder-", "grader-", "courier-"))]
     workers = [name for name in names if name not in servers and name not in writers]
     servers_s = SERVERS_STOP_S if servers else 0.0
     workers_s = max(drain_s + 0.7, (STOP_TOTAL_S - servers_s) / 2)

@@ -64,7 +64,7 @@ def test_an_operator_sets_up_runs_and_stops_an_engine(house: dict[str, str], tmp
         code = servers.stop(up, signal.SIGTERM)
 
     assert ready["url"].endswith(":" + house["LIANKAO_PORT"])
-    assert sorted(ready["processes"]) == ["grader-0", "recorder-0", "worker-0", "worker-1"]
+    assert sorted(ready["processes"]) == ["courier-0", "grader-0", "recorder-0", "worker-0", "worker-1"]
     assert answered == 200
     assert code == 0
 

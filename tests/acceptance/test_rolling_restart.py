@@ -12,11 +12,11 @@ from tests.servers import Engine, engine_up, wait_until
 CANDIDATES = 30
 MINUTES = 0.3
 ROLL_S = 90  # four seconds on an idle machine
-OURS = ("worker-0", "worker-1", "recorder-0", "grader-0")
+OURS = ("worker-0", "worker-1", "recorder-0", "grader-0", "courier-0")
 
 
 def test_candidates_save_through_a_rolling_restart() -> None:
-    """Two workers, recorder and grader are replaced while everybody writes: connections move, no call is refused."""
+    """All of the engine's processes are replaced while everybody writes: connections move, no call is refused."""
     with engine_up("rolling", workers=2) as engine, rehearsing(engine, CANDIDATES, MINUTES) as rehearsal:
         rehearsal.wait_until_writing()
         before = engine.processes

@@ -19,7 +19,7 @@ from tests.servers import wait_until
 RESTART_S = 15  # promised: half a second; then the process itself has to start, on a busy box
 STOP_S = 5  # promised
 ORPHANS_S = 3  # promised
-PROGRAMS = ["worker-0", "recorder-0", "grader-0", "redis", "postgres"]
+PROGRAMS = ["worker-0", "recorder-0", "grader-0", "courier-0", "redis", "postgres"]
 
 
 @pytest.fixture(scope="module")

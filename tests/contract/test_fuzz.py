@@ -106,7 +106,18 @@ class Stage:
             "listPhotos": photographed.batch_id,
             **dict.fromkeys(("showPhoto", "checkPhoto", "waivePhoto"), photographing.sitting_id),
         }
+        change = {"item": "A1", "voided": True}
+        regrade = outsider.call(
+            "POST",
+            f"/v1/batches/{self.graded.batch_id}/regrades",
+            scope="results",
+            json={"reason": "答案有误", "proposed_by": "王五", "changes": [change]},
+        )
+        self.batches_of = dict.fromkeys(
+            ("proposeRegrade", "listRegrades", "showRegrade", "applyRegrade", "dropRegrade"), self.graded.batch_id
+        )
         self.known = {
+            "regrade_id": contract.accepted(regrade, 201)["regrade_id"],
             "paper_id": self.ids["putPaper"],
             "batch_id": self.exam.batch_id,
             "sitting_id": outsider.results(self.graded.batch_id)["results"][0]["sitting_id"],
@@ -129,7 +140,9 @@ class Stage:
             return
         if not _is_negative(case, ParameterLocation.PATH):
             for name in case.path_parameters or {}:
-                if name in self.known:
+                if name == "batch_id" and operation in self.batches_of:
+                    case.path_parameters[name] = self.batches_of[operation]
+                elif name in self.known:
                     case.path_parameters[name] = self.ids.get(operation, self.known[name])
         if operation in REAL_BODIES and not _is_negative(case, ParameterLocation.BODY):
             case.body = REAL_BODIES[operation](self, case.body)

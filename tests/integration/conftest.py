@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.integration.exam import Exam
+from tests.integration.pushing import Pushing
 
 
 @pytest.fixture
@@ -15,5 +16,14 @@ async def exam(redis_url: str, postgres_dsn: str) -> AsyncIterator[Exam]:
     found = Exam(redis_url, postgres_dsn)
     await found.hold()
     await found.arm("one", "two")
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+async def pushing(exam: Exam, postgres_dsn: str) -> AsyncIterator[Pushing]:
+    """A receiver that is up, and nothing published yet."""
+    found = Pushing(exam, postgres_dsn)
+    await found.receiver.start()
     yield found
     await found.close()

@@ -15,6 +15,7 @@ ENGINE = python_files("engine")
 IMPORT_DOORS: dict[str, set[str]] = {
     "asyncpg": {"engine/stores/postgres.py"},
     "redis": {"engine/stores/address.py"},
+    "aiohttp": {"engine/courier/post.py"},
     "hiredis": {"engine/stores/pipe.py"},
     "time": {
         "engine/stores/clock.py",

@@ -45,8 +45,16 @@ ADDED = {
     "photo.invalid": 422,
     "photo.not_required": 409,
     "photo.too_many": 409,
+    "regrade.invalid": 422,
+    "regrade.not_closed": 409,
+    "regrade.not_ready": 409,
+    "regrade.open": 409,
+    "regrade.settled": 409,
+    "regrade.stale": 409,
     "request.invalid": 422,
     "takeover.closed": 409,
+    "webhook.invalid": 422,
+    "webhook.too_many": 409,
 }
 PROMISED = {code: int(status) for code, status in re.findall(r"`([a-z_.]+)` (\d{3})", CONTRACT)}
 

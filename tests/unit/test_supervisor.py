@@ -11,7 +11,7 @@ from engine.supervision import supervisor, up
 from tests.servers import free_port
 
 STOP_PROMISED_S = 5.0
-EVERYTHING = ["postgres", "redis", "worker-0", "worker-1", "recorder-0", "grader-0", "crowd-ldgx3"]
+EVERYTHING = ["postgres", "redis", "worker-0", "worker-1", "recorder-0", "grader-0", "courier-0", "crowd-ldgx3"]
 
 
 def test_the_first_restart_is_prompt_and_later_ones_wait_longer() -> None:
@@ -37,7 +37,11 @@ def test_who_writes_down_stops_after_who_takes_traffic_and_before_the_servers() 
     """Otherwise the last answers would wait for the next start."""
     groups = [set(group) for _, group in up.stop_steps(3, EVERYTHING)]
 
-    assert groups == [{"worker-0", "worker-1", "crowd-ldgx3"}, {"recorder-0", "grader-0"}, {"postgres", "redis"}]
+    assert groups == [
+        {"worker-0", "worker-1", "crowd-ldgx3"},
+        {"recorder-0", "grader-0", "courier-0"},
+        {"postgres", "redis"},
+    ]
 
 
 def test_a_longer_configured_drain_is_respected() -> None:

@@ -1,0 +1,136 @@
+"""One message to one webhook: what it is, whom it is sent to, and how little is believed of the answer."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from aiohttp import web
+from standardwebhooks import Webhook
+
+from engine.courier import event
+from engine.rules.webhook import shown_secret
+from engine.sealing.provider import webhook_purpose
+from engine.sealing.signature import is_valid, shown_key
+from engine.stores.clock import now_ms
+from tests.integration.pushing import PROVIDER, SECRET, SIGNER, Pushing
+from tests.receiver import Message, Receiver, answers
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_result_comes_signed_and_byte_for_byte(pushing: Pushing) -> None:
+    """Standard Webhooks outside, the engine's own signature inside; `data` is what the feed serves."""
+    await pushing.webhook()
+    await pushing.publish("P", 2)
+    await pushing.made()
+    await pushing.deliver(pushing.courier(), until_state={"delivered": 2})
+
+    documents = await pushing.exam.query("SELECT publication, document FROM result ORDER BY publication")
+    for message, (publication, document) in zip(pushing.receiver.accepted, documents, strict=True):
+        assert Webhook(shown_secret(SECRET)).verify(message.body, message.headers) == message.event
+        assert message.body.endswith(b'"data":' + document.encode() + b"}")
+        assert message.event["type"] == "result.published"
+        assert message.event["cursor"] == str(publication)
+        assert message.event["timestamp"].endswith("Z")
+        assert message.headers["Content-Type"] == "application/json"
+        assert is_valid(message.result, [shown_key(SIGNER.public_key)])
+        assert message.id.startswith("msg_")
+
+
+async def test_a_redirect_is_a_failure_and_leads_nowhere(pushing: Pushing) -> None:
+    """A receiver cannot send the engine to another place."""
+    elsewhere = Receiver()
+    await elsewhere.start()
+    await pushing.webhook()
+    await pushing.publish("P", 1)
+    pushing.receiver.answer = answers(302, location=elsewhere.url)
+    await pushing.made()
+    courier = pushing.courier()
+    await courier.begin()
+    await courier.leave(10)
+    await elsewhere.stop()
+
+    faults = await pushing.exam.query("SELECT state, attempted_status, attempted_fault FROM webhook_delivery")
+    assert faults == [("waiting", 302, "answered 302, and redirects are not followed")]
+    assert elsewhere.attempts == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+async def test_an_address_that_is_not_public_is_not_called(pushing: Pushing, host: str) -> None:
+    """However it is written, and whatever name leads to it; the fault says what to set."""
+    await pushing.webhook(url=f"http://{host}:{pushing.receiver.port}/")
+    await pushing.publish("P", 1)
+    await pushing.made()
+    courier = pushing.courier(networks="")
+    await courier.begin()
+    await courier.leave(10)
+
+    ((state, fault),) = await pushing.exam.query("SELECT state, attempted_fault FROM webhook_delivery")
+    assert state == "waiting"
+    assert "LIANKAO_COURIER_NETWORKS" in fault
+    assert pushing.receiver.attempts == []
+
+
+@pytest.mark.parametrize("host", ["2130706433", "127.1", "0x7f.0.0.1"])
+async def test_an_address_that_is_no_usual_one_is_not_called(pushing: Pushing, host: str) -> None:
+    """Pushing a webhook refuses these; here the last word is with who makes the connection."""
+    await pushing.webhook(url=f"http://{host}:{pushing.receiver.port}/")
+    await pushing.publish("P", 1)
+    await pushing.made()
+    courier = pushing.courier(networks="")
+    await courier.begin()
+    await courier.leave(10)
+
+    assert await pushing.state() == {"waiting": 1}
+    assert pushing.receiver.attempts == []
+
+
+async def test_an_endless_answer_does_not_hold_a_delivery_up(pushing: Pushing) -> None:
+    """The status says it all: what follows is cut off."""
+
+    async def endless(message: Message) -> web.StreamResponse:
+        pushing.receiver.accepted.append(message)
+        raise web.HTTPOk(text="x" * 50_000_000)
+
+    await pushing.webhook()
+    await pushing.publish("P", 2)
+    pushing.receiver.answer = endless
+    await pushing.made()
+    await pushing.deliver(pushing.courier(), until_state={"delivered": 2})
+
+    assert len(pushing.receiver.ids) == 2
+
+
+async def test_a_changed_secret_signs_beside_the_former_one_for_a_while(pushing: Pushing) -> None:
+    """A receiver that has either verifies; once its time is over the former one signs nothing."""
+    await pushing.webhook()
+    newer = b"n" * 32
+    await pushing.exam.query("UPDATE webhook_secret SET until_ms = $1 RETURNING 1", now_ms() + 3_600_000)
+    await pushing.exam.query(
+        "INSERT INTO webhook_secret VALUES ('hook', 'n', $1, 1) RETURNING 1",
+        PROVIDER.wrap(webhook_purpose("hook"), newer),
+    )
+    pushing.receiver.secret = ""
+    await pushing.publish("P", 1)
+    await pushing.made()
+    courier = pushing.courier()
+    await pushing.deliver(courier, until_state={"delivered": 1})
+    await pushing.exam.query("UPDATE webhook_secret SET until_ms = 1 WHERE digest = 'd' RETURNING 1")
+    await pushing.publish("Q", 1)
+    await pushing.made()
+    await pushing.deliver(courier, until_state={"delivered": 2})
+
+    both, one = pushing.receiver.accepted
+    for secret in (SECRET, newer):
+        assert Webhook(shown_secret(secret)).verify(both.body, both.headers)
+    assert len(both.headers["webhook-signature"].split(" ")) == 2
+    assert len(one.headers["webhook-signature"].split(" ")) == 1
+    assert Webhook(shown_secret(newer)).verify(one.body, one.headers)
+
+
+async def test_bodies_are_the_same_whoever_makes_them() -> None:
+    """One result, one event: nothing in it but what is stored."""
+    made = event.body("B", 1_763_773_200_123_456, '{"score":66.67}')
+
+    assert orjson.loads(made)["timestamp"] == "2025-11-22T01:00:00.123Z"
+    assert made == event.body("B", 1_763_773_200_123_456, '{"score":66.67}')
