@@ -191,6 +191,7 @@ CHANNEL_LOOK_SITTINGS_MAX = 256  # sittings looked at by one script call: below 
 # --- garbage ---------------------------------------------------------------------------------------------------
 GARBAGE_OBJECTS_MAX = 10_000  # new ones that stay before a process looks at them: 256 calls under way hold some 3,000
 GARBAGE_ROUNDS = 10  # looks at the young before one at the older: all that is, once a million objects came to stay
+THREAD_TURN_S = 0.0005  # how long the event loop waits for a thread that computes: a save takes some such turns
 
 # --- HTTP heads ------------------------------------------------------------------------------------------------
 HEAD_BYTES_MAX = 4 * 2**20  # request line and headers: a proxy's largest, many times over

@@ -1,4 +1,4 @@
-"""Pauses for garbage: seldom, and it is still found. In a process of its own: what is frozen stays so."""
+"""Pauses: seldom for garbage, which is still found, and short. In a process of its own: what is frozen stays so."""
 
 from __future__ import annotations
 
@@ -44,6 +44,11 @@ def test_what_only_cycles_hold_is_freed() -> None:
     circles = "refs = [circle() for _ in range(2 * GARBAGE_OBJECTS_MAX)]\n"
 
     assert told(circles + "print(sum(ref() is not None for ref in refs) <= GARBAGE_OBJECTS_MAX)") == "True"
+
+
+def test_a_thread_that_computes_gives_the_loop_its_turn_soon() -> None:
+    """Not after Python's own five milliseconds."""
+    assert float(told("import sys; print(sys.getswitchinterval())")) <= 0.001
 
 
 def test_what_was_there_at_the_start_is_left_alone() -> None:
