@@ -57,6 +57,9 @@ _ALL = (
     _most("page_input_p99_ms", "ms", 50, "from an event to the frame that shows it, CPU four times slower"),
     _most("closing_collected_s", "s", 5, "5,000 sittings closed at one instant, until all are recorded as collected"),
     _most("closing_graded_s", "s", 30, "the same 5,000, until all are graded; a grader is killed in the middle"),
+    _most("grading_50000_s", "s", 300, "50,000 handed-in sittings of 100 items, until all are graded and published"),
+    _least("pulling_lines_per_s", "results/s", 20_000, "100,000 results of a batch as lines of JSON, to one reader"),
+    _least("pulling_csv_per_s", "results/s", 20_000, "the same as CSV"),
     _most("push_load_s", "s", 60, "200 batches with 50,000 candidates pushed, batch and roster, while an exam runs"),
     _most("push_load_p99_ratio", "x", 1.2, "p99 of that exam's saves with the pushes over without, taking turns"),
 )  # fmt: skip

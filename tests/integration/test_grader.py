@@ -26,6 +26,7 @@ from tests.integration.test_closer import end
 
 pytestmark = pytest.mark.anyio
 SIGNER = Signer(b"r" * 32)
+QUERIES_PER_CHUNK_MAX = 10
 
 
 async def finish(exam: Exam) -> None:
@@ -134,6 +135,54 @@ async def test_many_sittings_are_shared_by_chunks_at_once(exam: Exam, monkeypatc
     assert sum(totals) == 60
     counted = "SELECT count(*), count(DISTINCT sitting_id), count(DISTINCT publication) FROM result"
     assert await exam.query(counted) == [(60, 60, 60)]
+
+
+@pytest.mark.parametrize("other_batches", [0, 3])
+async def test_a_chunk_takes_as_many_queries_however_many_sittings_it_has(
+    exam: Exam, monkeypatch: pytest.MonkeyPatch, other_batches: int
+) -> None:
+    """Whole chunks are read and written at once: what one sitting costs the server does not grow with round trips."""
+    for number in range(other_batches):
+        await Exam.beside(exam, f"other-{number}").arm(f"other-{number}-1")
+    large = Exam.beside(exam, "large")
+    await large.arm(*(f"s{number:03d}" for number in range(80)))
+    await exam.query(
+        "INSERT INTO response SELECT sitting_id, item, 1, '\"a\"', 0 FROM sitting, unnest('{A1,A2,A3}'::text[]) AS item"
+        " RETURNING 1"
+    )
+    await exam.query("UPDATE sitting SET state = 'submitted' RETURNING 1")
+    asked = count_queries(exam, monkeypatch)
+    grader = Grader(exam.grader_database, GRADER_KEY, SIGNER)
+    monkeypatch.setattr(grader_module, "GRADE_SITTINGS_MAX", 1)
+    await grader.grade()  # a fresh connection asks for the types it does not know, once
+    counts = {}
+    for sittings_max in (2, 5, 200):
+        monkeypatch.setattr(grader_module, "GRADE_SITTINGS_MAX", sittings_max)
+        asked.clear()
+        graded = await grader.grade()
+        counts[graded] = len(asked)
+
+    assert len(counts) == 3 and max(counts) > 70
+    assert len(set(counts.values())) == 1, counts
+    assert max(counts.values()) <= QUERIES_PER_CHUNK_MAX, asked
+
+
+def count_queries(exam: Exam, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement that the grader sends from now on, as the driver logs it."""
+    asked: list[str] = []
+    whole = exam.grader_database.transaction
+
+    @asynccontextmanager
+    async def counted() -> AsyncIterator[Connection]:
+        async with whole() as connection:
+            connection.add_query_logger(note)
+            yield connection
+
+    def note(record: Any) -> None:
+        asked.append(record.query)
+
+    monkeypatch.setattr(exam.grader_database, "transaction", counted)
+    return asked
 
 
 async def test_batch_that_is_laid_or_pushed_meanwhile_is_graded(exam: Exam) -> None:

@@ -101,7 +101,8 @@ def test_measures_are_chosen_by_their_own_name_or_a_rows() -> None:
 
     assert [measure.name for measure in chosen] == ["sealing", "http_save"]
     assert [measure.name for measure in everything if measure not in command.selected(None, is_full=False)] == [
-        "channels"
+        "grading",
+        "channels",
     ]
     assert not any(measure.page for measure in everything)
     assert all(measure.page for measure in command.selected(None, is_full=True, is_page=True))
