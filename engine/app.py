@@ -31,7 +31,7 @@ from engine.scheduling import arming, batches, disarming, key_changes, logbook, 
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster_reader import RosterReader
 from engine.scheduling.sealer import Sealer
-from engine.scoring import assessments, deliveries, regrades, results, webhooks
+from engine.scoring import assessments, deliveries, regrades, results, score_reviews, webhooks
 from engine.sealing import secrets
 from engine.sealing.provider import FileProvider, open_provider
 from engine.sealing.signature import Signer
@@ -81,6 +81,10 @@ def routes() -> list[Route]:
         Route("/v1/batches/{batch_id}/results", results.show_batch_results),
         Route("/v1/batches/{batch_id}/assessments", assessments.show_tasks),
         Route("/v1/batches/{batch_id}/assessments", assessments.take_marks, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/reviews", score_reviews.show_many),
+        Route("/v1/sittings/{sitting_id}/review", score_reviews.file, methods=["POST"]),
+        Route("/v1/sittings/{sitting_id}/review", score_reviews.show),
+        Route("/v1/sittings/{sitting_id}/review/answer", score_reviews.answer, methods=["POST"]),
         Route("/v1/batches/{batch_id}/regrades", key_changes.propose, methods=["POST"]),
         Route("/v1/batches/{batch_id}/regrades", regrades.show_many),
         Route("/v1/batches/{batch_id}/regrades/{regrade_id}", regrades.show),

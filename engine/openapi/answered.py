@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.openapi import assessing, devices, photos, regrades, webhooks
+from engine.openapi import assessing, devices, photos, regrades, score_reviews, webhooks
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -281,9 +281,11 @@ _PROBLEM_DATA: dict[str, Schema] = {
     "candidate_id": {**ID, "description": "`batch.armed`: who is missing from the roster"},
     "starts_ms": {**INSTANT_MS, "description": "`paper_key.too_early`"},
     "earliest_submit_ms": {**INSTANT_MS, "description": "`submit.too_early`"},
-    "server_ms": {**INSTANT_MS, "description": "`paper_key.too_early`, `submit.too_early`"},
+    "server_ms": {**INSTANT_MS, "description": "`paper_key.too_early`, `submit.too_early`, `score_review.closed`"},
     "kind": text(description="`device.not_a_check`: what the batch is"),
-    "closes_ms": {**INSTANT_MS, "description": "`regrade.not_closed`"},
+    "closes_ms": {**INSTANT_MS, "description": "`regrade.not_closed`, `score_review.closed`"},
+    "opens_ms": {**INSTANT_MS, "description": "`score_review.closed`: from when the review could be filed"},
+    "revision": {**whole(1, SEQ_MAX), "description": "`score_review.filed`"},
     "unfinished": {**_COUNT, "description": "`regrade.not_closed`: sittings without a result"},
     "regrade_id": {**ID, "description": "`regrade.open`: the one to decide on first"},
     "sittings": many(ID, 1, STALE_LISTED_MAX, description="`regrade.stale`: whose results have changed, some of them"),
@@ -323,6 +325,7 @@ SCHEMAS: dict[str, Schema] = {
     **photos.ANSWERED,
     **devices.ANSWERED,
     **regrades.ANSWERED,
+    **score_reviews.ANSWERED,
     **webhooks.ANSWERED,
     "Problem": answered(_PROBLEM_MEMBERS, _PROBLEM_DATA, description="RFC 9457"),
     "Code": _CODE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from engine.openapi import assessing, devices, photos, regrades, rosters, webhooks
+from engine.openapi import assessing, devices, photos, regrades, rosters, score_reviews, webhooks
 from engine.openapi.building import Schema, ref, whole
 from engine.openapi.invigilation import INVIGILATION_CALLS
 from engine.openapi.operation import (
@@ -357,6 +357,7 @@ OPERATIONS = (
     *_RESULTS_CALLS,
     *assessing.CALLS,
     *regrades.CALLS,
+    *score_reviews.CALLS,
     *webhooks.CALLS,
     *_PUBLIC_CALLS,
 )

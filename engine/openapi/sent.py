@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.openapi import assessing, devices, photos, regrades, webhooks
+from engine.openapi import assessing, devices, photos, regrades, score_reviews, webhooks
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -52,6 +52,7 @@ from engine.rules.limits import (
     REASON_CHARACTERS_MAX,
     ROSTER_ROWS_MAX,
     RULE_S_MAX,
+    RULE_WORKDAYS_MAX,
     SECTIONS_MAX,
     SEQ_MAX,
     SHARES_MAX,
@@ -223,6 +224,15 @@ RULE_MEMBERS: dict[str, Schema] = {
         default=float(_RULES.second_marking_tolerance),
         description="Share of the points beyond which two marks disagree; at most four decimals",
     ),
+    "publication_days": whole(
+        0,
+        RULE_WORKDAYS_MAX,
+        default=_RULES.publication_days,
+        description="Working days from the day after the release: until then a score review may be filed",
+    ),
+    "review_answer_days": whole(
+        0, RULE_WORKDAYS_MAX, default=_RULES.review_answer_days, description="Working days until it is to be answered"
+    ),
     "photo": choice(
         *PHOTOS, default=_RULES.photo, description="`required`: no paper key before a photo, or its waiver"
     ),
@@ -301,5 +311,6 @@ SCHEMAS: dict[str, Schema] = {
     **photos.SENT,
     **devices.SENT,
     **regrades.SENT,
+    **score_reviews.SENT,
     **webhooks.SENT,
 }

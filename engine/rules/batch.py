@@ -17,6 +17,7 @@ from engine.rules.limits import (
     ID_PATTERN,
     INSTANT_MS_MAX,
     RULE_S_MAX,
+    RULE_WORKDAYS_MAX,
     TITLE_CHARACTERS_MAX,
 )
 from engine.rules.marking import json_number
@@ -103,6 +104,10 @@ def _read_rules(batch: Members, kind: str, subject: str) -> Rules:
         second_marking=members.take_boolean("second_marking", _DEFAULTS.second_marking),
         second_marking_tolerance=_read_number(
             members, "second_marking_tolerance", 1, _TOLERANCE_DECIMALS_MAX, _DEFAULTS.second_marking_tolerance
+        ),
+        publication_days=members.take_integer("publication_days", 0, RULE_WORKDAYS_MAX, _DEFAULTS.publication_days),
+        review_answer_days=members.take_integer(
+            "review_answer_days", 0, RULE_WORKDAYS_MAX, _DEFAULTS.review_answer_days
         ),
     )
     members.finish()

@@ -63,9 +63,24 @@ def is_joint_day(day: datetime.date) -> bool:
 
 def workday_before(day: datetime.date, count: int) -> tuple[datetime.date, set[int]]:
     """The `count`-th working day before `day`, and the years on the way whose holidays are not known."""
+    return _workday(day, count, datetime.timedelta(days=-1))
+
+
+def workday_after_instant(instant_ms: int, count: int) -> datetime.date:
+    """The `count`-th working day after the day of an instant; 0 is that day itself. A day not known is by weekday."""
+    return _workday(day_of(instant_ms), count, datetime.timedelta(days=1))[0]
+
+
+def ends_ms_of(day: datetime.date) -> int:
+    """The first instant in China that is no longer of `day`."""
+    midnight = datetime.datetime.combine(day + datetime.timedelta(days=1), datetime.time(), CHINA)
+    return int(midnight.timestamp()) * 1000
+
+
+def _workday(day: datetime.date, count: int, step: datetime.timedelta) -> tuple[datetime.date, set[int]]:
     unknown: set[int] = set()
     while count:
-        day -= datetime.timedelta(days=1)
+        day += step
         try:
             count -= chinese_calendar.is_workday(day)
         except NotImplementedError:

@@ -58,6 +58,7 @@ SEAL_MEMORY_BYTES_MAX = 4 * 2**30  # address space: the worst 64 MiB of JSON unf
 # --- batches and rosters ---------------------------------------------------------------------------------------
 DURATION_S_MAX = 43_200
 RULE_S_MAX = 86_400  # no rule reaches beyond a day
+RULE_WORKDAYS_MAX = 60  # a quarter of a year: no authority publishes scores, or takes time to answer, for longer
 EXTRA_TIME_S_MAX = 14_400
 PEOPLE_MIN = 2  # an act like arming has a second pair of eyes
 PEOPLE_MAX = 20
@@ -118,7 +119,8 @@ RESULTS_PAGE_MAX = 1_000
 WORKBOOKS_AT_ONCE = 1  # of one worker: each takes a core
 WORKBOOK_TIMEOUT_S = 300  # 100,000 results take half a minute of an idle core
 
-# --- regrades --------------------------------------------------------------------------------------------------
+# --- score reviews and regrades --------------------------------------------------------------------------------
+REVIEW_CHARACTERS_MAX = 4_000  # of a request or its answer: a page
 REGRADE_BODY_BYTES_MAX = 256 * 2**10  # every item of a large paper with a sentence each
 REGRADE_CHANGES_MAX = 1_000  # a whole paper's; a real regrade has one to five
 REGRADE_SITTINGS_MAX = 1_000  # looked at in one step: a third of a second; applied, a batch's results are in memory

@@ -59,6 +59,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     assessors: int = 0  # who score whole sittings, three of a `review`; 0: the paper makes the score
     second_marking: bool = False  # what one assessor marks, a second marks as well, and a third where they disagree
     second_marking_tolerance: Decimal = Decimal("0.2")  # of the points: two marks further apart disagree
+    publication_days: int = 5  # working days from the day after the release, in which a score review may be asked for
+    review_answer_days: int = 5  # working days until it is to be answered
 
 
 class Batch(Struct, frozen=True, kw_only=True):

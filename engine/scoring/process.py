@@ -1,4 +1,4 @@
-"""The grader's process: registers its public keys, then grades whatever has closed, and regrades what is proposed."""
+"""The grader's process: registers its public keys, then grades what has closed, regrades, and rechecks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from engine import log, metrics, notify
 from engine.rules.errors import Corrupt, TryLater
 from engine.scoring.assessing import grade_assessed
 from engine.scoring.grader import Grader
+from engine.scoring.rechecker import Rechecker
 from engine.scoring.regrader import Regrader
 from engine.sealing import answer_key, secrets
 from engine.sealing.signature import ALGORITHM, Signer
@@ -37,6 +38,7 @@ async def _run(settings: Settings) -> None:
     database = Postgres(settings.dsn_of("grader"), settings.postgres_connections)
     grader = Grader(database, grader_key, signer)
     regrader = Regrader(database, grader_key, signer)
+    rechecker = Rechecker(database, grader_key)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -56,7 +58,7 @@ async def _run(settings: Settings) -> None:
 
     await _repeat(register, stopping, until_done=True)
     lanes = min(_CHUNKS_AT_ONCE, settings.postgres_connections)
-    turns = [*[grade_chunk] * lanes, grade_assessed_chunk, regrader.turn]
+    turns = [*[grade_chunk] * lanes, grade_assessed_chunk, regrader.turn, rechecker.turn]
     await asyncio.gather(*(_repeat(turn, stopping) for turn in turns))
     await database.close()
     log.logger().info("grader.stopped")

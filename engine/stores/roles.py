@@ -15,7 +15,7 @@ _NOT_FOR: dict[str, tuple[tuple[str, str], ...]] = {
     "engine": (("answer_key", "SELECT"), ("result", "INSERT"), ("response", "INSERT")),
     "recorder": (("paper", "SELECT"), ("answer_key", "SELECT"), ("result", "INSERT")),
     "courier": (("sitting", "SELECT"), ("response", "SELECT"), ("paper", "SELECT"), ("answer_key", "SELECT")),
-    "grader": (("paper", "SELECT"), ("response", "INSERT"), ("response_history", "SELECT")),
+    "grader": (("paper", "SELECT"), ("response", "INSERT"), ("response_history", "INSERT")),
 }
 
 

@@ -25,6 +25,8 @@ DEFAULTS = {
     "assessors": 0,
     "second_marking": False,
     "second_marking_tolerance": 0.2,
+    "publication_days": 5,
+    "review_answer_days": 5,
 }
 COUNTS = ("expected", "checked_in", "in_progress", "submitted", "collected", "absent", "void")
 

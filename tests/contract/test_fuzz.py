@@ -113,8 +113,12 @@ class Stage:
             scope="results",
             json={"reason": "答案有误", "proposed_by": "王五", "changes": [change]},
         )
+        sitting_id = outsider.results(self.graded.batch_id)["results"][0]["sitting_id"]
+        review = f"/v1/sittings/{sitting_id}/review"
+        contract.accepted(outsider.call("POST", review, scope="results", json={"grounds": ["tally"]}), 201)
         self.batches_of = dict.fromkeys(
-            ("proposeRegrade", "listRegrades", "showRegrade", "applyRegrade", "dropRegrade"), self.graded.batch_id
+            ("listScoreReviews", "proposeRegrade", "listRegrades", "showRegrade", "applyRegrade", "dropRegrade"),
+            self.graded.batch_id,
         )
         self.known = {
             "regrade_id": contract.accepted(regrade, 201)["regrade_id"],

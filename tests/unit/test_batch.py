@@ -108,6 +108,8 @@ def test_rules_left_out_have_the_defaults_of_the_exam_rules(document: dict[str, 
         "assessors": 0,
         "second_marking": False,
         "second_marking_tolerance": Decimal("0.2"),
+        "publication_days": 5,
+        "review_answer_days": 5,
     }
 
 
@@ -420,6 +422,8 @@ def test_a_batch_is_shown_with_every_rule_spelled_out() -> None:
         "assessors": 0,
         "second_marking": False,
         "second_marking_tolerance": 0.2,
+        "publication_days": 5,
+        "review_answer_days": 5,
     }
     rules = {**DOCUMENT["rules"], **left_out}
     assert shown == {"batch_id": "B1", **DOCUMENT, "kind": "mock", "rules": rules}
