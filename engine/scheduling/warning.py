@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import structs
 
 from engine.rules.calendar import Attempt, Warned, batch_warnings, roster_warnings, year_before_ms
+from engine.rules.limits import ROSTER_CHUNK_ROWS
 from engine.rules.terms import Batch
 from engine.stores.postgres import Connection
 from engine.stores.sql import Queries
@@ -45,6 +46,9 @@ async def _attempts(connection: Connection, batch: Batch, people: Mapping[str, s
         return {}
     by_number: dict[str, list[Attempt]] = defaultdict(list)
     batch_ids = [row["batch_id"] for row in earlier]
-    for row in await connection.fetch(_queries.attempts_of, list(people.values()), batch_ids):
-        by_number[row["id_number"]].append(Attempt(row["batch_id"], row["starts_ms"]))
+    numbers = list(people.values())
+    for place in range(0, len(numbers), ROSTER_CHUNK_ROWS):
+        asked = numbers[place : place + ROSTER_CHUNK_ROWS]
+        for row in await connection.fetch(_queries.attempts_of, asked, batch_ids):
+            by_number[row["id_number"]].append(Attempt(row["batch_id"], row["starts_ms"]))
     return {candidate: by_number[number] for candidate, number in people.items() if number in by_number}

@@ -2,7 +2,8 @@
 
 The parent has everything loaded, so a fork costs a few milliseconds; it never reads a job, has no connection to any
 store, and ends when its worker does. A child writes no core dump, shows its memory to nobody but root, and has a bound
-of time and memory; where memory is short, the kernel takes it before anything that serves an exam.
+of time and memory; where memory is short, the kernel takes it before anything that serves an exam, and where processors
+are, it waits for all of that.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from pathlib import Path
 
 MESSAGE_BYTES_MAX = 64 * 2**10
 _PR_SET_DUMPABLE = 4
+_NICENESS = 10  # a tenth of a processor where others want it whole: papers and rosters wait, candidates do not
 _LEAVE_S = 2  # from the signal that time is up to the end: to say so
 
 
 def serve(line: socket.socket, work: Callable[[bytes, bytes], bytes], timeout_s: int, memory_bytes_max: int) -> None:
     """Do jobs from `line` until its other end is closed: (message, content) -> outcome."""
+    os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started us
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -68,6 +68,13 @@ def process_of(sealer: Sealer) -> int:
     return sealer.workshop._process.pid
 
 
+async def test_it_waits_for_what_serves_an_exam(sealer: Sealer) -> None:
+    """Where processors are short, a paper takes longer, and no save does."""
+    await pushed(sealer)
+
+    assert os.getpriority(os.PRIO_PROCESS, process_of(sealer)) > os.getpriority(os.PRIO_PROCESS, 0)
+
+
 async def test_a_paper_comes_back_sealed_and_its_answers_apart(sealer: Sealer, settings: Settings) -> None:
     """Each opens with its own key only, and what checking needs is all that can be read."""
     sealed = await pushed(sealer)
