@@ -183,7 +183,8 @@ def _acts(seat: Seat, item: dict[str, Any], dice: random.Random) -> Iterator[Cal
     if item["type"] in ("fill", "numeric", "text"):
         value = guess(item, dice)
         fields = seat.page.locator(".question").get_by_role("textbox")
-        for index, text in enumerate(value if isinstance(value, list) else [str(value)]):
+        texts = value if isinstance(value, list) else ["" if value is None else str(value)]
+        for index, text in enumerate(texts):
             typed = f"{text}{dice.randrange(1000)}"
             yield partial(fields.nth(index).fill, typed)
         return
