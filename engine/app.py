@@ -27,7 +27,7 @@ from engine.patience import Patience
 from engine.protocol import HOT_PATH, SaveHeads
 from engine.rules.addresses import read_networks
 from engine.rules.errors import ExamError, Refused, TryLater
-from engine.scheduling import arming, batches, disarming, key_changes, logbook, package, papers, roster
+from engine.scheduling import arming, batches, disarming, key_changes, logbook, package, papers, roster, seating, sites
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster_reader import RosterReader
 from engine.scheduling.sealer import Sealer
@@ -66,10 +66,15 @@ def routes() -> list[Route]:
         Route(channel_upgrade.PATH, channel_upgrade.show_offer),  # the channel itself begins in protocol.py
         Route("/v1/papers/{paper_id}", papers.put_paper, methods=["PUT"]),
         Route("/v1/papers/{paper_id}", papers.show_paper),
+        Route("/v1/sites", sites.show_many),
+        Route("/v1/sites/{site_id}", sites.put_site, methods=["PUT"]),
+        Route("/v1/sites/{site_id}", sites.show),
+        Route("/v1/sites/{site_id}", sites.remove, methods=["DELETE"]),
         Route("/v1/batches", batches.show_many),
         Route("/v1/batches/{batch_id}", batches.put_batch, methods=["PUT"]),
         Route("/v1/batches/{batch_id}", batches.show),
         Route("/v1/batches/{batch_id}/roster", roster.put_roster, methods=["PUT"]),
+        Route("/v1/batches/{batch_id}/seating", seating.seat, methods=["POST"]),
         Route("/v1/batches/{batch_id}/arm", arming.arm, methods=["POST"]),
         Route("/v1/batches/{batch_id}/disarm", disarming.disarm, methods=["POST"]),
         Route("/v1/batches/{batch_id}/log", logbook.show),

@@ -113,6 +113,8 @@ CREATE TABLE sitting (
     closed_ms bigint,
     is_graded boolean NOT NULL DEFAULT false,
     form smallint NOT NULL DEFAULT 0, -- which of the batch's papers it has; given at arming, kept from the first login on
+    -- What of its place the engine chose, so that pushing the same roster again does not take it away.
+    assigned text NOT NULL DEFAULT '' CONSTRAINT assigned_is_known CHECK (assigned IN ('', 'seat', 'room_and_seat')),
     -- Deferred: one push may swap two tickets or seats.
     CONSTRAINT candidate_sits_once_in_a_batch UNIQUE (batch_id, candidate_id) DEFERRABLE INITIALLY DEFERRED,
     CONSTRAINT ticket_is_unique_in_a_batch UNIQUE (batch_id, admission_ticket) DEFERRABLE INITIALLY DEFERRED,
@@ -253,6 +255,28 @@ CREATE TABLE withdrawn_sitting (
     CONSTRAINT sitting_was_withdrawn_by_a_disarming FOREIGN KEY (batch_id, disarmed_ms) REFERENCES disarming
 );
 CREATE INDEX withdrawn_sitting_by_disarming ON withdrawn_sitting (batch_id, disarmed_ms);
+
+-- Where exams are sat: what rosters name in words, as a resource of its own. Nothing refers to it.
+CREATE TABLE site (
+    site_id text PRIMARY KEY,
+    name text NOT NULL CONSTRAINT site_name_is_unique UNIQUE, -- as rosters write it
+    address text NOT NULL,
+    tier integer, -- candidates at once that its line is built for; null: not known
+    pushed_ms bigint NOT NULL
+);
+CREATE TABLE room (
+    site_id text NOT NULL REFERENCES site ON DELETE CASCADE,
+    number smallint NOT NULL, -- its place in the site: rooms are filled in this order
+    name text NOT NULL, -- as rosters write it
+    machines integer NOT NULL CONSTRAINT room_has_machines CHECK (machines > 0), -- seats 01 to NN
+    spares integer NOT NULL CONSTRAINT spares_are_counted CHECK (spares >= 0), -- 备用1, 备用2 …, on top of these
+    layout_rows integer,
+    layout_columns integer,
+    numbering text,
+    CONSTRAINT layout_has_room_for_all_machines CHECK (layout_rows * layout_columns >= machines),
+    CONSTRAINT layout_is_whole CHECK (num_nulls(layout_rows, layout_columns, numbering) IN (0, 3)),
+    PRIMARY KEY (site_id, name)
+);
 
 -- How far each partition's log is recorded, and which recorder may advance it.
 CREATE TABLE recording (
@@ -492,7 +516,7 @@ GRANT SELECT, INSERT ON seal TO liankao_engine;
 GRANT SELECT, INSERT, UPDATE, DELETE ON package TO liankao_engine;
 GRANT SELECT, DELETE,
     INSERT (sitting_id, batch_id, partition, candidate_id, name, id_number, admission_ticket, site, room, seat, extra_time_s, form),
-    UPDATE (name, id_number, admission_ticket, site, room, seat, extra_time_s, form)
+    UPDATE (name, id_number, admission_ticket, site, room, seat, extra_time_s, form, assigned)
     ON sitting TO liankao_engine;
 GRANT SELECT (sitting_id, item, seq, value) ON response TO liankao_engine;
 GRANT SELECT ON response_history TO liankao_engine;
@@ -507,6 +531,7 @@ GRANT SELECT ON withdrawn_sitting TO liankao_engine, liankao_recorder;
 GRANT SELECT, UPDATE (missing) ON assessment_task TO liankao_engine;
 GRANT SELECT, INSERT ON assessment_mark TO liankao_engine;
 GRANT INSERT ON assessment_due TO liankao_engine;
+GRANT SELECT, INSERT, UPDATE, DELETE ON site, room TO liankao_engine;
 GRANT SELECT ON recording, recorder TO liankao_engine;
 GRANT SELECT, UPDATE (publication) ON result TO liankao_engine;
 GRANT SELECT, INSERT, UPDATE (state, fault, decided_by, decided_ms) ON regrade TO liankao_engine;

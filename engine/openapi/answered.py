@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.openapi import assessing, devices, photos, regrades, score_reviews, webhooks
+from engine.openapi import assessing, devices, photos, regrades, score_reviews, sites, webhooks
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -327,6 +327,7 @@ SCHEMAS: dict[str, Schema] = {
     **regrades.ANSWERED,
     **score_reviews.ANSWERED,
     **webhooks.ANSWERED,
+    **sites.ANSWERED,
     "Problem": answered(_PROBLEM_MEMBERS, _PROBLEM_DATA, description="RFC 9457"),
     "Code": _CODE,
     "Fault": _FAULT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from engine.openapi import assessing, devices, photos, regrades, rosters, score_reviews, webhooks
+from engine.openapi import assessing, devices, photos, regrades, rosters, score_reviews, sites, webhooks
 from engine.openapi.building import Schema, ref, whole
 from engine.openapi.invigilation import INVIGILATION_CALLS
 from engine.openapi.operation import (
@@ -351,6 +351,7 @@ _PUBLIC_CALLS = (
 OPERATIONS = (
     *_CANDIDATES_CALLS,
     *_SCHEDULING_CALLS,
+    *sites.CALLS,
     *INVIGILATION_CALLS,
     *photos.CALLS,
     *devices.CALLS,

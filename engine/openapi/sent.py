@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.openapi import assessing, devices, photos, regrades, score_reviews, webhooks
+from engine.openapi import assessing, devices, photos, regrades, score_reviews, sites, webhooks
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -313,4 +313,5 @@ SCHEMAS: dict[str, Schema] = {
     **regrades.SENT,
     **score_reviews.SENT,
     **webhooks.SENT,
+    **sites.SENT,
 }

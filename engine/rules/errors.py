@@ -69,6 +69,7 @@ CODES: dict[str, tuple[int, str]] = {
     "score_review.filed": (409, "Another review of this score has been filed"),
     "score_review.not_checked": (409, "The recheck is not done yet"),
     "score_review.not_published": (409, "There is no published result to review"),
+    "site.invalid": (422, "The site is not valid; nothing of it was taken"),
     "sitting.order": (409, "The step is out of order"),
     "sitting.superseded": (409, "A later login took this sitting over"),
     "submit.behind": (409, "Changes sent before the hand-in have not arrived"),

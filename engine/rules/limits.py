@@ -91,6 +91,21 @@ BATCH_LOG_PAGE_MAX = 1_000
 BATCH_LOG_CANDIDATES_MAX = 1_000  # of one roster push into an armed batch that its event names; it counts all
 CURSOR_MAX = 2**63 - 1  # of any feed: PostgreSQL's largest number
 
+# --- sites and seating -----------------------------------------------------------------------------------------
+ADDRESS_CHARACTERS_MAX = 200
+SITE_ROOMS_MAX = 500  # a campus; a site of 5,000 candidates has some 170
+ROOM_MACHINES_MAX = 1_000  # a sports hall; a machine room has about 30
+ROOM_SPARES_MAX = 100
+SITE_BODY_BYTES_MAX = 256 * 2**10  # so many rooms with their layouts, in words
+SITES_PAGE_DEFAULT = 100
+SITES_PAGE_MAX = 1_000
+SEED_CHARACTERS_MAX = 64
+SEATING_BODY_BYTES_MAX = 16 * 2**20  # an organisation for each candidate of the largest roster
+TICKET_PREFIX_MAX = 32
+# Candidates for whom another seat in their room is looked for, per free machine: most rooms need none, and a batch of
+# 50,000 in which nothing can be helped still takes seconds.
+EXCHANGES_PER_MACHINE = 0.3
+
 # --- photos ----------------------------------------------------------------------------------------------------
 PHOTO_BYTES_MAX = 40 * 2**10  # 640x480 of a face takes 20 to 30 KB; beside the answers it fits 80 KB of a room's line
 PHOTO_WIDTH_PX_MIN = 320  # below it nobody tells one face from another

@@ -14,12 +14,14 @@ from typing import Any
 
 import msgspec
 import orjson
+from msgspec import structs
 from starlette.requests import Request
 from starlette.responses import Response
 
 from engine import batch_log
 from engine.access import require
 from engine.rules import timing
+from engine.rules.assigned_seats import AssignedSeats
 from engine.rules.errors import Refused
 from engine.rules.limits import ROSTER_BODY_BYTES_MAX, ROSTER_CHUNK_ROWS
 from engine.rules.roster_row import FIELDS
@@ -174,12 +176,18 @@ async def _replace(
         raise unknown_batch(batch_id)
     batch, is_armed = batch_of(row), row["armed_ms"] is not None
     standing = {each["candidate_id"]: each for each in await connection.fetch(queries.sittings_of, batch_id)}
+    assigned = await _seen(roster, standing)
     changes = _Changes(standing, keeps_people=is_armed)
     people: dict[str, str] = {}
     async for chunk in _chunks(roster):
+        if assigned:
+            room, seat = assigned.keep(chunk)
+            chunk = structs.replace(chunk, room=room, seat=seat)
         await _store(scheduling, connection, row, chunk, changes.compare(chunk))
         people.update(zip(chunk.candidate_id, chunk.id_number, strict=True))
     counts = changes.counts(roster.count)
+    if assigned.confirmed:
+        await connection.execute(queries.confirm_seats, assigned.confirmed)
     if changes:
         if is_armed:
             _check_armed_change(batch, changes)
@@ -194,6 +202,15 @@ async def _replace(
         await batch_log.record(connection, batch_id, "roster", key_id=key_id, before=before, after=after)
     answer = {**counts, "warnings": roster.warnings} if roster.warnings else counts
     return with_warnings(answer, await roster_warned(connection, batch, people)), is_armed
+
+
+async def _seen(roster: TakenRoster, standing: dict[str, Record]) -> AssignedSeats:
+    """The seats that were assigned to who stands, having seen all that the push gives itself."""
+    assigned = AssignedSeats(standing)
+    if assigned:
+        async for chunk in _chunks(roster):
+            assigned.see(chunk)
+    return assigned
 
 
 class _Changes:

@@ -285,6 +285,23 @@ class Outsider:
         accepted(self.put_batch(document or self.batch_document(self.paper()), batch_id), 201)
         return batch_id
 
+    def put_site(self, document: Any, site_id: str | None = None) -> httpx2.Response:
+        return self.call("PUT", f"/v1/sites/{site_id or unique('S')}", scope="schedule", json=document)
+
+    def site(self, name: str | None = None, **rooms: Any) -> str:
+        """A site with `rooms` by name: how many machines, or the room's members; by default one of 30."""
+        entries = [
+            {"name": room, "spares": 2, **(members if isinstance(members, dict) else {"machines": members})}
+            for room, members in (rooms or {"101": 30}).items()
+        ]
+        site_id = unique("S")
+        accepted(self.put_site({"name": name or f"考点 {site_id}", "rooms": entries}, site_id), 201)
+        return site_id
+
+    def seat(self, batch_id: str, *, dry_run: bool = False, **members: Any) -> httpx2.Response:
+        query = {"dry_run": 1} if dry_run else {}
+        return self.call("POST", f"/v1/batches/{batch_id}/seating", scope="schedule", params=query, json=members)
+
     def put_roster(self, batch_id: str, rows: Any) -> httpx2.Response:
         return self.call("PUT", f"/v1/batches/{batch_id}/roster", scope="schedule", json=rows)
 

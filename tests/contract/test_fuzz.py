@@ -125,6 +125,7 @@ class Stage:
             "paper_id": self.ids["putPaper"],
             "batch_id": self.exam.batch_id,
             "sitting_id": outsider.results(self.graded.batch_id)["results"][0]["sitting_id"],
+            "site_id": outsider.site(),
             "digest": submitted.login["paper"]["digest"],
             "name": "app.js",
         }

@@ -57,6 +57,7 @@ ADDED = {
     "score_review.filed": 409,
     "score_review.not_checked": 409,
     "score_review.not_published": 409,
+    "site.invalid": 422,
     "takeover.closed": 409,
     "webhook.invalid": 422,
     "webhook.too_many": 409,
