@@ -31,7 +31,17 @@ from engine.scheduling import arming, batches, disarming, key_changes, logbook, 
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster_reader import RosterReader
 from engine.scheduling.sealer import Sealer
-from engine.scoring import assessments, deliveries, regrades, results, score_reviews, webhooks
+from engine.scoring import (
+    assessments,
+    deliveries,
+    flags,
+    regrades,
+    release,
+    results,
+    score_reviews,
+    statistics,
+    webhooks,
+)
 from engine.sealing import secrets
 from engine.sealing.provider import FileProvider, open_provider
 from engine.sealing.signature import Signer
@@ -78,7 +88,7 @@ def routes() -> list[Route]:
         Route("/v1/batches/{batch_id}/arm", arming.arm, methods=["POST"]),
         Route("/v1/batches/{batch_id}/disarm", disarming.disarm, methods=["POST"]),
         Route("/v1/batches/{batch_id}/log", logbook.show),
-        Route("/v1/batches/{batch_id}/release", results.release, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/release", release.release, methods=["POST"]),
         Route("/v1/batches/{batch_id}/devices", device.show_room),
         Route("/v1/batches/{batch_id}/devices", device.keep_management, methods=["POST"]),
         Route("/v1/batches/{batch_id}/devices/probe", probe.show_management),
@@ -95,6 +105,8 @@ def routes() -> list[Route]:
         Route("/v1/batches/{batch_id}/regrades/{regrade_id}", regrades.show),
         Route("/v1/batches/{batch_id}/regrades/{regrade_id}/apply", regrades.apply, methods=["POST"]),
         Route("/v1/batches/{batch_id}/regrades/{regrade_id}/drop", regrades.drop, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/statistics", statistics.show),
+        Route("/v1/batches/{batch_id}/statistics/flags", flags.explain, methods=["POST"]),
         Route("/v1/batches/{batch_id}/rooms", rooms.show_rooms),
         Route("/v1/batches/{batch_id}/seats", seats.show),
         Route("/v1/batches/{batch_id}/events", events.show_feed),

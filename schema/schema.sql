@@ -428,6 +428,37 @@ CREATE TABLE regrade_key (
     CONSTRAINT regrade_has_one_key_per_form PRIMARY KEY (batch_id, form, number)
 );
 
+-- Batches whose item statistics somebody asked for: a worker asks, the grader takes the row away and counts.
+CREATE TABLE statistics_request (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    batch_id text NOT NULL
+);
+
+-- Item statistics of a batch, each counting beside the ones before; the newest of the results' stand holds.
+CREATE TABLE item_statistics (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    batch_id text NOT NULL,
+    stand text NOT NULL, -- which results were counted
+    is_withheld boolean NOT NULL, -- somebody had yet to sit the paper: nothing that tells its key is in the document
+    counted_ms bigint NOT NULL,
+    document text NOT NULL
+);
+CREATE INDEX item_statistics_by_batch ON item_statistics (batch_id, number);
+
+-- Why a flag of the statistics stands, by a named person; append-only, the newest of a flag holds.
+CREATE TABLE flag_explanation (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    batch_id text NOT NULL,
+    paper_digest text NOT NULL,
+    item text NOT NULL,
+    flag text NOT NULL,
+    explanation text NOT NULL,
+    explained_by text NOT NULL,
+    explained_ms bigint NOT NULL,
+    key_id text NOT NULL -- the API key of the call
+);
+CREATE INDEX flag_explanation_by_batch ON flag_explanation (batch_id, number);
+
 -- The last number given out in the feed of results. A row and not a sequence: a transaction that fails gives its
 -- numbers back, so the feed has no gaps; the row's lock makes numbers visible in their order.
 CREATE TABLE feed (
@@ -532,6 +563,9 @@ GRANT SELECT, UPDATE (missing) ON assessment_task TO liankao_engine;
 GRANT SELECT, INSERT ON assessment_mark TO liankao_engine;
 GRANT INSERT ON assessment_due TO liankao_engine;
 GRANT SELECT, INSERT, UPDATE, DELETE ON site, room TO liankao_engine;
+GRANT INSERT ON statistics_request TO liankao_engine;
+GRANT SELECT ON item_statistics TO liankao_engine;
+GRANT SELECT, INSERT ON flag_explanation TO liankao_engine;
 GRANT SELECT ON recording, recorder TO liankao_engine;
 GRANT SELECT, UPDATE (publication) ON result TO liankao_engine;
 GRANT SELECT, INSERT, UPDATE (state, fault, decided_by, decided_ms) ON regrade TO liankao_engine;
@@ -582,6 +616,9 @@ GRANT SELECT, INSERT, UPDATE (missing) ON assessment_task TO liankao_grader;
 GRANT SELECT ON assessment_mark TO liankao_grader;
 GRANT SELECT, UPDATE, DELETE ON assessment_due TO liankao_grader;
 GRANT SELECT (sitting_id, revision, state) ON result TO liankao_grader;
+GRANT SELECT, UPDATE, DELETE ON statistics_request TO liankao_grader;
+GRANT INSERT ON item_statistics TO liankao_grader;
+GRANT SELECT (item_index) ON seal TO liankao_grader;
 
 -- The worker manages webhooks; what a secret is it forgets once it has been put in.
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhook TO liankao_engine;
@@ -594,6 +631,7 @@ GRANT SELECT, UPDATE (cursor, disabled_ms, disabled_why) ON webhook TO liankao_c
 GRANT SELECT ON webhook_secret TO liankao_courier;
 GRANT SELECT, INSERT, UPDATE ON webhook_queue, webhook_delivery TO liankao_courier;
 GRANT SELECT (publication, batch_id, sitting_id, revision, document) ON result TO liankao_courier;
+GRANT SELECT (batch_id) ON result TO liankao_grader; -- whose item statistics it counts
 
 -- Whoever may say to whom answers are sealed could have them sealed to himself: each says its own keys only.
 ALTER TABLE public_key ENABLE ROW LEVEL SECURITY;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.openapi import assessing, devices, photos, regrades, score_reviews, sites, webhooks
+from engine.openapi import assessing, devices, photos, regrades, score_reviews, sites, statistics, webhooks
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -322,6 +322,7 @@ SCHEMAS: dict[str, Schema] = {
     "Health": answered({"status": {"const": "ok"}, "version": text()}),
     "Readiness": _READINESS,
     **assessing.ANSWERED,
+    **statistics.ANSWERED,
     **photos.ANSWERED,
     **devices.ANSWERED,
     **regrades.ANSWERED,

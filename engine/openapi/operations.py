@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from engine.openapi import assessing, devices, photos, regrades, rosters, score_reviews, sites, webhooks
+from engine.openapi import assessing, devices, photos, regrades, rosters, score_reviews, sites, statistics, webhooks
 from engine.openapi.building import Schema, ref, whole
 from engine.openapi.invigilation import INVIGILATION_CALLS
 from engine.openapi.operation import (
@@ -360,5 +360,6 @@ OPERATIONS = (
     *regrades.CALLS,
     *score_reviews.CALLS,
     *webhooks.CALLS,
+    *statistics.CALLS,
     *_PUBLIC_CALLS,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.openapi import assessing, devices, photos, regrades, score_reviews, sites, webhooks
+from engine.openapi import assessing, devices, photos, regrades, score_reviews, sites, statistics, webhooks
 from engine.openapi.building import (
     ID,
     INSTANT_MS,
@@ -308,6 +308,7 @@ SCHEMAS: dict[str, Schema] = {
     "Disarm": _DISARM,
     "Release": _RELEASE,
     **assessing.SENT,
+    **statistics.SENT,
     **photos.SENT,
     **devices.SENT,
     **regrades.SENT,

@@ -128,6 +128,17 @@ COMMENT_CHARACTERS_MAX = 1_000  # on one mark
 ASSESSMENTS_PAGE_DEFAULT = 20  # what somebody marks in a quarter of an hour
 ASSESSMENTS_PAGE_MAX = 200  # essays of 20,000 characters each: some 12 MB
 
+# --- item statistics -------------------------------------------------------------------------------------------
+FLAG_SITTINGS_MIN = 30  # that answered an item: of fewer every oddity is chance
+TIME_GAP_S_MAX = 600  # between two changes: longer is a pause, not work on an item
+WRONG_VALUES_COUNTED_MAX = 10_000  # different ones of one item that a grader remembers
+FREQUENT_WRONG_LISTED_MAX = 5
+STATISTICS_SITTINGS_AT_ONCE = 500  # read by the grader in one query: 50,000 marks
+STATISTICS_WAIT_S = 10  # that a call waits for the grader to count; 5,000 sittings take a few
+STATISTICS_POLL_S = 0.25
+STATISTICS_WITHHELD_MS = 60_000  # after which it is looked again whether the paper is still to be sat elsewhere
+EXPLANATIONS_PER_CALL_MAX = 1_000
+
 # --- pages of results ------------------------------------------------------------------------------------------
 RESULTS_PAGE_DEFAULT = 100
 RESULTS_PAGE_MAX = 1_000

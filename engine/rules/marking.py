@@ -178,7 +178,7 @@ def _with_assessed(mark: Mark, points: Fraction | None) -> Mark:
 
 def score_of(earned: Fraction, full: Fraction) -> Decimal:
     """The published score: 0-100, rounded once, half up, to two decimals."""
-    return _half_up(earned / full * 100, decimals=2)
+    return half_up(earned / full * 100, decimals=2)
 
 
 def passed(score: Decimal, pass_mark: Decimal | int) -> bool:
@@ -199,7 +199,7 @@ def mark_item(item_key: ItemKey, value: Any) -> Mark:
 
 def four_decimals(points: Fraction) -> Decimal:
     """Raw points as results show them: exact up to four decimals, beyond them (a third of a point) rounded half up."""
-    return _half_up(points, decimals=4)
+    return half_up(points, decimals=4)
 
 
 def json_number(number: Decimal) -> int | float:
@@ -214,7 +214,8 @@ def json_number(number: Decimal) -> int | float:
     return as_double
 
 
-def _half_up(amount: Fraction, *, decimals: int) -> Decimal:
+def half_up(amount: Fraction, *, decimals: int) -> Decimal:
+    """`amount` rounded to so many decimals."""
     units = math.floor(amount * 10**decimals + Fraction(1, 2))
     return Decimal(f"{units}e-{decimals}")  # built from text: no context can round it
 

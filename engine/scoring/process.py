@@ -12,6 +12,7 @@ import uvloop
 from engine import log, metrics, notify
 from engine.rules.errors import Corrupt, TryLater
 from engine.scoring.assessing import grade_assessed
+from engine.scoring.counting import count_statistics
 from engine.scoring.grader import Grader
 from engine.scoring.rechecker import Rechecker
 from engine.scoring.regrader import Regrader
@@ -56,9 +57,12 @@ async def _run(settings: Settings) -> None:
     async def grade_assessed_chunk() -> bool:
         return await grade_assessed(database, grader) > 0
 
+    async def count() -> bool:
+        return await count_statistics(database, grader)
+
     await _repeat(register, stopping, until_done=True)
     lanes = min(_CHUNKS_AT_ONCE, settings.postgres_connections)
-    turns = [*[grade_chunk] * lanes, grade_assessed_chunk, regrader.turn, rechecker.turn]
+    turns = [*[grade_chunk] * lanes, grade_assessed_chunk, regrader.turn, rechecker.turn, count]
     await asyncio.gather(*(_repeat(turn, stopping) for turn in turns))
     await database.close()
     log.logger().info("grader.stopped")

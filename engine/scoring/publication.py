@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from engine import batch_log
 from engine.rules.errors import Refused
+from engine.scoring.flags import hold_back
 from engine.stores.clock import now_ms
 from engine.stores.postgres import Connection
 from engine.stores.sql import Queries
@@ -38,6 +39,7 @@ async def release_batch(connection: Connection, batch_id: str, approved_by: Sequ
         raise Refused("batch.not_ready", f"batch {batch_id!r} has not been armed")
     if ungraded:
         raise Refused("batch.not_ready", f"batch {batch_id!r} has {ungraded} sittings without a final result")
+    await hold_back(connection, batch_id)
     await connection.execute(_queries.release, batch_id, now_ms(), list(approved_by))
     unpublished = await connection.fetch(_queries.unpublished, batch_id)
     after = {"results": len(unpublished)}

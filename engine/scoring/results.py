@@ -14,13 +14,11 @@ from engine.access import require
 from engine.rules.errors import Refused
 from engine.rules.limits import RESULTS_PAGE_DEFAULT, RESULTS_PAGE_MAX, WORKBOOKS_AT_ONCE
 from engine.rules.marking import json_number
-from engine.rules.people import read_people
 from engine.rules.shape import Faults
 from engine.scoring import result_files
-from engine.scoring.publication import release_batch
 from engine.stores.postgres import Connection, Postgres, Record
 from engine.stores.sql import Queries
-from engine.wire import check, json_response, path_id, query_whole, read_dry_run, read_json
+from engine.wire import check, json_response, path_id, query_whole
 
 _queries = Queries(__file__)
 _file_queries = Queries(result_files.__file__)
@@ -95,18 +93,6 @@ async def show_history(request: Request) -> Response:
         await _find_sitting(connection, sitting_id)
         rows = await connection.fetch(_queries.history_of, sitting_id)
     return json_response({"history": [{**dict(row), "value": orjson.Fragment(row["value"])} for row in rows]})
-
-
-async def release(request: Request) -> Response:
-    """`POST /v1/batches/{batch_id}/release` by two named people; releasing again changes nothing."""
-    key_id = await require(request, "schedule")
-    scoring: Scoring = request.app.state.scoring
-    batch_id = path_id(request, "batch_id")
-    is_dry = read_dry_run(request)
-    approved_by = read_people(await read_json(request), "approved_by")
-    async with scoring.database.transaction(is_dry_run=is_dry) as connection:
-        await release_batch(connection, batch_id, approved_by, key_id)
-    return json_response({"batch_id": batch_id, "released": True})
 
 
 async def _find_sitting(connection: Connection, sitting_id: str) -> Record:
