@@ -20,7 +20,7 @@ from engine.rules.roster_row import FIELDS
 from engine.rules.rostering import check_rows, id_numbers_of
 from engine.rules.terms import Candidate
 from engine.scheduling.roster_decoding import decode_roster, marked_workbook
-from engine.scheduling.workshop import Failed
+from engine.scheduling.workshop import Failed, TimeIsUp
 
 
 class ReadRoster(Struct, frozen=True):
@@ -74,7 +74,7 @@ def do(job: ReadRoster, content: bytes) -> Outcome:
         return _read(job, content)
     except (MemoryError, RecursionError):
         return Failed("request.too_large", "the roster takes more memory than may be used for one")
-    except TimeoutError:
+    except TimeIsUp:
         return Failed("request.too_large", "the roster takes more time than may be used for one")
     except ExamError as fault:
         return Failed(fault.code, fault.detail, orjson.dumps(fault.members, default=float))

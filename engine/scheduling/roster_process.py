@@ -13,11 +13,13 @@ from engine.rules.limits import ROSTER_READ_MEMORY_BYTES_MAX, ROSTER_READ_TIMEOU
 from engine.scheduling import workshop_process
 from engine.scheduling.roster_jobs import ReadRoster, do
 
+_NICENESS = 5  # where the processor is short, those who write an exam come first
+
 
 def main(handle: int) -> None:
     """Serve jobs from the socket `handle` until its other end is closed."""
     with socket.socket(fileno=handle) as line:
-        workshop_process.serve(line, _work, ROSTER_READ_TIMEOUT_S, ROSTER_READ_MEMORY_BYTES_MAX)
+        workshop_process.serve(line, _work, ROSTER_READ_TIMEOUT_S, ROSTER_READ_MEMORY_BYTES_MAX, _NICENESS)
 
 
 def _work(message: bytes, body: bytes) -> bytes:

@@ -16,7 +16,7 @@ from engine.rules import exact_json
 from engine.rules.errors import ExamError, Invalid, Refused
 from engine.rules.question_set import read_question_set
 from engine.rules.regrading import Form, read_proposal
-from engine.scheduling.workshop import Failed
+from engine.scheduling.workshop import Failed, TimeIsUp
 from engine.sealing import content, paper, secrets, shares
 from engine.sealing.answer_key import changes_place, seal_answer_key
 from engine.sealing.envelope import KEY_BYTES, SealBroken, derive
@@ -116,7 +116,7 @@ def do(job: Job, content_bytes: bytes, settings: Settings) -> Outcome:
         return _combine_shares(job, content_bytes, settings)
     except MemoryError:
         return Failed("request.too_large", "the paper takes more memory than may be used for one")
-    except TimeoutError:
+    except TimeIsUp:
         return Failed("try_later", "sealing took longer than it may; nothing was stored")
     except ExamError as fault:
         return Failed(fault.code, fault.detail, orjson.dumps(fault.members, default=float))

@@ -24,6 +24,10 @@ _LEAVE_S = 0.5
 _READ_BYTES = 2**20
 
 
+class TimeIsUp(BaseException):
+    """Raised inside a job that takes too long; no library that swallows errors swallows this one."""
+
+
 class Failed(Struct, frozen=True, tag=True):
     """A job that was refused; `members` is JSON."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -17,13 +18,21 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from engine.scheduling.workshop import TimeIsUp
+
 MESSAGE_BYTES_MAX = 64 * 2**10
 _PR_SET_DUMPABLE = 4
 _NICENESS = 10  # a tenth of a processor where others want it whole: papers and rosters wait, candidates do not
 _LEAVE_S = 2  # from the signal that time is up to the end: to say so
 
 
-def serve(line: socket.socket, work: Callable[[bytes, bytes], bytes], timeout_s: int, memory_bytes_max: int) -> None:
+def serve(
+    line: socket.socket,
+    work: Callable[[bytes, bytes], bytes],
+    timeout_s: int,
+    memory_bytes_max: int,
+    niceness: int = 0,
+) -> None:
     """Do jobs from `line` until its other end is closed: (message, content) -> outcome."""
     os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started us
@@ -38,6 +47,7 @@ def serve(line: socket.socket, work: Callable[[bytes, bytes], bytes], timeout_s:
                 try:
                     line.close()
                     _harden(timeout_s, memory_bytes_max)
+                    os.nice(niceness)
                     _do(message, handles, work)
                 finally:
                     os._exit(0)
@@ -50,6 +60,7 @@ def _do(message: bytes, handles: list[int], work: Callable[[bytes, bytes], bytes
     with open(received, "rb") as file:
         file.seek(0)
         content = file.read()
+    gc.disable()  # it ends before there is garbage worth looking for
     outcome = work(message, content)
     signal.alarm(0)
     with open(told, "wb") as file:
@@ -71,4 +82,4 @@ def _time_is_up(*_: object) -> None:
     """Once it is said in words; who does not hear is ended by the next signal."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(_LEAVE_S)
-    raise TimeoutError
+    raise TimeIsUp

@@ -18,7 +18,7 @@ def not_a_roster(found: str) -> Refused:
 
 
 def too_large(what: str) -> Refused:
-    return Refused("request.too_large", f"the workbook {what}")
+    return Refused("request.too_large", f"the table {what}")
 
 
 def unpacks_to(total_bytes: int) -> Refused:

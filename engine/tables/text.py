@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from engine.rules.errors import Refused
-from engine.rules.limits import ROSTER_HEADER_ROWS_MAX, TABLE_CELLS_MAX
+from engine.rules.limits import ROSTER_HEADER_ROWS_MAX, TABLE_CELLS_MAX, TABLE_ROWS_MAX
 from engine.rules.sheet import Flaw, Sheet
 from engine.tables.refusal import ACCEPTED, not_a_roster, too_large
 
@@ -37,6 +37,7 @@ _PLACED_SINCE = dict(
 _PLACES = str.maketrans(_PLACED_SINCE)
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 _BEGINNING = 4096  # characters in which what is no text shows itself
+_BLANK_ROWS_MAX = 10_000  # above a header
 _DELIMITERS = ",;\t"
 _SEP_LINE = re.compile(r"sep=([,;\t])\Z")  # a spreadsheet's own word for what separates the cells
 # How exporters keep a spreadsheet from taking digits for a number: ="0123"
@@ -106,7 +107,9 @@ def _read(text: str, delimiter: str, rows_max: int | None = None) -> Sheet:
             lines = records.line_num
             if cells_count > TABLE_CELLS_MAX:
                 raise too_large(f"has more than {TABLE_CELLS_MAX} cells")
-            if rows_max is not None and len(sheet.rows) >= rows_max:
+            if number > TABLE_ROWS_MAX:
+                raise too_large(f"has more than {TABLE_ROWS_MAX} rows")
+            if rows_max is not None and (len(sheet.rows) >= rows_max or number > _BLANK_ROWS_MAX):
                 break
     except csv.Error as fault:
         message = f"cannot be read from here on, a quotation mark is in the wrong place ({fault})"

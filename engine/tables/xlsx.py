@@ -9,8 +9,10 @@ No part of a workbook may declare a document type, so that there are no entities
 from __future__ import annotations
 
 import io
+import lzma
 import posixpath
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,6 +25,18 @@ from engine.tables.refusal import not_a_roster, too_large, unpacks_to
 from engine.tables.xlsx_sheet import SheetReader, decode_escapes
 from engine.tables.xml_reader import Attributes, XmlReader
 
+# What reading a damaged container comes to; ValueError for places before its beginning, LookupError for encodings.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 _BLOCK_BYTES = 2**18
 _OTHERS = {
     "word/document.xml": "a document (DOCX)",
@@ -40,7 +54,7 @@ def read_xlsx(body: bytes, has_header: Callable[[Sheet], bool]) -> list[Sheet]:
         with zipfile.ZipFile(io.BytesIO(body)) as container:
             parts = _Parts(container)
             return _read(parts, has_header)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as fault:
+    except _BROKEN as fault:
         raise not_a_roster(f"a ZIP container that cannot be read ({fault})") from None
     except expat.ExpatError as fault:
         raise not_a_roster(f"a workbook whose XML cannot be read ({fault})") from None
@@ -98,26 +112,26 @@ def _relations(parts: _Parts, path: str) -> dict[str, tuple[str, str]]:
     folder, _, name = path.rpartition("/")
     found: dict[str, tuple[str, str]] = {}
 
-    def start(element: str, attributes: Attributes) -> None:
-        if element == "Relationship" and attributes.get("TargetMode") != "External":
+    def relation(attributes: Attributes) -> None:
+        if attributes.get("TargetMode") != "External":
             target = attributes.get("Target", "")
             joined = target.lstrip("/") if target.startswith("/") else posixpath.join(folder, target)
             kind = attributes.get("Type", "").rpartition("/")[2]
             found[attributes.get("Id", "")] = (kind, posixpath.normpath(joined))
 
-    XmlReader(start).read(parts.blocks(posixpath.join(folder, "_rels", f"{name}.rels")))
+    XmlReader({"Relationship": relation}).read(parts.blocks(posixpath.join(folder, "_rels", f"{name}.rels")))
     return found
 
 
 def _visible_sheets(parts: _Parts, path: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
 
-    def start(element: str, attributes: Attributes) -> None:
-        if element == "sheet" and attributes.get("state", "visible") == "visible":
+    def sheet(attributes: Attributes) -> None:
+        if attributes.get("state", "visible") == "visible":
             relation_id = next((value for name, value in attributes.items() if name.endswith("relationships id")), "")
             found.append((attributes.get("name", ""), relation_id))
 
-    XmlReader(start).read(parts.blocks(path))
+    XmlReader({"sheet": sheet}).read(parts.blocks(path))
     return found
 
 
@@ -125,26 +139,28 @@ def _shared_texts(parts: _Parts, path: str) -> list[str]:
     """The texts that cells refer to by number, without the readings that are printed above them."""
     texts: list[str] = []
     pieces: list[str] = []
-    inside = {"rPh": 0}
+    readings = 0
 
-    def start(element: str, _: Attributes) -> None:
-        if element == "rPh":
-            inside["rPh"] += 1
-        elif element == "t" and not inside["rPh"]:
+    def start_text(_: Attributes) -> None:
+        if not readings:
             reader.keep_text(pieces)
 
-    def end(element: str) -> None:
-        if element == "t":
-            reader.keep_text(None)
-        elif element == "rPh":
-            inside["rPh"] -= 1
-        elif element == "si":
-            if len(texts) == TABLE_STRINGS_MAX:
-                raise too_large(f"has more than {TABLE_STRINGS_MAX} different texts")
-            texts.append(decode_escapes("".join(pieces)))
-            pieces.clear()
+    def start_reading(_: Attributes) -> None:
+        nonlocal readings
+        readings += 1
 
-    reader = XmlReader(start, end)
+    def end_reading() -> None:
+        nonlocal readings
+        readings -= 1
+
+    def end_entry() -> None:
+        if len(texts) == TABLE_STRINGS_MAX:
+            raise too_large(f"has more than {TABLE_STRINGS_MAX} different texts")
+        texts.append(decode_escapes("".join(pieces)))
+        pieces.clear()
+
+    starts = {"t": start_text, "rPh": start_reading}
+    reader = XmlReader(starts, {"t": lambda: reader.keep_text(None), "rPh": end_reading, "si": end_entry})
     reader.read(parts.blocks(path))
     return texts
 
@@ -153,21 +169,26 @@ def _formats(parts: _Parts, path: str) -> list[str]:
     """The number format of each style that cells refer to."""
     custom: dict[str, str] = {}
     used: list[str] = []
-    inside = {"cellXfs": False}
+    is_of_cells = False
 
-    def start(element: str, attributes: Attributes) -> None:
-        if element == "numFmt":
-            custom[attributes.get("numFmtId", "")] = attributes.get("formatCode", "")
-        elif element == "cellXfs":
-            inside["cellXfs"] = True
-        elif element == "xf" and inside["cellXfs"]:
+    def number_format(attributes: Attributes) -> None:
+        custom[attributes.get("numFmtId", "")] = attributes.get("formatCode", "")
+
+    def start_styles(_: Attributes) -> None:
+        nonlocal is_of_cells
+        is_of_cells = True
+
+    def end_styles() -> None:
+        nonlocal is_of_cells
+        is_of_cells = False
+
+    def style(attributes: Attributes) -> None:
+        if is_of_cells:  # others are of named styles
             used.append(attributes.get("numFmtId", "0"))
 
-    def end(element: str) -> None:
-        if element == "cellXfs":
-            inside["cellXfs"] = False
-
-    XmlReader(start, end).read(parts.blocks(path))
+    XmlReader({"numFmt": number_format, "cellXfs": start_styles, "xf": style}, {"cellXfs": end_styles}).read(
+        parts.blocks(path)
+    )
     return [custom.get(number) or BUILT_IN.get(_whole(number), GENERAL) for number in used]
 
 

@@ -51,7 +51,25 @@ class SheetReader:
         self._texts = texts
         self._formats = formats
         self._has_header = has_header
-        self._reader = XmlReader(self._start, self._end)
+        self._reader = XmlReader(
+            {
+                "row": self._start_row,
+                "c": self._start_cell,
+                "v": self._start_text,
+                "t": self._start_text,
+                "f": self._start_formula,
+                "rPh": self._start_reading,
+                "mergeCell": self._merge,
+                "col": self._width,
+            },
+            {
+                "row": self._end_row,
+                "c": self._end_cell,
+                "v": self._end_text,
+                "t": self._end_text,
+                "rPh": self._end_reading,
+            },
+        )
         self._columns: dict[str, int] = {}
         self._row_number = self._column = self._readings = self._merges = 0
         self._row: dict[int, Value] = {}
@@ -67,32 +85,21 @@ class SheetReader:
             self.sheet.rows = dict(sorted(self.sheet.rows.items()))
         return self.sheet
 
-    def _start(self, element: str, attributes: Attributes) -> None:
-        if element == "c":
-            self._start_cell(attributes)
-        elif element == "v" or element == "t":
-            if self._is_in_cell and not self._readings:
-                self._reader.keep_text(self._pieces)
-        elif element == "f":
-            self._has_formula = True
-        elif element == "row":
-            self._start_row(attributes)
-        elif element == "rPh":
-            self._readings += 1
-        elif element == "mergeCell":
-            self._merge(attributes.get("ref", ""))
-        elif element == "col":
-            self._width(attributes)
+    def _start_text(self, _: Attributes) -> None:
+        if self._is_in_cell and not self._readings:
+            self._reader.keep_text(self._pieces)
 
-    def _end(self, element: str) -> None:
-        if element == "v" or element == "t":
-            self._reader.keep_text(None)
-        elif element == "c":
-            self._end_cell()
-        elif element == "row":
-            self._end_row()
-        elif element == "rPh":
-            self._readings -= 1
+    def _end_text(self) -> None:
+        self._reader.keep_text(None)
+
+    def _start_formula(self, _: Attributes) -> None:
+        self._has_formula = True
+
+    def _start_reading(self, _: Attributes) -> None:
+        self._readings += 1
+
+    def _end_reading(self) -> None:
+        self._readings -= 1
 
     def _start_row(self, attributes: Attributes) -> None:
         given = attributes.get("r")
@@ -181,8 +188,8 @@ class SheetReader:
             number_format = self._formats[style] if 0 <= style < len(self._formats) else GENERAL
         return number_cell(stored, number_format)
 
-    def _merge(self, reference: str) -> None:
-        found = _RANGE.fullmatch(reference)
+    def _merge(self, attributes: Attributes) -> None:
+        found = _RANGE.fullmatch(attributes.get("ref", ""))
         if not found:  # a single cell
             return
         self._merges += 1

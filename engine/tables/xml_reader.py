@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 from xml.parsers import expat
 
 from engine.tables.refusal import not_a_roster
 
 Attributes: TypeAlias = dict[str, str]
+Start: TypeAlias = Callable[[Attributes], None]
+End: TypeAlias = Callable[[], None]
 _TEXT_BYTES = 2**16
 # Spreadsheets of the two variants of ISO/IEC 29500, and the relationships of either; elements of others are not ours.
 _OURS = (
@@ -19,17 +21,15 @@ _OURS = (
 )
 
 
-def _nothing(_: str) -> None:
-    pass
-
-
 class XmlReader:
-    """Calls `start(element, attributes)` and `end(element)` for the elements of a workbook, by their local names."""
+    """Calls `starts[element](attributes)` and `ends[element]()` for a workbook's elements, by their local names."""
 
-    def __init__(self, start: Callable[[str, Attributes], None], end: Callable[[str], None] = _nothing) -> None:
-        self._start = start
-        self._end = end
-        self._names: dict[str, str] = {}
+    def __init__(self, starts: Mapping[str, Start], ends: Mapping[str, End] | None = None) -> None:
+        self._starts = starts
+        self._ends = ends or {}
+        # By names as they come, with what they belong to; a large sheet has millions of elements of ten names.
+        self._known_starts: dict[str, Start | None] = {}
+        self._known_ends: dict[str, End | None] = {}
         self._parser = parser = expat.ParserCreate(namespace_separator=" ")
         parser.buffer_text = True
         parser.buffer_size = _TEXT_BYTES
@@ -51,17 +51,19 @@ class XmlReader:
         self._parser.CharacterDataHandler = None if pieces is None else pieces.append
 
     def _begin(self, name: str, attributes: Attributes) -> None:
-        local = self._names.get(name)
-        if local is None:
-            space, _, own = name.rpartition(" ")
-            local = self._names[name] = own if space in _OURS else ""
-        if local:
-            self._start(local, attributes)
+        try:
+            start = self._known_starts[name]
+        except KeyError:
+            space, _, local = name.rpartition(" ")
+            start = self._known_starts[name] = self._starts.get(local) if space in _OURS else None
+            self._known_ends[name] = self._ends.get(local) if space in _OURS else None
+        if start is not None:
+            start(attributes)
 
     def _finish(self, name: str) -> None:
-        local = self._names[name]
-        if local:
-            self._end(local)
+        end = self._known_ends[name]
+        if end is not None:
+            end()
 
 
 def _refuse_doctype(*_: object) -> None:
