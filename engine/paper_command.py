@@ -1,4 +1,4 @@
-"""The words of `./run paper`; what they do is ceremony.py, imported only when it is asked for."""
+"""The words of `./run paper`; what they do is ceremony.py and draw.py, imported only when they are asked for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ _USUAL = (2, 3)  # of three people one may be ill
 
 
 def arguments(made: argparse.ArgumentParser) -> None:
-    acts = made.add_subparsers(metavar="seal|split|verify|arm", required=True, dest="act")
+    acts = made.add_subparsers(metavar="draw|seal|split|verify|arm", required=True, dest="act")
+    draw = acts.add_parser("draw", help="draw question sets from an item bank by a blueprint")
+    draw.add_argument("--bank", type=Path, required=True, metavar="FILE", help="items with topic and difficulty")
+    draw.add_argument("--blueprint", type=Path, required=True, metavar="FILE", help="how many of which")
+    draw.add_argument("--seed", required=True, metavar="TEXT", help="the same gives the same papers")
+    draw.add_argument("--forms", type=int, required=True, metavar="N", help="how many papers")
+    draw.add_argument("--out", type=Path, required=True, metavar="DIR", help="made; the papers in it are readable")
+    draw.add_argument("--exposure", type=Path, metavar="FILE", help="which items earlier draws used; made if missing")
     seal = acts.add_parser("seal", help="seal a question set for one batch into a package")
     seal.add_argument("paper", type=Path, metavar="QUESTION_SET", help="as PUT /v1/papers takes it")
     seal.add_argument("--batch", required=True, metavar="ID", help="the one batch that the package is for")
@@ -52,8 +59,10 @@ def parts(text: str) -> tuple[int, int]:
 
 def run(chosen: argparse.Namespace) -> list[str]:
     """The lines to show. Raises CeremonyFault."""
-    from engine import ceremony
+    from engine import ceremony, draw
 
+    if chosen.act == "draw":
+        return draw.draw_papers(chosen.bank, chosen.blueprint, chosen.seed, chosen.forms, chosen.out, chosen.exposure)
     if chosen.act == "seal":
         return ceremony.seal(
             chosen.paper,

@@ -7,7 +7,7 @@ every image has its medium.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from decimal import Context, Decimal
 from typing import Any
 
@@ -122,6 +122,21 @@ def read_question_set(document: Any) -> QuestionSet:
         answer_key_digest=exact_json.digest(answer_key),
         index={item.id: item.parts.index for item in items},
     )
+
+
+def check_loose(items: Sequence[Any], groups: Sequence[Any], media: Any, faults: Faults) -> None:
+    """Items and shared stems that stand in no paper yet, each by itself: faults at `/items/<n>` and `/groups/<n>`."""
+    read_media(media, "/media", faults)
+    paper = _Paper(faults, media if isinstance(media, dict) else {})
+    for position, item in enumerate(items):
+        _read_item(Members(item, f"/items/{position}", faults), paper)
+    for position, value in enumerate(groups):
+        group = Members(value, f"/groups/{position}", faults)
+        _unique_id(group, paper.item_ids)
+        _plain_text(group, "stem", PLAIN_TEXT_CHARACTERS_MAX, paper.media)
+        group.take_boolean("shuffle", False)
+        group.take_list("items", 1, ITEMS_MAX)
+        group.finish()
 
 
 def _check_totals(items: list[_Item], faults: Faults) -> Decimal:
@@ -310,6 +325,7 @@ _READERS: dict[str, Callable[[Members, Collection[str]], _Parts]] = {
     "numeric": _read_numeric,
     "text": _read_text,
 }
+ITEM_TYPES = tuple(_READERS)
 _HOLDERS = {
     "options": ("single", "multiple"),
     "answer": ("single", "multiple", "true_false", "fill", "numeric"),

@@ -50,7 +50,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "delivery", "scheduling", "scoring", "invigilation", "web", "readiness", "openapi",
     },
     "ceremony": {"rules", "sealing"},
-    "paper_command": {"ceremony"},
+    "draw": {"ceremony", "rules"},
+    "paper_command": {"ceremony", "draw"},
     "serve": {"app", "protocol", "settings", "log", "listening", "notify", "pauses"},
     "__main__": {
         "serve", "ceremony", "paper_command", "openapi", "recording", "scoring", "courier", "sealing", "settings",
