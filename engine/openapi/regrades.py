@@ -54,6 +54,7 @@ _CHANGE = sent(
     {
         "form": {**_FORM, "description": "Which of the batch's papers; needed where several have the item"},
         "paper_id": {**ID, "description": "The same, by the paper's id"},
+        "all_forms": {"type": "boolean", "description": "It is the same item in every paper that has it"},
         "answer": {
             "description": "As in the paper, by the item's type; of a `single` item also the list of all right options",
             "anyOf": [

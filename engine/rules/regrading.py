@@ -8,6 +8,9 @@ A change names an item and what becomes of it:
 * `accept_all`: everyone who sat earns its full points, whatever was answered;
 * both as `false`, or a new `answer`: the item is marked again.
 
+Where several papers of a batch have the item, `form` or `paper_id` says which is meant, or `all_forms` that it is one
+and the same item, as in papers drawn from a bank.
+
 An assessor's judgement is given out of the points on the paper: what a `text` item is worth does not change, but it
 may be voided or accepted. The outcome is a whole answer key with a digest of its own, from which anyone can recompute.
 """
@@ -93,25 +96,26 @@ def read_proposal(document: Any, forms: Sequence[Form]) -> Proposal:
     seen: set[tuple[int, str]] = set()
     for position, value in enumerate(members.take_list("changes", 1, REGRADE_CHANGES_MAX)):
         change = Members(value, f"/changes/{position}", faults)
-        if (found := _read_change(change, forms)) is not None:
-            if (found.form, found.item) in seen:
-                change.fault("item", "is changed twice")
-            seen.add((found.form, found.item))
-            changes.append(found)
+        found = _read_change(change, forms)
+        if any((each.form, each.item) in seen for each in found):
+            change.fault("item", "is changed twice")
+        seen.update((each.form, each.item) for each in found)
+        changes += found
     members.finish()
     if faults:
         raise Invalid("regrade.invalid", faults.listed, errors_total=faults.total)
     return Proposal(reason, proposed_by, changes)
 
 
-def _read_change(change: Members, forms: Sequence[Form]) -> Change | None:
+def _read_change(change: Members, forms: Sequence[Form]) -> list[Change]:
+    """The same change of each form that is meant; none after a fault in which."""
     item = change.take_pattern("item", ID_PATTERN, "the id of an item")
-    form = _form_of(change, item, forms)
-    if form is None:
+    meant = _forms_of(change, item, forms)
+    if not meant:
         change.taken.update(CHANGED)  # of what item they speak is not known
         change.finish()
-        return None
-    entry = form.items[item]
+        return []
+    entry = meant[0].items[item]
     rulings = {name: change.take_boolean(name) for name in _RULINGS if change.has(name)}
     members: dict[str, Any] = {}
     for name in ("points", *_MARKED_BY[entry["type"]]):
@@ -123,12 +127,15 @@ def _read_change(change: Members, forms: Sequence[Form]) -> Change | None:
     ruling = next((name for name, holds in rulings.items() if holds), None)
     if ruling or rulings or members.keys() - {"points"}:
         members["ruling"] = ruling
-    return Change(form.form, item, members, told)
+    return [Change(form.form, item, members, told) for form in meant]
 
 
-def _form_of(change: Members, item: str, forms: Sequence[Form]) -> Form | None:
-    """The form whose item is meant: the one named by `form` or `paper_id`, or the only one that has it."""
+def _forms_of(change: Members, item: str, forms: Sequence[Form]) -> list[Form]:
+    """Whose item is meant: of the form named by `form` or `paper_id`, of the only one that has it, or of all."""
     named = list(forms)
+    is_all = change.take_boolean("all_forms", False)
+    if is_all and (change.has("form") or change.has("paper_id")):
+        change.fault("all_forms", "expected either all forms or one")
     if change.has("form"):
         number = change.take_integer("form", 0, len(forms) - 1)
         named = [form for form in named if form.form == number]
@@ -136,15 +143,21 @@ def _form_of(change: Members, item: str, forms: Sequence[Form]) -> Form | None:
         paper_id = change.take("paper_id")
         if paper_id not in [form.paper_id for form in forms]:
             change.fault("paper_id", "expected " + " or ".join(dict.fromkeys(form.paper_id for form in forms)))
-            return None
+            return []
         named = [form for form in named if form.paper_id == paper_id]
     holders = [form for form in named if item in form.items]
     if item and not holders:
         change.fault("item", "is not an item of the paper")
-    if len(holders) > 1:
-        in_forms = ", ".join(f"{form.form} ({form.paper_id})" for form in holders)
-        change.fault("item", f"is in the forms {in_forms}: one change for each, with its `form`")
-    return holders[0] if item and len(holders) == 1 else None
+    in_forms = ", ".join(f"{form.form} ({form.paper_id})" for form in holders)
+    if len(holders) > 1 and not is_all:
+        change.fault(
+            "item", f"is in the forms {in_forms}: name its `form`, or say `all_forms` where it is the same item"
+        )
+        return []
+    if any(form.items[item] != holders[0].items[item] for form in holders):
+        change.fault("all_forms", f"the forms {in_forms} have different items of this id: one change for each")
+        return []
+    return holders
 
 
 def _check_sense(change: Members, kind: str, rulings: Mapping[str, bool]) -> None:

@@ -188,6 +188,38 @@ async def test_a_paper_and_its_key_are_found_nowhere_before_the_start(hall: Hall
     assert [found for sent in hall.sent if (found := hall.search.found_in(sent))] == []
 
 
+async def test_what_a_regrade_makes_right_is_known_to_the_grader_alone(hall: Hall) -> None:
+    """Proposed, tried and applied: no table, file, worker or answer has it readable; the grader's memory may."""
+    hall.begin_anew()
+    exam = hall.outsider.exam(out.fill("D1"), rows=1, duration_s=2, rules={"grace_s": 0})
+    accepted(exam.enter().save(("D1", 1, ["七"])))
+    hall.outsider.all_results(exam.batch_id, 1)
+    out.sleep_until(exam.closes_ms)
+    answers = [_text(hall.flock.canary("key"), number) for number in range(IN_KEY)]
+    path = f"/v1/batches/{exam.batch_id}/regrades"
+    change = {"item": "D1", "answer": [[*answers, "七"]]}
+    body = json.dumps({"reason": "答案不全", "proposed_by": "王五", "changes": [change]}, ensure_ascii=False).encode()
+    wrong = body.replace(b'"D1"', b'"D9"')
+    refused = hall.outsider.call("POST", path, scope="results", content=_pieces(wrong, DRIBBLE_BYTES))
+    assert refused.status_code == 422
+
+    regrade_id = accepted(hall.outsider.call("POST", path, scope="results", content=body), 201)["regrade_id"]
+    at = f"{path}/{regrade_id}"
+
+    def state() -> str:
+        answer = hall.outsider.call("GET", at, scope="results")
+        hall.sent.append(answer.content)
+        return str(accepted(answer)["state"])
+
+    out.poll(lambda: state() == "ready", 15, "a dry run")
+    accepted(hall.outsider.call("POST", f"{at}/apply", scope="results", json={"approved_by": ["甲", "乙"]}))
+    out.poll(lambda: state() == "applied", 15, "an applied regrade")
+
+    assert {result["score"] for result in hall.outsider.results(exam.batch_id)["results"]} == {100}
+    everywhere = await hall.everywhere()
+    assert {place for place in everywhere if not place.startswith("grader")} == set()
+
+
 async def test_a_paper_sealed_elsewhere_is_readable_nowhere_on_the_engine(
     hall: Hall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

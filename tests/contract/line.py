@@ -38,7 +38,7 @@ class Line:
         """The next message of one of `kinds`, or the next one."""
         while True:
             received = await asyncio.wait_for(self.socket.receive(), PATIENCE_S)
-            if received.type == aiohttp.WSMsgType.PING:
+            if received.type in (aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG):  # a quiet channel's signs of life
                 continue
             assert received.type == aiohttp.WSMsgType.TEXT, (received, self.heard[-3:])
             message: dict[str, Any] = json.loads(received.data)

@@ -168,6 +168,39 @@ def test_assessors_marks_are_kept_and_asked_for_again(outsider: Outsider) -> Non
     assert restored_again == other_item
 
 
+def test_a_regrade_of_one_paper_leaves_the_other_papers_results(outsider: Outsider) -> None:
+    """Papers of one batch may call different questions by one id; who has the other paper gets no new revision."""
+    papers = [outsider.paper(out.paper(out.single("A1", stem=f"试卷 {form}"), out.single("B1"))) for form in "AB"]
+    rows = [out.person(site="考点", seat=f"{seat:02d}") for seat in (1, 2)]
+    document = outsider.batch_document("", paper_id=out.NOTHING, papers=papers, duration_s=2, rules={"grace_s": 0})
+    batch_id = outsider.batch(document)
+    accepted(outsider.put_roster(batch_id, rows))
+    accepted(outsider.arm(batch_id))
+    exam = Exam(outsider, batch_id, document, rows)
+    for index in (0, 1):
+        accepted(exam.enter(index).save(("A1", 1, "a")))
+    outsider.all_results(batch_id, 2)
+    out.sleep_until(exam.closes_ms)
+    path = f"/v1/batches/{batch_id}/regrades"
+
+    def propose(**members: Any) -> Any:
+        body = {"reason": "r", "proposed_by": "王五", "changes": [{"item": "A1", "answer": "a", **members}]}
+        return outsider.call("POST", path, scope="results", json=body)
+
+    assert pointers(refused(propose(), 422, "regrade.invalid")) == ["/changes/0/item"]
+    for members, revisions, scores in (
+        ({"paper_id": papers[1]}, [1, 2], [0, 50]),
+        ({"all_forms": True, "answer": ["a", "c"]}, [2, 3], [50, 50]),
+    ):
+        at = f"{path}/{accepted(propose(**members), 201)['regrade_id']}"
+        out.poll(lambda: accepted(outsider.call("GET", at, scope="results"))["state"] == "ready", 15, "a dry run")  # noqa: B023
+        accepted(outsider.call("POST", f"{at}/apply", scope="results", json=PEOPLE))
+        out.poll(lambda: accepted(outsider.call("GET", at, scope="results"))["state"] == "applied", 15, "applied")  # noqa: B023
+        shown = outsider.results(batch_id)["results"]
+        assert sorted(result["revision"] for result in shown) == revisions
+        assert sorted(result["score"] for result in shown) == scores
+
+
 def test_the_same_proposal_again_is_the_same_regrade(played: Played) -> None:
     """Whoever lost the answer sends it again; another proposal waits for a decision on the first."""
     first = accepted(played.propose({"item": "A1", "answer": "a"}), 201)

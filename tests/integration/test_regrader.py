@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ from engine.sealing import answer_key, secrets
 from engine.sealing.signature import Signer, is_valid, key_id, shown_key
 from engine.settings import Settings
 from engine.stores.postgres import Connection
-from tests.integration.exam import GRADER_KEY, PARTITIONS, Exam, batch, question_set
+from tests.integration.exam import GRADER_KEY, PARTITIONS, Exam, batch, question_set, until_waiting
 from tests.integration.test_closer import end
 
 pytestmark = pytest.mark.anyio
@@ -298,6 +299,76 @@ async def test_a_grader_killed_while_applying_leaves_nothing_and_the_next_one_do
     assert [revision for _, revision, _, _ in await results(graded)] == [1, 1, 2, 2]
 
 
+async def test_a_grader_whose_connection_is_ended_in_the_middle_of_applying_has_written_nothing(
+    graded: Exam, settings: Settings
+) -> None:
+    """It waits for the feed with every revision in hand; then it is gone, and the next one begins anew."""
+    await propose(graded, settings, {"item": "A3", "answer": "b"})
+    await regrader(graded).turn()
+    await approve(graded)
+
+    async with graded.owner_database.transaction() as other:
+        await other.execute("SELECT 1 FROM feed FOR UPDATE")
+        applying = asyncio.create_task(regrader(graded).turn())
+        await until_waiting(graded)
+        await graded.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        with pytest.raises(TryLater):
+            await applying
+
+    assert await state_of(graded) == ("approved", None)
+    assert len(await results(graded)) == 2
+    assert await graded.query("SELECT count(*) FROM regrade_key") == [(0,)]
+    assert await regrader(graded).turn() is True
+    assert len(await results(graded)) == 4
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_dry_run_equals_what_applying_writes_whatever_changes(
+    graded: Exam, settings: Settings, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Any changes, any responses, chunk by chunk; and what voids or accepts, taken back, gives the old scores again."""
+    monkeypatch.setattr(regrader_module, "REGRADE_SITTINGS_MAX", 7)
+    chance = random.Random(seed)
+    other = Exam.beside(graded, "many")
+    sitting_ids = [f"s{number:02d}" for number in range(20)]
+    await other.arm(*sitting_ids)
+    await graded.query("UPDATE sitting SET state = 'collected' WHERE batch_id = 'many' RETURNING 1")
+    async with graded.owner_database.connection() as connection:
+        rows = [
+            (sitting_id, f"A{number}", number, chance.choice(['"a"', '"b"', "null"]), 0)
+            for sitting_id in sitting_ids
+            for number in range(1, 5)
+        ]
+        await connection.copy_records_to_table("response", records=rows)
+    while await Grader(graded.grader_database, GRADER_KEY, SIGNER).grade():
+        pass
+    scores = "SELECT sitting_id, (document::json ->> 'score')::numeric FROM result WHERE batch_id = 'many'"
+    first = dict(await graded.query(scores))
+    ruled = [f"A{number}" for number in chance.sample(range(1, 5), 2)]
+    rulings = [{"item": item, chance.choice(["voided", "accept_all"]): True} for item in ruled]
+    others = [{"item": item, "answer": chance.choice("ab"), "points": chance.randint(1, 5)} for item in ("A1", "A2")]
+    back = [{"item": item, "answer": "a", "points": 1} for item in ("A1", "A2", "A3", "A4")]
+
+    for number, changes in enumerate((rulings, others, back), 1):
+        await propose(other, settings, *changes, regrade_id=f"R{number}")
+        await regrader(graded).turn()
+        found = "SELECT sitting_id, new_score FROM regrade_sitting WHERE regrade_id = $1"
+        shown = dict(await graded.query(found, f"R{number}"))
+        await approve(other, f"R{number}")
+        await regrader(graded).turn()
+        written = dict(await graded.query(f"{scores} AND revision = $1", number + 1))
+        assert written == shown and len(shown) == len(sitting_ids)
+
+    assert written == first
+    numbers = "SELECT count(*), count(DISTINCT publication) FROM result WHERE batch_id = 'many'"
+    assert await graded.query(numbers) == [(4 * len(sitting_ids), 4 * len(sitting_ids))]
+    keys = await graded.query("SELECT answer_key_digest FROM regrade_key ORDER BY number DESC LIMIT 1")
+    assert keys == [(question_set().answer_key_digest,)]
+
+
 async def test_two_graders_apply_a_regrade_once(graded: Exam, settings: Settings) -> None:
     """Who comes second finds it held, or done."""
     await propose(graded, settings, {"item": "A3", "answer": "b"})
@@ -364,21 +435,3 @@ async def test_queries_do_not_grow_with_the_sittings_of_a_chunk(
     _, one_chunk, two_chunks, four_chunks = asked
     assert two_chunks - one_chunk == 5
     assert four_chunks - two_chunks == 10
-
-
-async def test_a_large_batch_is_regraded_whole(graded: Exam, settings: Settings) -> None:
-    """Chunk after chunk: each sitting once, under numbers of its own."""
-    other = Exam.beside(graded, "large")
-    await other.arm(*(f"s{number:03d}" for number in range(60)))
-    await graded.query("UPDATE sitting SET state = 'collected' WHERE batch_id = 'large' RETURNING 1")
-    grader = Grader(graded.grader_database, GRADER_KEY, SIGNER)
-    while await grader.grade():
-        pass
-    await propose(other, settings, {"item": "A1", "accept_all": True})
-    await regrader(graded).turn()
-    await approve(other)
-
-    await regrader(graded).turn()
-
-    counted = "SELECT count(*), count(DISTINCT sitting_id), count(DISTINCT publication) FROM result"
-    assert await graded.query(counted + " WHERE revision = 2") == [(60, 60, 60)]

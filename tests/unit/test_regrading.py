@@ -124,6 +124,26 @@ def test_an_item_of_several_forms_needs_its_form() -> None:
     ]
 
 
+def test_an_item_that_all_forms_share_is_changed_in_all_of_them() -> None:
+    """Where it looks the same; two questions of one id are not one item."""
+    index = paper().index
+    forms = [Form(0, "PA", index), Form(1, "PB", {"Z1": {"type": "text"}}), Form(2, "PC", index)]
+    other = [*forms, Form(3, "PD", {"A1": {"type": "true_false"}})]
+    change = {"item": "A1", "answer": "a", "all_forms": True}
+
+    found = read_proposal({"reason": "r", "proposed_by": "p", "changes": [change]}, forms)
+    faults = []
+    for each, held in ((change, other), ({**change, "form": 0}, forms)):
+        with pytest.raises(Invalid) as refused:
+            read_proposal({"reason": "r", "proposed_by": "p", "changes": [each]}, held)
+        faults += [fault["pointer"] for fault in refused.value.faults]
+
+    assert [(each.form, each.members) for each in found.changes] == [
+        (form, {"answer": "a", "ruling": None}) for form in (0, 2)
+    ]
+    assert faults == ["/changes/0/all_forms"] * 2
+
+
 # --- what a change does ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("change", "mark"),
