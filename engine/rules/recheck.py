@@ -77,6 +77,12 @@ def recheck(evidence: Evidence) -> list[Finding]:
     ]
 
 
+def unreadable(fault: str) -> list[Finding]:
+    """What is said where something on record cannot even be read: no check passes, and engineers have to look."""
+    detail = f"something on record cannot be read ({fault}): call the engineers, keep everything as it is"
+    return [Finding(check, False, detail, f"有记录无法读取({fault}),请联系技术人员并保留现场") for check in CHECKS]
+
+
 def responses_digest(responses: Mapping[str, tuple[int, str]]) -> str:
     """A receipt's digest: hex SHA-256 of the RFC 8785 form of [[item, seq, value], …], sorted by item."""
     rows = (f'["{item}",{seq},{value}]' for item, (seq, value) in sorted(responses.items()))

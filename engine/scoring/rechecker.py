@@ -15,9 +15,9 @@ import orjson
 from engine import batch_log, log
 from engine.rules import exact_json
 from engine.rules.assessing import WHOLE_SITTING
-from engine.rules.errors import Corrupt
+from engine.rules.errors import Corrupt, Refused
 from engine.rules.marking import AnswerKey
-from engine.rules.recheck import Evidence, recheck
+from engine.rules.recheck import Evidence, recheck, unreadable
 from engine.rules.terms import Rules
 from engine.scoring.assessing import assessed_points, tasks_that_count
 from engine.scoring.assessment_tasks import MarkedTask, marked_tasks
@@ -30,6 +30,8 @@ from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
 _AT_ARMING = "arming"
+# What nothing but a mistake, the engine's or somebody's in the database, raises: it would be raised again every time.
+_BROKEN = (Refused, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
 class Rechecker:
@@ -45,8 +47,14 @@ class Rechecker:
             row = await connection.fetchrow(_queries.take_review)
             if row is None:
                 return False
-            evidence = await self._evidence(connection, row)
-            findings = [msgspec.structs.asdict(finding) for finding in recheck(evidence)]
+            try:
+                found = recheck(await self._evidence(connection, row))
+            except _BROKEN as fault:  # whatever it is: the other reviews go on; its words might quote an answer
+                log.logger().warning(
+                    "score_review.not_checked", sitting_id=row["sitting_id"], fault=type(fault).__name__
+                )
+                found = unreadable(type(fault).__name__)
+            findings = [msgspec.structs.asdict(finding) for finding in found]
             is_sound = all(finding["ok"] for finding in findings)
             sitting_id, revision = row["sitting_id"], row["revision"]
             await connection.execute(

@@ -103,6 +103,18 @@ async def test_whatever_was_changed_behind_its_back_is_found_and_no_score_change
     assert await graded.query("SELECT * FROM result ORDER BY sitting_id") == before
 
 
+async def test_what_cannot_be_read_is_said_and_stops_no_other_review(graded: Exam) -> None:
+    """Nothing of it passes; the next one is checked."""
+    await file(graded)
+    await file(graded, "two")
+    await graded.query("UPDATE response SET value = '{' WHERE item = 'A2' RETURNING 1")
+
+    assert [await rechecker(graded).turn() for _ in range(3)] == [True, True, False]
+
+    assert {finding["ok"] for finding in (await findings(graded)).values()} == {False}
+    assert {finding["ok"] for finding in (await findings(graded, "two")).values()} == {True}
+
+
 async def test_a_window_that_is_over_is_named(graded: Exam) -> None:
     """By the moment at which the result became public."""
     await graded.query("UPDATE result SET publication = publication - 30 * 86400 * 1000000::bigint RETURNING 1")

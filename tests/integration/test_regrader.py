@@ -252,6 +252,16 @@ async def test_a_result_that_cannot_be_reproduced_is_not_covered_up(graded: Exam
     assert await graded.query("SELECT count(*) FROM regrade_sitting") == [(0,)]
 
 
+async def test_what_cannot_be_read_fails_its_regrade_and_no_other(graded: Exam, settings: Settings) -> None:
+    """Its kind is told, and nothing of its content."""
+    await graded.query("UPDATE response SET value = '{' WHERE item = 'A2' RETURNING 1")
+    await propose(graded, settings, {"item": "A3", "answer": "b"})
+
+    assert [await regrader(graded).turn() for _ in range(2)] == [True, False]
+
+    assert await state_of(graded) == ("failed", "something on record cannot be read (Refused)")
+
+
 async def test_another_graders_key_opens_no_changes(graded: Exam, settings: Settings) -> None:
     """They were sealed to the one that was registered then."""
     await propose(graded, settings, {"item": "A3", "answer": "b"})
