@@ -27,7 +27,19 @@ from engine.patience import Patience
 from engine.protocol import HOT_PATH, SaveHeads
 from engine.rules.addresses import read_networks
 from engine.rules.errors import ExamError, Refused, TryLater
-from engine.scheduling import arming, batches, disarming, key_changes, logbook, package, papers, roster, seating, sites
+from engine.scheduling import (
+    arming,
+    batches,
+    disarming,
+    key_changes,
+    logbook,
+    package,
+    papers,
+    room_lists,
+    roster,
+    seating,
+    sites,
+)
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster_reader import RosterReader
 from engine.scheduling.sealer import Sealer
@@ -85,6 +97,7 @@ def routes() -> list[Route]:
         Route("/v1/batches/{batch_id}", batches.show),
         Route("/v1/batches/{batch_id}/roster", roster.put_roster, methods=["PUT"]),
         Route("/v1/batches/{batch_id}/seating", seating.seat, methods=["POST"]),
+        Route("/v1/batches/{batch_id}/lists/{list}", room_lists.show),
         Route("/v1/batches/{batch_id}/arm", arming.arm, methods=["POST"]),
         Route("/v1/batches/{batch_id}/disarm", disarming.disarm, methods=["POST"]),
         Route("/v1/batches/{batch_id}/log", logbook.show),

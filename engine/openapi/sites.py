@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from engine.openapi.building import ID, Schema, answered, choice, many, nullable, ref, sent, text, whole
-from engine.openapi.operation import Operation, in_path, in_query, json_body, json_reply
+from engine.openapi.operation import XLSX, Content, Operation, in_path, in_query, json_body, json_reply
 from engine.rules.device import TIERS
 from engine.rules.limits import (
     ADDRESS_CHARACTERS_MAX,
@@ -22,6 +22,7 @@ from engine.rules.limits import (
     SITES_PAGE_MAX,
     TICKET_PREFIX_MAX,
 )
+from engine.rules.room_lists import TITLES
 from engine.rules.seating import REASONS
 from engine.rules.sites import NUMBERINGS
 
@@ -198,5 +199,26 @@ CALLS = (
         sends=json_body("Seating", SEATING_BODY_BYTES_MAX, is_optional=True),
         replies={200: json_reply("Seated", "Who got which seat, who got none and why")},
         codes=("request.invalid", "not_found", "batch.armed"),
+    ),
+    _scheduling(
+        "GET /v1/batches/{batch_id}/lists/{list}",
+        "showRoomLists",
+        "Door list, seat labels or sign-in sheet of a room, of a site's rooms, or of all, to be printed",
+        parameters=(
+            _BATCH_ID,
+            in_path("list", choice(*TITLES)),
+            in_query("site", text(PLACE_CHARACTERS_MAX), "As the roster has it; all sites when absent"),
+            in_query(
+                "room", text(PLACE_CHARACTERS_MAX), "As the roster has it, with its `site`; all rooms when absent"
+            ),
+            in_query("format", choice("html", "xlsx", default="html"), "A page for A4, or a workbook"),
+        ),
+        replies={
+            200: Content(
+                {"text/html": {"type": "string"}, XLSX: {}},
+                "Sheets by room, after one of who has no seat yet; only the sign-in sheet has whole ID numbers",
+            )
+        },
+        codes=("request.invalid", "not_found"),
     ),
 )

@@ -106,6 +106,7 @@ SITES_PAGE_MAX = 1_000
 SEED_CHARACTERS_MAX = 64
 SEATING_BODY_BYTES_MAX = 16 * 2**20  # an organisation for each candidate of the largest roster
 TICKET_PREFIX_MAX = 32
+ROOM_LISTS_CANDIDATES_MAX = 5_000  # on the lists of one call: a large site; a page of these has 3 MB
 # Candidates for whom another seat in their room is looked for, per free machine: most rooms need none, and a batch of
 # 50,000 in which nothing can be helped still takes seconds.
 EXCHANGES_PER_MACHINE = 0.3

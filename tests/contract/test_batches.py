@@ -272,6 +272,7 @@ MACHINE_ROUTES = [
     ("GET", "/v1/batches", "schedule"),
     ("PUT", "/v1/batches/B/roster", "schedule"),
     ("POST", "/v1/batches/B/seating", "schedule"),
+    ("GET", "/v1/batches/B/lists/door", "schedule"),
     ("PUT", "/v1/sites/S", "schedule"),
     ("GET", "/v1/sites/S", "schedule"),
     ("GET", "/v1/sites", "schedule"),

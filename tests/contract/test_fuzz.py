@@ -126,6 +126,7 @@ class Stage:
             "batch_id": self.exam.batch_id,
             "sitting_id": outsider.results(self.graded.batch_id)["results"][0]["sitting_id"],
             "site_id": outsider.site(),
+            "list": "door",
             "digest": submitted.login["paper"]["digest"],
             "name": "app.js",
         }
