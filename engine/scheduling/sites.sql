@@ -16,7 +16,7 @@ ON CONFLICT (site_id) DO UPDATE SET
 -- All rooms of a site, before its new ones are put.
 DELETE FROM room WHERE site_id = $1
 
--- put_rooms(site_id, columns …) -> none
+-- put_rooms(site_id, numbers, names, machines, spares, layout_rows, layout_columns, numberings) -> none
 -- The rooms of a site in their order.
 INSERT INTO room (site_id, number, name, machines, spares, layout_rows, layout_columns, numbering)
 SELECT $1, number, name, machines, spares, layout_rows, layout_columns, numbering
@@ -24,7 +24,7 @@ FROM unnest($2::smallint[], $3::text[], $4::int[], $5::int[], $6::int[], $7::int
     AS pushed (number, name, machines, spares, layout_rows, layout_columns, numbering)
 
 -- find_site(site_id) -> at most one row
--- One site.
+-- One site as it was pushed.
 SELECT * FROM site WHERE site_id = $1
 
 -- sites_after(after, sites_max) -> up to sites_max rows
@@ -34,10 +34,6 @@ SELECT * FROM site WHERE site_id > $1 ORDER BY site_id LIMIT $2
 -- lock_sites(names, site_ids) -> any number of rows
 -- Sites by the names that rosters write, or by id; held, so that two batches are not given one machine.
 SELECT * FROM site WHERE name = ANY ($1::text[]) OR site_id = ANY ($2::text[]) ORDER BY site_id FOR NO KEY UPDATE
-
--- sites_named(names) -> any number of rows
--- Sites by the names that rosters write.
-SELECT * FROM site WHERE name = ANY ($1::text[]) ORDER BY site_id
 
 -- rooms_of(site_ids) -> any number of rows
 -- Their rooms, in the order in which they were pushed.

@@ -8,7 +8,7 @@ DELETE FROM assessment_due WHERE number IN (
     SELECT number FROM assessment_due WHERE batch_id <> ALL ($2::text[]) ORDER BY number LIMIT $1 FOR UPDATE SKIP LOCKED
 ) RETURNING sitting_id
 
--- lock_pending(sitting_ids) -> at most one row each
+-- lock_pending(sitting_ids) -> one row per sitting that waits
 -- Those whose newest result still waits for assessors, held so that nobody else makes the next revision.
 SELECT sitting.sitting_id, sitting.batch_id, sitting.form, sitting.candidate_id, sitting.admission_ticket, newest.revision
 FROM sitting JOIN LATERAL (

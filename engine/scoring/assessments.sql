@@ -14,7 +14,7 @@ WHERE task.place > $3 AND task.item = coalesce($5, task.item)
 ORDER BY task.place
 LIMIT $4
 
--- responses_of(sitting_ids) -> at most one row each
+-- responses_of(sitting_ids) -> one row per sitting with responses
 -- All that was answered, where the task is the whole sitting.
 SELECT sitting_id, array_agg(item ORDER BY item) AS items, array_agg(value ORDER BY item) AS texts
 FROM response WHERE sitting_id = ANY ($1::text[]) GROUP BY sitting_id

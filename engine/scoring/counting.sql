@@ -24,14 +24,14 @@ SELECT sitting_id, batch_id, form FROM sitting
 WHERE batch_id = $1 AND sitting_id IN (SELECT sitting_id FROM result WHERE batch_id = $1 AND state = 'graded')
 ORDER BY sitting_id
 
--- marks_of(sitting_ids) -> at most one row each
+-- marks_of(sitting_ids) -> one row per graded sitting
 -- The marks of each newest result, where it is graded.
 SELECT sitting_id, marks FROM (
     SELECT DISTINCT ON (sitting_id) sitting_id, state, marks FROM result
     WHERE sitting_id = ANY ($1::text[]) ORDER BY sitting_id, revision DESC
 ) AS newest WHERE state = 'graded'
 
--- changes_of(sitting_ids) -> at most one row each
+-- changes_of(sitting_ids) -> one row per sitting with changes
 -- What was changed when, in the order in which it was accepted; not to what.
 SELECT sitting_id, array_agg(item ORDER BY generation, position, seq) AS items,
     array_agg(saved_ms ORDER BY generation, position, seq) AS saved_ms

@@ -12,8 +12,7 @@ LIMIT $1
 FOR NO KEY UPDATE SKIP LOCKED
 
 -- batches_with_seals(batch_ids) -> one row per batch and form
--- Rules and the answer keys in force, those pinned at arming or a regrade's; nobody may release or change the batch
--- until this chunk is committed.
+-- Rules and the answer keys in force (pinned at arming, or a regrade's); nobody may change or release it until the commit.
 SELECT batch.batch_id, batch.rules, batch.released_ms, seal.form, seal.paper_digest,
     coalesce(regraded.answer_key_digest, seal.answer_key_digest) AS answer_key_digest,
     coalesce(regraded.envelope, answer_key.envelope) AS answer_key_envelope

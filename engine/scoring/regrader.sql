@@ -48,7 +48,7 @@ WHERE assessment_task.task_id = new.task_id AND assessment_task.missing <> new.m
 -- What an earlier dry run of it found.
 DELETE FROM regrade_sitting WHERE regrade_id = $1
 
--- insert_sittings(regrade_id, columns …) -> none
+-- insert_sittings(regrade_id, sitting_ids, old_revisions, old_scores, new_scores, old_passed, new_passed, directions, pass_changes) -> none
 -- What this dry run finds.
 INSERT INTO regrade_sitting
     (regrade_id, sitting_id, old_revision, old_score, new_score, old_passed, new_passed, direction, pass_change)
@@ -82,7 +82,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 SELECT coalesce(rules ->> 'release', 'graded') = 'graded' OR released_ms IS NOT NULL
 FROM batch WHERE batch_id = $1 FOR KEY SHARE
 
--- insert_revisions(batch_id, graded_ms, publications, columns …) -> none
+-- insert_revisions(batch_id, graded_ms, publications, sitting_ids, revisions, states, documents, marks) -> none
 -- New revisions beside the old ones; a second one of the same number would break the primary key.
 INSERT INTO result (batch_id, graded_ms, publication, sitting_id, revision, state, document, marks)
 SELECT $1, $2, * FROM unnest($3::bigint[], $4::text[], $5::integer[], $6::text[], $7::text[], $8::text[])
