@@ -20,7 +20,7 @@ from engine.openapi.building import (
     text,
     whole,
 )
-from engine.openapi.operation import Operation, in_path, in_query, json_body, json_reply
+from engine.openapi.operation import JSON, XLSX, Content, Operation, in_path, in_query, json_body, json_reply
 from engine.rules.explaining import DIGEST_PATTERN
 from engine.rules.limits import (
     ASSESSMENT_BODY_BYTES_MAX,
@@ -122,6 +122,7 @@ ANSWERED: dict[str, Schema] = {
             "level": whole(1, 5),
             "subject": text(),
             "starts_ms": INSTANT_MS,
+            "pass_mark": number(0, 100),
             "counted_ms": INSTANT_MS,
             "results": {"type": "object", "additionalProperties": _COUNT, "description": "By state"},
             "scores": answered(
@@ -148,9 +149,17 @@ CALLS = (
         "GET /v1/batches/{batch_id}/statistics",
         "showStatistics",
         "Item statistics of a batch, once every sitting has its final result",
-        parameters=(_BATCH_ID,),
-        replies={200: json_reply("Statistics", "Of the results as they stand")},
-        codes=("not_found", "batch.not_ready"),
+        parameters=(
+            _BATCH_ID,
+            in_query("format", choice("json", "html", "xlsx", default="json"), "A page or a workbook with charts"),
+            in_query("lang", choice("zh", "en", default="zh"), "Of page and workbook"),
+        ),
+        replies={
+            200: Content(
+                {JSON: ref("Statistics"), "text/html": {"type": "string"}, XLSX: {}}, "Of the results as they stand"
+            )
+        },
+        codes=("request.invalid", "not_found", "batch.not_ready"),
     ),
     _results(
         "POST /v1/batches/{batch_id}/statistics/flags",

@@ -1,4 +1,4 @@
-"""Item statistics as they are asked for: the whole as JSON.
+"""Item statistics as they are asked for: JSON, a page, or a workbook.
 
 The grader counts (`counting.py`); a worker asks for it, waits, and shows. Scores are added here, from the results as
 they stand.
@@ -6,6 +6,8 @@ they stand.
 
 from __future__ import annotations
 
+import asyncio
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -13,26 +15,49 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.access import require
+from engine.rules.marking import json_number
 from engine.rules.score_distribution import distribution
-from engine.scoring import flags, settling
+from engine.rules.shape import Faults
+from engine.scoring import flags, settling, statistics_page, statistics_workbook
 from engine.scoring.results import Scoring
+from engine.scoring.statistics_words import LANGUAGES
 from engine.stores.postgres import Connection
 from engine.stores.sql import Queries
-from engine.wire import json_response, path_id
+from engine.wire import check, json_response, path_id
 
 _queries = Queries(__file__)
+_FORMATS = ("json", "html", "xlsx")
 _FORMATS = ("json", "html", "xlsx")
 
 
 async def show(request: Request) -> Response:
-    """`GET /v1/batches/{batch_id}/statistics`: once every sitting has its result."""
+    """`GET /v1/batches/{batch_id}/statistics?format=&lang=`: once every sitting has its result."""
     await require(request, "results")
     scoring: Scoring = request.app.state.scoring
     batch_id = path_id(request, "batch_id")
+    shape, language = _read_query(request)
     await settling.settle(scoring.database, batch_id)
     async with scoring.database.connection() as connection:
         document = await _document(connection, batch_id)
+    if shape == "html":
+        return statistics_page.response(document, language)
+    if shape == "xlsx":
+        workbook = await asyncio.to_thread(statistics_workbook.content, document, language)
+        return statistics_workbook.response(batch_id, workbook)
     return json_response(document)
+
+
+def _read_query(request: Request) -> tuple[str, str]:
+    """Format and language. Raises Invalid `request.invalid`."""
+    faults = Faults()
+    asked = []
+    for name, choices in (("format", _FORMATS), ("lang", LANGUAGES)):
+        text = request.query_params.get(name) or choices[0]
+        if text not in choices:
+            faults.add(f"/{name}", "expected one of " + ", ".join(choices), text)
+        asked.append(text)
+    check(faults)
+    return asked[0], asked[1]
 
 
 async def _document(connection: Connection, batch_id: str) -> dict[str, Any]:
@@ -45,6 +70,7 @@ async def _document(connection: Connection, batch_id: str) -> dict[str, Any]:
     return {
         "batch_id": batch_id,
         **{name: batch[name] for name in ("title", "occupation", "level", "subject", "starts_ms")},
+        "pass_mark": json_number(Decimal(batch["pass_mark"])),
         "counted_ms": newest["counted_ms"],
         "results": {row["state"]: row["count"] for row in states},
         "scores": distribution({row["score"]: row["count"] for row in scores}, sum(row["passed"] for row in scores)),

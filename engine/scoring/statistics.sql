@@ -4,7 +4,7 @@ SELECT counted_ms, document FROM item_statistics WHERE batch_id = $1 ORDER BY nu
 
 -- find_batch(batch_id) -> one row
 -- What the page says of the batch.
-SELECT title, occupation, level, subject, starts_ms FROM batch WHERE batch_id = $1
+SELECT title, occupation, level, subject, starts_ms, rules ->> 'pass_mark' AS pass_mark FROM batch WHERE batch_id = $1
 
 -- scores_of(batch_id) -> one row per score
 -- How many have each published score, of the newest results, and how many of them pass.

@@ -41,6 +41,25 @@ def test_statistics_wait_until_everything_is_graded(outsider: Outsider, finished
     refused(show(outsider, out.unique("B")), 404, "not_found")
 
 
+@pytest.mark.parametrize(
+    ("shape", "media_type", "begin"),
+    [
+        ("html", "text/html", b"<!doctype html>"),
+        ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", b"PK"),
+    ],
+)
+def test_statistics_come_as_a_page_and_as_a_workbook(
+    outsider: Outsider, finished: Season, shape: str, media_type: str, begin: bytes
+) -> None:
+    for language in ("zh", "en"):
+        answer = show(outsider, finished.scoring.exam.batch_id, format=shape, lang=language)
+        assert answer.status_code == 200 and answer.content.startswith(begin)
+        assert answer.headers["content-type"].partition(";")[0] == media_type
+        assert answer.headers["cache-control"] == "no-store"
+    problem = refused(show(outsider, finished.scoring.exam.batch_id, format="pdf", lang="fr"), 422, "request.invalid")
+    assert pointers(problem) == ["/format", "/lang"]
+
+
 def explain(outsider: Outsider, batch_id: str, *given: dict[str, Any], **members: Any) -> Any:
     query = "?dry_run=1" if members.pop("dry_run", False) else ""
     body = {"explained_by": "王主任", "explanations": list(given), **members}
