@@ -60,6 +60,8 @@ _ALL = (
     _most("grading_50000_s", "s", 300, "50,000 handed-in sittings of 100 items, until all are graded and published"),
     _least("pulling_lines_per_s", "results/s", 20_000, "100,000 results of a batch as lines of JSON, to one reader"),
     _least("pulling_csv_per_s", "results/s", 20_000, "the same as CSV"),
+    _most("roster_xlsx_50000_s", "s", 10, "a roster of 50,000 candidates as XLSX, from the call to its answer"),
+    _most("roster_csv_50000_s", "s", 10, "the same as CSV in GB 18030"),
     _most("push_load_s", "s", 60, "200 batches with 50,000 candidates pushed, batch and roster, while an exam runs"),
     _most("push_load_p99_ratio", "x", 1.2, "p99 of that exam's saves with the pushes over without, taking turns"),
 )  # fmt: skip

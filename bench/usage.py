@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections import defaultdict
@@ -48,6 +49,18 @@ def spent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, 
 def resident_kib(pid: int) -> float:
     """Memory of one process that is in RAM."""
     return int((PROC / str(pid) / "statm").read_bytes().split()[1]) * PAGE_KIB
+
+
+def largest_below_kib(pid: int) -> float:
+    """Memory in RAM of the largest process that `pid` or a child of its has started."""
+    children = _children()
+    waiting, largest = list(children[pid]), 0.0
+    while waiting:
+        child = waiting.pop()
+        waiting += children[child]
+        with contextlib.suppress(OSError):  # it has ended
+            largest = max(largest, resident_kib(child))
+    return largest
 
 
 def _children() -> dict[int, list[int]]:

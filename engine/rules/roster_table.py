@@ -145,6 +145,8 @@ def _warnings(sheet: Sheet, header: Header, rows: list[Row]) -> list[dict[str, A
         for number in sheet.long_rows
         if number > header.row
     ]
+    if sheet.doubt:
+        found.append({"row": header.row, "code": "text.encoding", "message": sheet.doubt})
     found.sort(key=lambda warning: warning["row"])
     more = len(found) - FAULTS_LISTED_MAX
     return (
@@ -170,6 +172,8 @@ def _row(number: int, cells: dict[str, Value], index: int, letters: dict[str, st
 def _text_flaw(field: str, text: str) -> tuple[str, str] | None:
     if len(text) > TABLE_TEXT_CHARACTERS_MAX:
         return "length", f"expected at most {TABLE_TEXT_CHARACTERS_MAX} characters in a cell, got {len(text)}"
+    if text.isascii() and text.isalnum():  # most are
+        return None
     if field in _OF_DIGITS and _WRITTEN_AS_NUMBER.fullmatch(fold_width_and_space(text)):
         return "lost_digits", "was taken for a number and has lost digits: write it as text"
     return None

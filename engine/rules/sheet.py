@@ -55,6 +55,7 @@ class Sheet(Struct):
     widths: dict[int, float] = field(default_factory=dict)  # of columns, in characters
     long_rows: list[int] = field(default_factory=list)  # in text: with a line break inside a cell
     flaw: Flaw | None = None
+    doubt: str = ""  # about all of it: taken, and to be looked at
 
 
 def column_letter(column: int) -> str:

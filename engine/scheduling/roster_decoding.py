@@ -20,7 +20,7 @@ from engine.rules.sheet import Cell, CellKind, Sheet, Value, column_number
 from engine.rules.terms import Candidate
 from engine.tables.marked import Mark, write_marked
 from engine.tables.refusal import not_a_roster
-from engine.tables.text import decode_text, read_text
+from engine.tables.text import decode_text, encoding_doubt, read_text
 from engine.tables.xls import read_xls
 from engine.tables.xlsx import read_xlsx
 
@@ -89,6 +89,7 @@ def _of_text(body: bytes, content_type: str) -> Sent:
     if _MARKUP.match(text):
         raise not_a_roster("a page of HTML or XML, whatever its name says: save it as XLSX")
     sheet = read_text(text, _has_header)
+    sheet.doubt = encoding_doubt(body, content_type)
     if max(map(len, sheet.rows.values()), default=0) < 2:
         raise not_a_roster(f"a text without columns, sent as {content_type or 'nothing'}")
     return _of_workbook([sheet])

@@ -37,6 +37,7 @@ _PLACED_SINCE = dict(
 _PLACES = str.maketrans(_PLACED_SINCE)
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 _BEGINNING = 4096  # characters in which what is no text shows itself
+_READABLE_TO_BROKEN = 4
 _BLANK_ROWS_MAX = 10_000  # above a header
 _DELIMITERS = ",;\t"
 _SEP_LINE = re.compile(r"sep=([,;\t])\Z")  # a spreadsheet's own word for what separates the cells
@@ -67,6 +68,21 @@ def decode_text(body: bytes, content_type: str) -> str:
     if "\0" in text[:_BEGINNING]:
         raise not_a_roster("binary content")
     return text.translate(_PLACES) if codec == _GB_18030 and not text.isascii() else text
+
+
+def encoding_doubt(body: bytes, content_type: str) -> str:
+    """What speaks against GB 18030 where nothing was declared: a text in UTF-8 with a few broken bytes is taken for it.
+
+    Hardly any text in GB 18030 is UTF-8 by chance, and none is for most of its characters.
+    """
+    if _CHARSET.search(content_type) or any(body.startswith(mark) for mark, _ in _MARKS) or _is_utf_8(body):
+        return ""
+    as_utf_8 = body.decode(_UTF_8, "replace")
+    broken = as_utf_8.count("\ufffd")
+    others = len(as_utf_8) - len(as_utf_8.encode("ascii", "ignore")) - broken
+    if others < broken * _READABLE_TO_BROKEN:
+        return ""
+    return f"was read as GB 18030, but all except {broken} broken places are UTF-8: look at the names"
 
 
 def _is_utf_8(body: bytes) -> bool:

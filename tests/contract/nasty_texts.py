@@ -115,6 +115,20 @@ GOOD |= {
     "csv, a line break in a remark": Case(
         text([[*HEADINGS, "备注"], [*candidate(1), "第一行\n第二行"], [*candidate(2), ""]]), 2, warned=[2]
     ),
+    "csv, UTF-8 with two broken characters that GB 18030 makes something of": Case(
+        lambda: (
+            as_csv(
+                [
+                    ["name", "id_number", "admission_ticket", "site"],
+                    *(["张三李四", *row[1:3], "考点"] for row in TABLE[1:]),
+                ]
+            )
+            .encode()
+            .replace("张三".encode(), "张三".encode()[:2] + "张三".encode()[4:], 1)
+        ),
+        3,
+        warned=[1],
+    ),
     "csv, a total at the end": Case(text([*TABLE, ["合计", "3人"], ["总计：3"]]), 3),
     "csv, headers again on every page": Case(text([*TABLE[:2], TABLE[0], TABLE[2]]), 2),
     "csv, a title above": Case(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import io
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,8 @@ import xlwt
 from tests.contract.nasty_texts import TABLE, Case
 from tests.contract.workbooks import (
     HEADINGS,
+    MAIN,
+    RELATIONS,
     by_hand,
     candidate,
     candidates,
@@ -134,6 +138,7 @@ GOOD |= {
     "xlsx, formulas with their texts": Case(xlsx(formulas), 1),
     "xlsx, rich text and thousands": Case(xlsx(rich), 1),
     "xlsx, readings above the name, escapes": Case(lambda: by_hand(READING, strings=READING_TEXTS), 1),
+    "xlsx, the strict variant": Case(lambda: strict(by_hand(READING, strings=READING_TEXTS)), 1),
     "xlsx, cells that do not say where they are": Case(lambda: by_hand(rows_with(1)), 1),
     "xlsx, serial numbers far below the last candidate": Case(
         sheet(
@@ -155,6 +160,17 @@ GOOD |= {
     ),
     "xls, merged, hidden and shown with zeros": Case(lambda: with_xlwt(old_habits), 3, warned=[4]),
 }
+
+
+def strict(book: bytes) -> bytes:
+    """The same under the names of ISO/IEC 29500 Strict."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(book)) as given, zipfile.ZipFile(written, "w") as made:
+        for name in given.namelist():
+            text = given.read(name).replace(MAIN[7:-1].encode(), b"http://purl.oclc.org/ooxml/spreadsheetml/main")
+            relations = b"http://purl.oclc.org/ooxml/officeDocument/relationships"
+            made.writestr(name, text.replace(RELATIONS.encode(), relations))
+    return written.getvalue()
 
 
 def old(book: Any, rows: Any, name: str = "考生名单") -> Any:
