@@ -22,7 +22,12 @@ from yarl import URL
 
 from engine import VERSION
 from engine.rules.addresses import Network, is_allowed
-from engine.rules.limits import DELIVERY_ANSWER_BYTES_MAX, DELIVERY_ANSWER_S, DELIVERY_FAULT_CHARACTERS_MAX
+from engine.rules.limits import (
+    DELIVERY_ANSWER_BYTES_MAX,
+    DELIVERY_ANSWER_S,
+    DELIVERY_FAULT_CHARACTERS_MAX,
+    DELIVERY_KEEP_ALIVE_S,
+)
 
 _GONE = 410
 _RETRY_AFTER_S_MAX = 86_400
@@ -56,7 +61,12 @@ class Post:
     def __init__(self, networks: tuple[Network, ...], timeout_s: float) -> None:
         self._networks = networks
         self._timeout_s = timeout_s
-        connector = aiohttp.TCPConnector(limit=0, socket_factory=self._socket, ssl=ssl.create_default_context())
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            keepalive_timeout=DELIVERY_KEEP_ALIVE_S,
+            socket_factory=self._socket,
+            ssl=ssl.create_default_context(),
+        )
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=timeout_s),

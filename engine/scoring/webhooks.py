@@ -15,7 +15,7 @@ from starlette.responses import Response
 from engine.access import require
 from engine.rules.addresses import Network
 from engine.rules.errors import Refused
-from engine.rules.limits import WEBHOOK_SECRET_BYTES, WEBHOOK_SECRET_OVERLAP_S, WEBHOOKS_MAX
+from engine.rules.limits import DELIVERY_HOLD_MS_MAX, WEBHOOK_SECRET_BYTES, WEBHOOK_SECRET_OVERLAP_S, WEBHOOKS_MAX
 from engine.rules.webhook import Webhook, read_webhook, shown_secret
 from engine.sealing.provider import KeyProvider, webhook_purpose
 from engine.sealing.secrets import random_bytes
@@ -82,7 +82,7 @@ async def enable_webhook(request: Request) -> Response:
     webhook_id = path_id(request, "webhook_id")
     async with pushing.database.transaction() as connection:
         await connection.execute(_queries.enable_webhook, webhook_id)
-        await connection.execute(_queries.hasten_queues, webhook_id)
+        await connection.execute(_queries.hasten_queues, webhook_id, DELIVERY_HOLD_MS_MAX)
         return json_response(_shown(await find_webhook(connection, webhook_id)))
 
 
@@ -111,6 +111,8 @@ async def _change(pushing: Pushing, connection: Connection, webhook_id: str, web
         raise _unknown(webhook_id)  # deleted at this very moment
     if (row["url"], row["batches"]) != (webhook.url, webhook.batches):
         await connection.execute(_queries.update_webhook, webhook_id, webhook.url, webhook.batches)
+        if row["url"] != webhook.url:
+            await connection.execute(_queries.hasten_queues, webhook_id, DELIVERY_HOLD_MS_MAX)
     if webhook.secret and await connection.fetchval(_queries.secret_in_use, webhook_id) != _digest(webhook.secret):
         await connection.execute(_queries.retire_secrets, webhook_id, now_ms() + WEBHOOK_SECRET_OVERLAP_S * 1000)
         await _keep_secret(pushing, connection, webhook_id, webhook.secret)

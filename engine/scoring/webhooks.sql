@@ -37,9 +37,11 @@ INSERT INTO webhook_secret (webhook_id, digest, wrapped, made_ms) VALUES ($1, $2
 -- After it answered 410: everything since then is sent.
 UPDATE webhook SET disabled_ms = NULL, disabled_why = NULL WHERE webhook_id = $1 RETURNING webhook_id
 
--- hasten_queues(webhook_id) -> none
--- What waits for its next attempt is tried at once.
-UPDATE webhook_queue SET visible_ms = 0, attempts = 0 WHERE webhook_id = $1 AND waiting > 0 AND attempts > 0
+-- hasten_queues(webhook_id, hold_ms) -> none
+-- What waits long for its next attempt is tried at once; what is only held by a courier, which lasts no longer, is left.
+UPDATE webhook_queue SET visible_ms = 0, attempts = 0
+WHERE webhook_id = $1 AND waiting > 0 AND attempts > 0
+    AND visible_ms > (extract(epoch FROM clock_timestamp()) * 1000)::bigint + $2::bigint
 
 -- delete_webhook(webhook_id) -> at most one row
 -- With its secrets and deliveries.

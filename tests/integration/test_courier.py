@@ -8,10 +8,11 @@ import pytest
 from aiohttp import web
 
 from engine.courier.courier import Pace
-from engine.scoring import deliveries
+from engine.rules.limits import DELIVERY_HOLD_MS_MAX
+from engine.scoring import deliveries, webhooks
 from engine.stores.clock import now_ms
 from engine.stores.sql import Queries
-from tests.integration.pushing import AT_ONCE, Pushing, sittings
+from tests.integration.pushing import AT_ONCE, PACE, Pushing, sittings
 from tests.receiver import Message, Receiver, answers, until
 
 pytestmark = pytest.mark.anyio
@@ -255,3 +256,22 @@ async def test_a_result_that_is_no_longer_stored_stops_nobody(pushing: Pushing) 
             await courier.wait(0.01)
 
     assert [message.result["sitting_id"] for message in pushing.receiver.accepted] == [second]
+
+
+async def test_hastening_leaves_what_a_courier_holds(pushing: Pushing) -> None:
+    """A webhook that was enabled or moved is tried at once, but never beside the attempt that is under way."""
+    await pushing.webhook()
+    await pushing.publish("held", 1)
+    await pushing.publish("put-off", 1)
+    await pushing.made()
+    await pushing.exam.query("UPDATE webhook_queue SET attempts = 3 RETURNING 1")
+    await pushing.exam.query(
+        "UPDATE webhook_queue SET visible_ms = extract(epoch FROM clock_timestamp()) * 1000"
+        " + CASE batch_id WHEN 'held' THEN $1::bigint ELSE 3600000 END RETURNING 1",
+        PACE.hold_ms,
+    )
+    async with pushing.exam.engine_database.connection() as connection:
+        await connection.execute(Queries(webhooks.__file__).hasten_queues, "hook", DELIVERY_HOLD_MS_MAX)
+    await pushing.deliver(pushing.courier(), until_state={"waiting": 1, "delivered": 1})
+
+    assert [message.batch_id for message in pushing.receiver.accepted] == ["put-off"]

@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from engine import settings
+from engine.rules.limits import DELIVERY_TIMEOUT_S_MAX
 from engine.settings import Settings, SettingsError
 
 
@@ -56,6 +57,8 @@ def test_the_launchers_own_variables_are_no_settings() -> None:
         ("LIANKAO_WORKERS", "1.5"),
         ("LIANKAO_PARTITIONS", "-1"),
         ("LIANKAO_LOG_LEVEL", "loud"),
+        ("LIANKAO_COURIER_NETWORKS", "10.0.0.1/8"),
+        ("LIANKAO_COURIER_TIMEOUT_S", str(DELIVERY_TIMEOUT_S_MAX + 1)),  # longer than what others take a hold for
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_name(name: str, text: str) -> None:
