@@ -199,7 +199,8 @@ _BATCH_EVENT = answered(
     }
 )
 _ROSTER_TAKEN = answered(
-    dict.fromkeys(("accepted", "added", "changed", "removed", "unchanged"), _COUNT), {"warnings": _WARNINGS}
+    dict.fromkeys(("accepted", "added", "changed", "removed", "unchanged"), _COUNT),
+    {"warnings": _WARNINGS, "seating": sites.SEATING},
 )
 
 # --- scorers ---------------------------------------------------------------------------------------------------

@@ -204,7 +204,7 @@ _SCHEDULING_CALLS = (
         "PUT /v1/batches/{batch_id}/roster",
         "putRoster",
         "Push the whole roster, all or nothing; the content decides the format",
-        parameters=(_BATCH_ID, _DRY_RUN, rosters.FORMAT),
+        parameters=(_BATCH_ID, _DRY_RUN, rosters.FORMAT, sites.SEATS_OPEN),
         sends=rosters.SENT,
         replies={200: rosters.TAKEN},
         codes=("request.invalid", "not_found", "roster.invalid", "roster.file_format", "batch.armed"),

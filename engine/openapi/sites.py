@@ -88,6 +88,21 @@ SENT: dict[str, Schema] = {
 }
 
 _PLACED: dict[str, Schema] = {"candidate_id": ID, "site": text(), "room": text(None, 0)}
+_SEATING_TOLD: dict[str, Schema] = {
+    "assigned": many(answered({**_PLACED, "seat": text()}), description="By site, room and machine"),
+    "unassigned": many(
+        answered({**_PLACED, "code": choice(*REASONS), "message": text()}), description="Still open, and why"
+    ),
+    "neighbours": answered(
+        dict.fromkeys(("pairs", "same_organisation", "same_paper"), whole(0, SEQ_MAX)),
+        description="Over all rooms: pairs of neighbours, and those that could not be kept apart",
+    ),
+}
+# What a roster push that assigns open seats tells beside its counts.
+SEATING = answered(_SEATING_TOLD, description="With `seating=1`: as `seatBatch` answers")
+SEATS_OPEN = in_query(
+    "seating", whole(0, 1, default=0), "1: assign the seats that the push leaves open; after arming, those of additions"
+)
 ANSWERED: dict[str, Schema] = {
     "StoredSite": answered(
         {
@@ -114,10 +129,7 @@ ANSWERED: dict[str, Schema] = {
             "seed": {"type": ["string", "integer"]},
             "dry_run": {"type": "boolean"},
             "open": {**_COUNT, "description": "Seats that were open before"},
-            "assigned": many(answered({**_PLACED, "seat": text()}), description="By site, room and machine"),
-            "unassigned": many(
-                answered({**_PLACED, "code": choice(*REASONS), "message": text()}), description="Still open, and why"
-            ),
+            **_SEATING_TOLD,
             "rooms": many(
                 answered(
                     {
@@ -133,10 +145,6 @@ ANSWERED: dict[str, Schema] = {
                         "same_paper": {**_COUNT, "maximum": SEQ_MAX},
                     }
                 )
-            ),
-            "neighbours": answered(
-                dict.fromkeys(("pairs", "same_organisation", "same_paper"), whole(0, SEQ_MAX)),
-                description="Over all rooms: pairs of neighbours, and those that could not be kept apart",
             ),
             "warnings": many(
                 answered({"code": text(), "message": text(), "site": text()}, {"room": text()}),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from engine.rules.forms import Seated, give_forms
+from engine.rules.seating import Assigned
 from engine.rules.terms import Batch, Candidate, SittingState
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
@@ -27,7 +28,7 @@ class Form(Struct, frozen=True):
     package: Record | None
 
 
-async def seat_late(connection: Connection, batch: Batch, candidates: Sequence[Candidate]) -> None:
+async def seat_late(connection: Connection, batch: Batch, candidates: Sequence[Candidate | Assigned]) -> None:
     """In the rooms that these have come into, after arming."""
     if batch.papers and candidates:
         await assign_forms(connection, batch, sorted({(candidate.site, candidate.room) for candidate in candidates}))

@@ -25,6 +25,7 @@ from engine.rules.assigned_seats import AssignedSeats
 from engine.rules.errors import Refused
 from engine.rules.limits import ROSTER_BODY_BYTES_MAX, ROSTER_CHUNK_ROWS
 from engine.rules.roster_row import FIELDS
+from engine.rules.seating_call import SeatingCall
 from engine.rules.shape import Faults
 from engine.rules.terms import Batch, Candidate
 from engine.scheduling.batches import queries as batch_queries
@@ -33,6 +34,7 @@ from engine.scheduling.forms import seat_late
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster_event import roster_event
 from engine.scheduling.roster_jobs import Chunk, FaultyRoster, ReadRoster, TakenRoster
+from engine.scheduling.seating_plan import assign
 from engine.scheduling.warning import roster_warned, with_warnings
 from engine.stores.clock import now_ms, today
 from engine.stores.laying import batch_of, lay_ready
@@ -41,7 +43,7 @@ from engine.stores.postgres import Connection, ExclusionViolation, Record, Uniqu
 from engine.stores.sql import Queries
 from engine.tables.refusal import XLSX
 from engine.vault import Vault, read_vault
-from engine.wire import check, is_dry_run, json_response, path_id
+from engine.wire import check, is_dry_run, json_response, path_id, query_whole
 
 queries = Queries(__file__)
 _COMPARED = FIELDS[1:]  # all but what a candidate is found by
@@ -67,18 +69,20 @@ class _Overlapping(Exception):
 async def put_roster(request: Request) -> Response:
     """`PUT /v1/batches/{batch_id}/roster`. Armed, it still takes additions and changes until the latest entry.
 
-    `?dry_run=1` says what would happen; `?format=xlsx` answers faults as the sender's own sheet with marks in it.
+    `?dry_run=1` says what would happen; `?format=xlsx` answers faults as the sender's own sheet with marks in it;
+    `?seating=1` assigns the seats it leaves open, after arming those of additions.
     """
     key_id = await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
     batch_id = path_id(request, "batch_id")
     faults = Faults()
     is_tried, is_marked = is_dry_run(request, faults), _is_marked(request, faults)
+    seats_open = query_whole(request, "seating", 0, 0, 1, faults) == 1
     check(faults)
     body = await read_vault(request.scope, request.receive, ROSTER_BODY_BYTES_MAX)
     try:
         job = ReadRoster(request.headers.get("content-type", ""), today(), is_marked=is_marked)
-        answer = await _put(scheduling, batch_id, job, body, key_id, is_tried)
+        answer = await _put(scheduling, batch_id, job, body, key_id, is_tried, seats_open)
     except _Faulty as fault:
         return _faulty_response(batch_id, fault.roster)
     except (UniqueViolation, ExclusionViolation) as fault:
@@ -92,7 +96,13 @@ async def put_roster(request: Request) -> Response:
 
 
 async def _put(
-    scheduling: Scheduling, batch_id: str, job: ReadRoster, body: Vault, key_id: str, is_tried: bool
+    scheduling: Scheduling,
+    batch_id: str,
+    job: ReadRoster,
+    body: Vault,
+    key_id: str,
+    is_tried: bool,
+    seats_open: bool,
 ) -> dict[str, Any]:
     """Raises _Faulty with every fault, other batches' included. A roster that stands already is taken."""
     async with scheduling.database.connection() as connection:
@@ -107,7 +117,7 @@ async def _put(
         raise _Faulty(await _with_overlaps(scheduling, job, body, overlaps) if overlaps else roster)
     try:
         async with scheduling.database.transaction(is_dry_run=is_tried) as connection:
-            answer, is_armed = await _replace(scheduling, connection, batch_id, roster, key_id)
+            answer, is_armed = await _replace(scheduling, connection, batch_id, roster, key_id, seats_open)
     except _Overlapping as found:
         raise _Faulty(await _with_overlaps(scheduling, job, body, found.overlaps)) from None
     if is_armed and not is_tried:  # after the commit; should it fail here, a recorder finishes it
@@ -168,7 +178,7 @@ def sitting_id_of(batch_id: str, candidate_id: str, disarmed_ms: int | None) -> 
 
 
 async def _replace(
-    scheduling: Scheduling, connection: Connection, batch_id: str, roster: TakenRoster, key_id: str
+    scheduling: Scheduling, connection: Connection, batch_id: str, roster: TakenRoster, key_id: str, seats_open: bool
 ) -> tuple[dict[str, Any], bool]:
     """The answer, and whether the batch is armed. Raises _Overlapping."""
     row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
@@ -190,7 +200,7 @@ async def _replace(
         await connection.execute(queries.confirm_seats, assigned.confirmed)
     if changes:
         if is_armed:
-            _check_armed_change(batch, changes)
+            _check_armed_change(batch, changes, seats_open)
         overlaps = await find_overlaps(connection, batch, list(people.values()))
         if overlaps:
             raise _Overlapping(overlaps)
@@ -200,8 +210,20 @@ async def _replace(
         await connection.execute(queries.mark_unlaid, batch_id)
         before, after = roster_event(counts, changes.new_people, changes.other_people, changes.stood, is_armed)
         await batch_log.record(connection, batch_id, "roster", key_id=key_id, before=before, after=after)
-    answer = {**counts, "warnings": roster.warnings} if roster.warnings else counts
+    answer: dict[str, Any] = {**counts, "warnings": roster.warnings} if roster.warnings else dict(counts)
+    if seats_open:
+        answer["seating"] = await _seat_open(connection, row, key_id)
     return with_warnings(answer, await roster_warned(connection, batch, people)), is_armed
+
+
+async def _seat_open(connection: Connection, row: Record, key_id: str) -> dict[str, Any]:
+    """As `POST …/seating` with its defaults. Raises Refused `batch.armed` where an addition finds no seat."""
+    seating, plan = await assign(connection, row, SeatingCall(seed=row["batch_id"]), Faults(), key_id)
+    if plan.unassigned and row["armed_ms"] is not None:
+        first = plan.unassigned[0]
+        detail = f"batch {row['batch_id']!r} is armed: no seat for candidate {first.candidate_id!r}: {first.message}"
+        raise Refused("batch.armed", detail, candidate_id=first.candidate_id)
+    return {name: seating[name] for name in ("assigned", "unassigned", "neighbours")}
 
 
 async def _seen(roster: TakenRoster, standing: dict[str, Record]) -> AssignedSeats:
@@ -287,8 +309,8 @@ def _first_unseated(chunk: Chunk) -> str | None:
     return next((candidate_id for candidate_id, room, seat in places if not room or not seat), None)
 
 
-def _check_armed_change(batch: Batch, changes: _Changes) -> None:
-    """Who is on an armed roster stays; seats must be known."""
+def _check_armed_change(batch: Batch, changes: _Changes, seats_open: bool) -> None:
+    """Who is on an armed roster stays, and keeps a seat; seats must be known, or be assigned to additions."""
     if now_ms() >= timing.boundaries(batch, 0).latest_entry_ms:
         raise Refused("batch.armed", f"batch {batch.batch_id!r} is armed and its latest entry has passed")
     removed = changes.left
@@ -298,6 +320,9 @@ def _check_armed_change(batch: Batch, changes: _Changes) -> None:
         detail = f"batch {batch.batch_id!r} is armed: nobody can be taken off its roster ({missing})"
         raise Refused("batch.armed", detail, candidate_id=first)
     unseated = changes.first_unseated
+    if seats_open:
+        moved = changes.moved_people
+        unseated = next((person.candidate_id for person in moved if not person.room or not person.seat), None)
     if unseated is not None:
         raise Refused(
             "batch.armed", f"batch {batch.batch_id!r} is armed: candidate {unseated!r} needs a room and a seat"

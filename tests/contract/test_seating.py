@@ -246,3 +246,62 @@ def test_what_was_assigned_stands_in_the_batchs_log(outsider: Outsider, paper_id
     assert event["after"]["seed"] == 5 and event["after"]["assigned"] == 2
     expected = {each["candidate_id"]: [each["site"], each["room"], each["seat"]] for each in answer["assigned"]}
     assert event["after"]["seats"] == expected
+
+
+def test_a_push_can_assign_what_it_leaves_open(outsider: Outsider, paper_id: str) -> None:
+    """`?seating=1`: roster and seats in one act, previewed like everything else."""
+    draft = Drafted(outsider, paper_id, 3, {"101": 2})
+    path = f"/v1/batches/{draft.batch_id}/roster"
+
+    def push(**query: Any) -> Any:
+        query = {"seating": 1, **query}
+        return accepted(outsider.call("PUT", path, scope="schedule", params=query, json=draft.roster))
+
+    tried, taken = push(dry_run=1), push()
+
+    assert tried == taken and (taken["accepted"], taken["unchanged"]) == (3, 3)
+    assert len(taken["seating"]["assigned"]) == 2
+    assert [each["code"] for each in taken["seating"]["unassigned"]] == ["site.full"]
+    assert push()["seating"]["assigned"] == []
+    problem = refused(outsider.call("PUT", path, scope="schedule", params={"seating": "on"}, json=[]), 422)
+    assert pointers(problem) == ["/seating"]
+
+
+def test_a_late_addition_gets_a_seat_on_an_armed_batch(outsider: Outsider, paper_id: str) -> None:
+    """Until the latest entry: nobody else moves, and the addition logs in to its seat."""
+    draft = Drafted(outsider, paper_id, 2, {"101": 3})
+    before = draft.seat()["assigned"]
+    exam = draft.arm()
+    late = person(site=draft.name, room=NOTHING, seat=NOTHING)
+    path = f"/v1/batches/{draft.batch_id}/roster"
+
+    def push(*rows: dict[str, Any], seating: int = 1) -> Any:
+        return outsider.call("PUT", path, scope="schedule", params={"seating": seating}, json=[*draft.roster, *rows])
+
+    refused(push(late, seating=0), 409, "batch.armed")
+    taken = accepted(push(late))
+    one_too_many = refused(push(late, person(site=draft.name, room=NOTHING, seat=NOTHING)), 409, "batch.armed")
+
+    (given,) = taken["seating"]["assigned"]
+    assert (taken["added"], taken["changed"], given["candidate_id"]) == (1, 0, late["candidate_id"])
+    assert (given["room"], given["seat"]) not in [(each["room"], each["seat"]) for each in before]
+    assert "no seat" in one_too_many["detail"]
+    assert outsider.show_batch(draft.batch_id)["counts"]["rostered"] == 3
+    shown = accepted(outsider.log_in(exam.code, late["id_number"]))["candidate"]
+    assert (shown["room"], shown["seat"]) == (given["room"], given["seat"])
+
+
+def test_nobody_is_moved_by_taking_a_seat_away_after_arming(outsider: Outsider, paper_id: str) -> None:
+    """A seat that the push gave and now leaves open is not given anew: its candidate may be sitting there."""
+    name = unique("考点")
+    outsider.site(name, **{"101": 30})
+    exam = outsider.exam(paper_id=paper_id, rows=[person(site=name, room="101", seat="05")])
+    row = {key: value for key, value in exam.roster[0].items() if key not in ("room", "seat")}
+    path = f"/v1/batches/{exam.batch_id}/roster"
+
+    problem = refused(
+        outsider.call("PUT", path, scope="schedule", params={"seating": 1}, json=[row]), 409, "batch.armed"
+    )
+
+    assert row["candidate_id"] in problem["detail"]
+    assert exam.arrive().login["candidate"]["seat"] == "05"

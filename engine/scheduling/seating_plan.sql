@@ -1,3 +1,8 @@
+-- sittings_of(batch_id) -> any number of rows
+-- Who is on the roster, and where; of a held batch nobody changes it meanwhile.
+SELECT sitting_id, candidate_id, admission_ticket, site, room, seat, extra_time_s, form FROM sitting
+WHERE batch_id = $1 ORDER BY sitting_id
+
 -- beside(batch_id, sites, starts_ms, closes_ms, earliest_ms) -> any number of rows
 -- Who of other batches sits at these sites while this batch does. `earliest_ms`: no batch that began before can still last.
 SELECT batch.batch_id,
@@ -25,3 +30,7 @@ UPDATE sitting SET
     seat = '',
     assigned = ''
 WHERE batch_id = $1 AND assigned <> ''
+
+-- mark_unlaid(batch_id) -> none
+-- Redis does not hold these seats yet; until it does, a recorder will see to it.
+UPDATE batch SET laid_ready = false WHERE batch_id = $1
