@@ -7,6 +7,7 @@ counts, and writes what it found beside the stand of the results that it counted
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -94,7 +95,12 @@ def _add_responses(tally: PaperTally, sitting_id: str, texts: Mapping[str, str],
     for item, text in texts.items():
         found = tally.items.get(item)
         if found is not None and item in marks:
-            found.add_response(exact_json.decode(text.encode()), text, _units(marks[item]["mark"]), third)
+            found.add_response(_decoded(text), text, _units(marks[item]["mark"]), third)
+
+
+@lru_cache(maxsize=4096)  # most responses are the same few hundred; a long one is read once and forgotten
+def _decoded(text: str) -> Any:
+    return exact_json.decode(text.encode())
 
 
 def _chunks(sitting_ids: Sequence[str]) -> Iterator[Sequence[str]]:
