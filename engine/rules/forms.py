@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+from engine.rules.sites import Layout, place_of
+
 _MARK, _AGAIN = "/", "@"  # stand in no id
 _SEAT = re.compile(r"(备用)?([0-9]+)", re.ASCII)
 # What it costs when two sittings have the same form. Whatever cannot be avoided is put where it harms least; the last
@@ -44,13 +46,12 @@ def batch_id_of(armed: str) -> str:
 
 
 def give_forms(
-    sittings: Sequence[Seated], forms: int, columns: Mapping[tuple[str, str], int] | None = None
+    sittings: Sequence[Seated], forms: int, layouts: Mapping[tuple[str, str], Layout] | None = None
 ) -> dict[str, int]:
     """Sitting id -> form, below `forms`: neighbours differ wherever what is kept allows it.
 
-    Neighbours are those next to one another in the order of the seats, empty seats left out. Where a (site, room) has
-    `columns`, its seats run row by row, and who sits before or behind is a neighbour, too. What a room gets depends on
-    nothing outside it.
+    Neighbours are those next to one another in the order of the seats, empty seats left out. Where the layout of a
+    (site, room) is known it says who sits beside, before and behind. What a room gets depends on nothing outside it.
     """
     rooms: dict[tuple[str, str], list[Seated]] = defaultdict(list)
     for sitting in sittings:
@@ -60,7 +61,7 @@ def give_forms(
     for place, seated in rooms.items():
         begins = zlib.crc32("|".join(place).encode())  # not every room with the first: small ones would use it most
         last_row, above = -1, dict[int, int]()
-        for row, cells in _rows(seated, (columns or {}).get(place, 0)):
+        for row, cells in _rows(seated, (layouts or {}).get(place)):
             found = _give_row(cells, above if row == last_row + 1 else {}, forms, begins + row * step)
             given |= {sitting.sitting_id: form for (_, sitting), form in zip(cells, found, strict=True)}
             last_row, above = row, {column: form for (column, _), form in zip(cells, found, strict=True)}
@@ -73,22 +74,23 @@ def seat_order(seat: str) -> tuple[bool, bool, int, str]:
     return (matched is None, bool(matched and matched[1]), int(matched[2]) if matched else 0, seat)
 
 
-def _rows(seated: Sequence[Seated], columns: int) -> Iterator[tuple[int, list[tuple[int, Seated]]]]:
-    """(row, its sittings with their columns); one row, counted without gaps, where the room's columns are not known."""
+def _rows(seated: Sequence[Seated], layout: Layout | None) -> Iterator[tuple[int, list[tuple[int, Seated]]]]:
+    """(row, its sittings with their columns); one row, counted without gaps, where the room's layout is not known."""
     ordered = sorted(seated, key=lambda sitting: (seat_order(sitting.seat), sitting.sitting_id))
-    if not columns:
+    if layout is None:
         yield 0, list(enumerate(ordered))
         return
     rows: dict[int, list[tuple[int, Seated]]] = defaultdict(list)
     elsewhere = []  # spares: they stand where there is room
     for sitting in ordered:
         is_odd, is_spare, number, _ = seat_order(sitting.seat)
-        if is_odd or is_spare:
+        if is_odd or is_spare or not 1 <= number <= layout.rows * layout.columns:
             elsewhere.append(sitting)
         else:
-            row, column = divmod(max(number, 1) - 1, columns)
+            row, column = place_of(layout, number - 1)
             rows[row].append((column, sitting))
-    yield from rows.items()
+    for row, cells in sorted(rows.items()):
+        yield row, sorted(cells, key=lambda cell: cell[0])
     if elsewhere:
         yield max(rows, default=0) + 2, list(enumerate(elsewhere))
 

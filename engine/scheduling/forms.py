@@ -7,12 +7,13 @@ who has entered; what is written here without knowing of an entry is put right w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
 from engine.rules.forms import Seated, give_forms
 from engine.rules.seating import Assigned
+from engine.rules.sites import Layout
 from engine.rules.terms import Batch, Candidate, SittingState
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
@@ -28,10 +29,11 @@ class Form(Struct, frozen=True):
     package: Record | None
 
 
-async def seat_late(connection: Connection, batch: Batch, candidates: Sequence[Candidate | Assigned]) -> None:
+async def seat_late(connection: Connection, batch: Batch, came: Iterable[Candidate | Assigned]) -> None:
     """In the rooms that these have come into, after arming."""
-    if batch.papers and candidates:
-        await assign_forms(connection, batch, sorted({(candidate.site, candidate.room) for candidate in candidates}))
+    rooms = {(each.site, each.room) for each in came}
+    if batch.papers and rooms:
+        await assign_forms(connection, batch, sorted(rooms))
 
 
 async def assign_forms(connection: Connection, batch: Batch, rooms: Sequence[tuple[str, str]] | None = None) -> None:
@@ -50,7 +52,11 @@ async def assign_forms(connection: Connection, batch: Batch, rooms: Sequence[tup
         )
         for row in rows
     ]
-    given = await asyncio.to_thread(give_forms, seated, forms)  # a large batch takes seconds
+    layouts = {
+        (row["site"], row["room"]): Layout(row["layout_rows"], row["layout_columns"], row["numbering"])
+        for row in await connection.fetch(_queries.layouts_at, sorted({sitting.site for sitting in seated}))
+    }
+    given = await asyncio.to_thread(give_forms, seated, forms, layouts)  # a large batch takes seconds
     changed = [row["sitting_id"] for row in rows if given[row["sitting_id"]] != row["form"]]
     if changed:
         await connection.execute(_queries.put_forms, changed, [given[sitting_id] for sitting_id in changed])

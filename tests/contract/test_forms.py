@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidTag
 
+from engine import __main__ as command_line
 from engine.sealing.encoding import from_base64url
 from tests.contract import outsider as out
 from tests.contract.line import open_channel
@@ -214,3 +217,42 @@ def test_an_unready_paper_is_named(outsider: Outsider) -> None:
     refused(outsider.arm(batch_id), 409, "batch.not_ready")
 
     assert outsider.show_batch(batch_id)["state"] == "draft"
+
+
+def test_drawn_papers_make_a_batch(outsider: Outsider, tmp_path: Path) -> None:
+    """From the bank to the candidates: what `./run paper draw` writes is pushed as it is; nobody shares an item."""
+    items = [{**out.single(f"Q{number}"), "topic": "劳动合同", "difficulty": number / 40} for number in range(40)]
+    row = {"section": "A", "topic": "劳动合同", "difficulty": [0, 0.9], "count": 10, "points": 2}
+    sections = [{"id": "A", "title": "单项选择题"}]
+    (tmp_path / "bank.json").write_text(json.dumps({"items": items}))
+    (tmp_path / "blueprint.json").write_text(json.dumps({"title": "试卷", "sections": sections, "rows": [row]}))
+    words = ["--bank", tmp_path / "bank.json", "--blueprint", tmp_path / "blueprint.json", "--seed", "骰子 4 2 6"]
+    words += ["--forms", 3, "--out", tmp_path / "drawn", "--exposure", tmp_path / "exposure.json"]
+    assert command_line.main(["paper", "draw", *map(str, words)]) == 0
+    record = json.loads((tmp_path / "drawn" / "draw.json").read_text("utf-8"))
+    papers = []
+    for paper in record["papers"]:
+        papers.append(out.unique("P"))
+        pushed = outsider.put_paper(json.loads((tmp_path / "drawn" / paper["file"]).read_text("utf-8")), papers[-1])
+        assert accepted(pushed, 201)["digest"] == paper["digest"]
+
+    exam = armed(outsider, papers, room(["01", "02", "03"]))
+    seen = [opened(outsider, exam.enter(at)) for at in range(3)]
+
+    shown = [{item["id"] for item in document["sections"][0]["items"]} for document in seen]
+    assert len(set.union(*shown)) == 30 and all(len(each) == 10 for each in shown)
+
+
+def test_a_batch_with_several_papers_is_disarmed_and_armed_anew(outsider: Outsider) -> None:
+    """Other keys, other sealed papers, and still every sitting its own."""
+    papers, _ = push_papers(outsider)
+    exam = armed(outsider, papers, room(["01", "02"]), starts_ms=now_ms() + 3600_000, rules={"check_in_before_s": 7200})
+    before = [exam.arrive(at).login["paper"]["digest"] for at in range(2)]
+    body = {"approved_by": ["王五", "赵六"], "reason": "试卷次序有误"}
+    accepted(outsider.call("POST", f"/v1/batches/{exam.batch_id}/disarm", scope="schedule", json=body))
+    accepted(outsider.put_batch({**exam.document, "papers": papers[::-1]}, exam.batch_id))
+
+    accepted(outsider.arm(exam.batch_id))
+
+    after = [exam.arrive(at).login["paper"]["digest"] for at in range(2)]
+    assert len({*before, *after}) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import asyncpg
 import pytest
 
 from engine.sealing import shares
+from engine.sealing.encoding import from_base64url
 from engine.supervision import embedded
 from tests.contract import outsider as out
 from tests.contract.desk import Desk
 from tests.contract.opener import open_sealed
-from tests.contract.outsider import Outsider, accepted, refused, unique
+from tests.contract.outsider import Outsider, accepted, person, refused, unique
 from tests.servers import Engine
 
 
@@ -176,3 +178,37 @@ def test_a_package_and_a_readable_paper_replace_one_another_until_armed(
     refused(desk.push(desk.seal(unique("B"), capsys), paper_id), 409, "paper.in_use")
     refused(desk.outsider.put_paper(out.paper(), paper_id), 409, "paper.in_use")
     assert accepted(desk.push(package, paper_id))["digest"] == out.digest(desk.document)
+
+
+def test_several_packages_are_armed_with_the_shares_of_all(
+    desk: Desk, outsider: Outsider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A batch whose papers came sealed, beside one that did not: each opens with a key of its own."""
+    batch_id = unique("B")
+    papers = [outsider.paper(), unique("P"), unique("P")]
+    handed = []
+    for number, paper_id in enumerate(papers[1:]):
+        desk.document["title"] = f"试卷 {number}"
+        desk.file("paper.json", json.dumps(desk.document, ensure_ascii=False))
+        accepted(desk.push(desk.seal(batch_id, capsys), paper_id), 201)
+        handed.append(desk.opened(batch_id, 1, 3))
+        shutil.rmtree(desk.folder / batch_id)
+        (desk.folder / f"{batch_id}.sealed").unlink()
+    site = unique("S")
+    roster = [person(site=site, seat=f"{seat:02d}") for seat in (1, 2, 3)]
+    document = outsider.batch_document("", paper_id=out.NOTHING, papers=papers)
+    accepted(outsider.put_batch(document, batch_id), 201)
+    accepted(outsider.put_roster(batch_id, roster))
+
+    refused(outsider.arm(batch_id), 409, "batch.not_ready")
+    problem = refused(outsider.arm(batch_id, shares=handed[0]), 409, "batch.not_ready")
+    assert problem["errors"][0]["code"] == "shares.wrong"
+    accepted(outsider.arm(batch_id, shares=handed[1] + handed[0]))
+
+    exam = out.Exam(outsider, batch_id, document, roster)
+    opened = set()
+    for sitting in (exam.enter(at) for at in range(3)):
+        sealed = outsider.call("GET", f"/v1/sealed/{sitting.login['paper']['digest']}").content
+        paper_key = from_base64url(accepted(sitting.key())["paper_key"])
+        opened.add(open_sealed(batch_id, sealed, paper_key)[0]["title"])
+    assert len(opened) == 3 and opened > {"试卷 0", "试卷 1"}

@@ -63,7 +63,7 @@ class DatabaseCopy:
 
     async def put_back(self, exam: Exam) -> None:
         async with exam.owner_database.transaction() as connection:
-            await connection.execute(f"TRUNCATE {', '.join(_TABLES)}")
+            await connection.execute(f"TRUNCATE {', '.join(_TABLES)} CASCADE")
             for table in reversed(_TABLES):
                 await connection.execute(f"INSERT INTO public.{table} SELECT * FROM {self._schema}.{table}")
 

@@ -153,7 +153,7 @@ async def test_every_sitting_is_graded_by_the_paper_it_had(exam: Exam) -> None:
 
     await exam.query("UPDATE seal SET answer_key_digest = 'another' WHERE form = 1")
     grader = Grader(exam.grader_database, GRADER_KEY, Signer(b"r" * 32))
-    with pytest.raises(Corrupt, match="not the one pinned"):
+    with pytest.raises(Corrupt, match="not the one that was pinned"):
         await grader.grade()
     await exam.query(
         "UPDATE seal SET answer_key_digest = other.answer_key_digest FROM seal AS other WHERE other.form = 0"
@@ -179,3 +179,22 @@ async def test_a_worker_may_give_forms_to_who_has_not_entered(exam: Exam) -> Non
     async with exam.engine_database.transaction() as connection:
         await seat_late(connection, exam.batch, [])
     assert await forms(exam) == [0, 0, 1]
+
+
+async def test_the_layout_of_a_room_says_who_sits_behind_whom(exam: Exam) -> None:
+    """Seats 01 and 03 of two columns: one behind the other, which the order of the seats alone would not tell."""
+    await exam.query(
+        "UPDATE sitting SET seat = CASE sitting_id WHEN 'one' THEN '01' WHEN 'two' THEN '02' ELSE '04' END;"
+    )
+    async with exam.engine_database.transaction() as connection:
+        await assign_forms(connection, exam.batch)
+    one, three, two = await forms(exam)
+    assert one == three != two
+
+    await exam.query("INSERT INTO site VALUES ('S', 's', 'address', NULL, 0)")
+    await exam.query("INSERT INTO room VALUES ('S', 0, 'r', 4, 0, 2, 2, 'by_row_snake')")
+    async with exam.engine_database.transaction() as connection:
+        await assign_forms(connection, exam.batch)
+
+    one, three, two = await forms(exam)
+    assert one != two and one != three

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.rules.forms import Seated, armed_id, batch_id_of, give_forms, seat_order
+from engine.rules.sites import Layout
 from engine.sealing import token
 
 
@@ -17,9 +18,13 @@ def seated(seat: str, room: str = "r", kept: int | None = None) -> Seated:
     return Seated(sitting_id=f"{room}-{seat}", site="s", room=room, seat=seat, kept=kept)
 
 
+def layout(columns: int, numbering: str = "by_row") -> dict[tuple[str, str], Layout]:
+    return {("s", "r"): Layout(40 // columns, columns, numbering)}
+
+
 def room_of(seats: int, columns: int, forms: int) -> dict[tuple[int, int], int]:
     """(row, column) -> form of a full room."""
-    given_forms = give_forms([seated(f"{at + 1:02d}") for at in range(seats)], forms, {("s", "r"): columns})
+    given_forms = give_forms([seated(f"{at + 1:02d}") for at in range(seats)], forms, layout(columns))
     return {divmod(at, columns): given_forms[f"r-{at + 1:02d}"] for at in range(seats)}
 
 
@@ -70,11 +75,19 @@ def test_where_the_columns_are_known_the_rows_differ_too(forms: int, columns: in
             assert found.get((row + down, column + right)) != form
 
 
+def test_a_snake_is_followed_to_who_sits_beside() -> None:
+    """Seats 06 and 07 stand behind one another, 01 and 12 too."""
+    sittings = [seated(f"{at:02d}") for at in range(1, 13)]
+    found = give_forms(sittings, 4, layout(6, "by_row_snake"))
+
+    assert found["r-06"] != found["r-07"] and found["r-01"] != found["r-12"] and found["r-01"] != found["r-11"]
+
+
 def test_every_other_seat_of_a_row_left_empty_is_no_gap_to_look_over() -> None:
     """With two papers a pattern over the numbers alone would give all of them the same."""
     for columns in (0, 6):
         sittings = [seated(f"{number:02d}") for number in (1, 3, 5)]
-        found = give_forms(sittings, 2, {("s", "r"): columns})
+        found = give_forms(sittings, 2, layout(columns) if columns else None)
 
         assert found["r-01"] != found["r-03"] != found["r-05"]
 
@@ -101,7 +114,7 @@ def test_a_spare_in_a_room_with_columns_is_nobodys_neighbour_but_another_spares(
     """Where it stands is not known."""
     sittings = [seated(seat) for seat in ("01", "02", "备用1", "备用2")]
 
-    found = give_forms(sittings, 2, {("s", "r"): 2})
+    found = give_forms(sittings, 2, layout(2))
 
     assert found["r-01"] != found["r-02"] and found["r-备用1"] != found["r-备用2"]
 
