@@ -223,6 +223,7 @@ async def test_empty_database_beside_a_full_redis_gets_the_responses(exam: Exam)
     exam.recorder.forget()
     await exam.query(
         "TRUNCATE recording, response, response_history, sitting_event, result, sitting, seal, batch, package, paper"
+        " CASCADE"
     )
 
     await settle(exam)
