@@ -63,9 +63,20 @@ async def _run(settings: Settings) -> None:
     await _repeat(register, stopping, until_done=True)
     lanes = min(_CHUNKS_AT_ONCE, settings.postgres_connections)
     turns = [*[grade_chunk] * lanes, grade_assessed_chunk, regrader.turn, rechecker.turn, count]
-    await asyncio.gather(*(_repeat(turn, stopping) for turn in turns))
+    places = asyncio.Semaphore(settings.postgres_connections)
+    await asyncio.gather(*(_repeat(in_place(turn, places), stopping) for turn in turns))
     await database.close()
     log.logger().info("grader.stopped")
+
+
+def in_place(turn: Callable[[], Awaitable[bool]], places: asyncio.Semaphore) -> Callable[[], Awaitable[bool]]:
+    """`turn` once there is a connection for it: a regrade takes seconds, and waiting for it is no failure."""
+
+    async def placed() -> bool:
+        async with places:
+            return await turn()
+
+    return placed
 
 
 async def _repeat(turn: Callable[[], Awaitable[bool]], stopping: asyncio.Event, until_done: bool = False) -> None:
