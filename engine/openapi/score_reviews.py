@@ -24,14 +24,14 @@ from engine.rules.limits import (
     RESULTS_PAGE_DEFAULT,
     RESULTS_PAGE_MAX,
     REVIEW_CHARACTERS_MAX,
-    SEQ_MAX,
+    REVISION_MAX,
 )
 from engine.rules.recheck import CHECKS
 from engine.rules.score_review import GROUNDS
 
 _STATES = ("filed", "checked", "answered")
 _STATE = choice(*_STATES, description="`filed`: the recheck is to be done; `checked`: a person is to answer")
-_REVISION = whole(1, SEQ_MAX, description="Of the result that is reviewed")
+_REVISION = whole(1, REVISION_MAX, description="Of the result that is reviewed")
 _NAME = text(NAME_CHARACTERS_MAX)
 
 SENT: dict[str, Schema] = {
@@ -40,7 +40,10 @@ SENT: dict[str, Schema] = {
         {
             "requested_by": {**_NAME, "description": "By default `candidate`"},
             "text": text(REVIEW_CHARACTERS_MAX, 0, description="The candidate's own words"),
-            "receipt": {**ref("Receipt"), "description": "The candidate's, to be compared with what is on record"},
+            "receipt": {
+                "type": "object",
+                "description": "As the candidate was given it, to be compared",
+            },
         },
     ),
     "ScoreReviewAnswer": sent({"answered_by": _NAME, "text": text(REVIEW_CHARACTERS_MAX)}),

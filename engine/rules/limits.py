@@ -93,6 +93,7 @@ INSTANT_MS_MAX = 253_402_300_799_000  # the end of year 9999: beyond it dates ca
 BATCH_LOG_PAGE_DEFAULT = 100
 BATCH_LOG_PAGE_MAX = 1_000
 BATCH_LOG_CANDIDATES_MAX = 1_000  # of one roster push into an armed batch that its event names; it counts all
+REVISION_MAX = 2**31 - 1  # of a result: what its column holds
 CURSOR_MAX = 2**63 - 1  # of any feed: PostgreSQL's largest number
 
 # --- sites and seating -----------------------------------------------------------------------------------------

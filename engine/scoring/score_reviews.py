@@ -16,7 +16,7 @@ from starlette.responses import Response
 from engine import batch_log
 from engine.access import require
 from engine.rules.errors import Refused
-from engine.rules.limits import CURSOR_MAX, RESULTS_PAGE_DEFAULT, RESULTS_PAGE_MAX, SEQ_MAX, SMALL_BODY_BYTES_MAX
+from engine.rules.limits import CURSOR_MAX, RESULTS_PAGE_DEFAULT, RESULTS_PAGE_MAX, REVISION_MAX, SMALL_BODY_BYTES_MAX
 from engine.rules.score_review import (
     Published,
     ReviewRequest,
@@ -78,7 +78,7 @@ async def show(request: Request) -> Response:
     scoring: Scoring = request.app.state.scoring
     sitting_id = path_id(request, "sitting_id")
     faults = Faults()
-    revision = query_whole(request, "revision", 0, 1, SEQ_MAX, faults)
+    revision = query_whole(request, "revision", 0, 1, REVISION_MAX, faults)
     wanted = request.query_params.get("format") or FORMATS[0]
     if wanted not in FORMATS:
         faults.add("/format", "expected one of " + ", ".join(FORMATS), wanted)
