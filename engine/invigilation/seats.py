@@ -61,9 +61,9 @@ async def show(request: Request) -> Response:
         seats = await connection.fetch(_queries.seats_of, batch_id, site, room, SEATS_MAX + 1)
     shown = seats[:SEATS_MAX]
     is_armed = row["armed_ms"] is not None
-    armed = armed_id(batch_id, 0, row["disarmed_ms"])
-    live, server_ms, items = await _look(invigilation, armed, shown) if is_armed else ({}, now_ms(), None)
     batch = batch_of(row)
+    armed = [armed_id(batch_id, form, row["disarmed_ms"]) for form in range(len(batch.paper_ids))]
+    live, server_ms, items = await _look(invigilation, armed, shown) if is_armed else ({}, now_ms(), None)
     return json_response(
         {
             "server_ms": server_ms,
@@ -76,16 +76,16 @@ async def show(request: Request) -> Response:
 
 
 async def _look(
-    invigilation: Invigilation, armed: str, seats: Sequence[Record]
+    invigilation: Invigilation, armed: Sequence[str], seats: Sequence[Record]
 ) -> tuple[dict[str, Live], int, int | None]:
-    """What Redis tells of each sitting, the server's time, and how many items the paper has if that is known."""
+    """What Redis tells of each sitting, the server's time, and how many items a paper has, if all have as many."""
     memory = invigilation.memory
     grouped: dict[int, list[str]] = defaultdict(list)
     for seat in seats:
         grouped[memory.partition_of(seat["sitting_id"]).number].append(seat["sitting_id"])
     calls = [_call(memory, *group) for group in grouped.items()]
     try:
-        items = len((await invigilation.candidates.batch(armed)).checkers)
+        sizes = {len((await invigilation.candidates.batch(each)).checkers) for each in armed}
         replies = await memory.run_each(_SEATS, calls, Purpose.CALLS)
     except TryLater:
         return {}, now_ms(), None
@@ -105,7 +105,7 @@ async def _look(
                     asked_ms=int(found[4]),
                     answered=int(found[5]),
                 )
-    return live, server_ms or now_ms(), items
+    return live, server_ms or now_ms(), sizes.pop() if len(sizes) == 1 else None
 
 
 def _call(memory: Memory, number: int, sitting_ids: Sequence[str]) -> tuple[list[str], list[str | bytes | int]]:

@@ -167,7 +167,8 @@ _STORED_PAPER = answered(
 _WARNINGS = many(
     answered({"code": text(), "message": text()}, {"row": whole(1, TABLE_ROWS_MAX, description="Of a table")}),
     1,
-    description="Of a formal batch: what the joint exams' calendar asks for and is not so; of a roster: what was taken "
+    description="Of a formal batch: what the joint exams' calendar asks for and is not so; of one with several papers: "
+    "that they differ in items or points; of a roster: what was taken "
     "all the same and wants a look, as rows that a filter hides; absent when all is well",
 )
 _COUNTED = ("rostered", "expected", "checked_in", "in_progress", "submitted", "collected", "absent", "void", "graded")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from engine.rules.calendar import Warned
 from engine.rules.errors import Invalid
 from engine.rules.limits import (
     ADMISSION_CODE_PATTERN,
@@ -112,6 +113,15 @@ def _read_rules(batch: Members, kind: str, subject: str) -> Rules:
     )
     members.finish()
     return rules
+
+
+def papers_warnings(batch: Batch, papers: Mapping[str, tuple[int, Decimal]]) -> list[Warned]:
+    """Where the forms of a batch are not alike; `papers`: id -> (items, points). Scores scale to 100 all the same."""
+    sizes = [papers[paper_id] for paper_id in batch.papers or ()]
+    if len(set(sizes)) < 2:
+        return []
+    told = ", ".join(f"{paper_id} {items} items, {points:f} points" for paper_id, (items, points) in papers.items())
+    return [Warned("papers.differ", f"the batch's papers differ in size: {told}")]
 
 
 def _read_papers(batch: Members, known_papers: Collection[str] | None) -> tuple[str, ...]:

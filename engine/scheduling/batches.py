@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from engine import batch_log
 from engine.access import require
 from engine.rules import timing
-from engine.rules.batch import read_batch, show_batch
+from engine.rules.batch import papers_warnings, read_batch, show_batch
 from engine.rules.calendar import batch_warnings
 from engine.rules.errors import Invalid, Refused
 from engine.rules.limits import FORMS_MAX, ID_PATTERN, INSTANT_MS_MAX
@@ -56,7 +57,8 @@ async def put_batch(request: Request) -> Response:
             await _record(connection, stored, batch, key_id)
         row = await connection.fetchrow(queries.find_batch, batch_id)
         shown = await describe(connection, [row])
-    answer = with_warnings(shown[0], batch_warnings(batch, row["pushed_ms"]))
+    warned = [*batch_warnings(batch, row["pushed_ms"]), *papers_warnings(batch, papers)]
+    answer = with_warnings(shown[0], warned)
     return json_response(answer, 200 if stored else 201)
 
 
@@ -141,13 +143,17 @@ def _state(batch: Batch, armed_ms: int | None, closes_ms: int, is_graded: bool, 
     return BatchState.GRADED if is_graded else BatchState.CLOSED
 
 
-async def _papers_named(connection: Connection, document: Any) -> set[str]:
-    """Of the papers a pushed batch names, those that have been pushed; they stay until the transaction ends."""
+async def _papers_named(connection: Connection, document: Any) -> dict[str, tuple[int, Decimal]]:
+    """Of the papers a pushed batch names, those that have been pushed, with their items and points.
+
+    They stay until the transaction ends.
+    """
     members = document if isinstance(document, dict) else {}
     several = members.get("papers")
     named = [members.get("paper_id"), *(several[:FORMS_MAX] if isinstance(several, list) else [])]
     usable = [paper_id for paper_id in named if isinstance(paper_id, str) and ID_PATTERN.fullmatch(paper_id)]
-    return {row["paper_id"] for row in await connection.fetch(queries.papers_known, usable)}
+    rows = await connection.fetch(queries.papers_known, usable)
+    return {row["paper_id"]: (row["items"], row["points"]) for row in rows}
 
 
 async def _record(connection: Connection, stored: Batch | None, batch: Batch, key_id: str) -> None:

@@ -8,7 +8,7 @@ SELECT * FROM batch WHERE batch_id = $1 FOR NO KEY UPDATE
 
 -- papers_known(paper_ids) -> one row per paper that has been pushed
 -- Shared lock: they stay as they are until the batch is stored.
-SELECT paper_id FROM paper WHERE paper_id = ANY ($1::text[]) ORDER BY paper_id FOR SHARE
+SELECT paper_id, items, points FROM paper WHERE paper_id = ANY ($1::text[]) ORDER BY paper_id FOR SHARE
 
 -- put_batch(batch_id, title, occupation, level, subject, kind, paper_id, admission_code, starts_ms, duration_s, rules, pushed_ms, papers) -> at most one row
 -- A new batch, or the new version of a draft; none when it was armed meanwhile.

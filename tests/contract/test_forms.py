@@ -111,6 +111,25 @@ def test_papers_that_cannot_be_taken_are_named(outsider: Outsider, change: dict[
     assert pointers(problem) == expected
 
 
+def test_papers_of_different_sizes_are_taken_with_a_warning(outsider: Outsider) -> None:
+    """Scores scale to 100; who pushes is told. A room is then not told of so many items out of how many."""
+    papers, _ = push_papers(outsider)
+    short = outsider.paper(out.paper(out.single("S1")))
+    document = outsider.batch_document("", paper_id=NOTHING, papers=papers, kind="mock")
+    batch_id = out.unique("B")
+    assert "warnings" not in accepted(outsider.put_batch(document, batch_id), 201)
+
+    changed = accepted(outsider.put_batch({**document, "papers": [*papers, short]}, batch_id))
+
+    assert [warned["code"] for warned in changed["warnings"]] == ["papers.differ"]
+    assert f"{short} 1 items, 1 points" in changed["warnings"][0]["message"]
+    place = {"site": f"第{out.next_number()}考点", "room": "101"}
+    for named, items in ((papers, 3), ([*papers, short], None)):
+        exam = armed(outsider, named, room(["01", "02", "03"], place["site"]), kind="mock")
+        shown = outsider.call("GET", f"/v1/batches/{exam.batch_id}/seats", scope="proctor", params=place)
+        assert accepted(shown)["items"] == items
+
+
 def test_a_paper_named_twice_is_refused(outsider: Outsider) -> None:
     """Two forms of one paper would be no two forms."""
     papers, _ = push_papers(outsider, "A")
