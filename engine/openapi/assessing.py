@@ -48,6 +48,7 @@ ANSWERED: dict[str, Schema] = {
                 answered(
                     {"task_id": _TASK_ID, "item": _ITEM, "points": number(0, POINTS_MAX)},
                     {
+                        "paper_id": {**ID, "description": "In a batch with several papers: whose item it is"},
                         "value": {**VALUE, "description": "Of an item: what was answered"},
                         "responses": {
                             "type": "object",

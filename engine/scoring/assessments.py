@@ -174,6 +174,8 @@ async def _store(
 # --- answering -------------------------------------------------------------------------------------------------
 def _shown_task(row: Record, whole: Record | None) -> dict[str, Any]:
     shown = {"task_id": row["task_id"], "item": row["item"] or None, "points": json_number(row["points"])}
+    if row["paper_id"] is not None:
+        shown["paper_id"] = row["paper_id"]
     if row["item"] != WHOLE_SITTING:
         return {**shown, "value": _fragment(row["value"])}
     found = zip(whole["items"], whole["texts"], strict=True) if whole is not None else ()

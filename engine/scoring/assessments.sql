@@ -4,10 +4,14 @@ SELECT rules FROM batch WHERE batch_id = $1
 
 -- page_of_tasks(batch_id, assessor, after, rows_max, item) -> up to rows_max rows
 -- What still needs an assessor and has no mark of this one, in an order that is this assessor's own.
-SELECT task.task_id, task.sitting_id, task.item, task.points, task.place, response.value
+SELECT task.task_id, task.sitting_id, task.item, task.points, task.place, response.value,
+    -- In a batch with several papers an id may name another item in each.
+    batch.papers[sitting.form + 1] AS paper_id
 FROM (
     SELECT *, md5($2 || task_id) AS place FROM assessment_task WHERE batch_id = $1 AND missing > 0
 ) AS task
+JOIN sitting ON sitting.sitting_id = task.sitting_id
+JOIN batch ON batch.batch_id = task.batch_id
 LEFT JOIN response ON response.sitting_id = task.sitting_id AND response.item = task.item
 WHERE task.place > $3 AND task.item = coalesce($5, task.item)
   AND NOT EXISTS (SELECT FROM assessment_mark AS mark WHERE mark.task_id = task.task_id AND mark.assessor = $2)

@@ -275,3 +275,24 @@ def test_a_batch_with_several_papers_is_disarmed_and_armed_anew(outsider: Outsid
 
     after = [exam.arrive(at).login["paper"]["digest"] for at in range(2)]
     assert len({*before, *after}) == 4
+
+
+def test_an_assessor_is_told_whose_item_it_is(outsider: Outsider) -> None:
+    """The same id may stand for another item in each paper; of a batch with one paper nothing is said."""
+    papers = [outsider.paper(out.paper({"id": "F1", "type": "text", "stem": stem, "points": 10})) for stem in "甲乙"]
+    exam = armed(outsider, papers, room(["01", "02"]))
+    had = {}
+    for at in range(2):
+        sitting = exam.enter(at)
+        had[f"第 {at} 份"] = opened(outsider, sitting)["sections"][0]["items"][0]["stem"]
+        accepted(sitting.save(("F1", 1, f"第 {at} 份")))
+        accepted(sitting.submit(1))
+
+    def waiting() -> list[dict[str, Any]]:
+        path = f"/v1/batches/{exam.batch_id}/assessments"
+        found = accepted(outsider.call("GET", path, scope="results", params={"assessor": "评"}))["tasks"]
+        return list(found) if len(found) == 2 else []
+
+    tasks = out.poll(waiting, 15, "two tasks")
+
+    assert {task["value"]: "甲乙"[papers.index(task["paper_id"])] for task in tasks} == had
