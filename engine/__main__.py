@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine import paper_command
+from engine import keeping_command, paper_command
 
 T = TypeVar("T")
 
@@ -69,7 +69,10 @@ def parser() -> argparse.ArgumentParser:
     _key_arguments(command("key", run_key, "API keys of machine clients"))
     _secrets_arguments(command("secrets", run_secrets, "the engine's own key files"))
     paper_command.arguments(command("paper", run_paper, "seal a paper away from any server, split its key, check, arm"))
-    _verify_arguments(command("verify", run_verify, "check the signature of a receipt or a result, offline"))
+    keeping_command.archive_arguments(
+        command("archive", run_archive, "everything of a graded batch in one signed bundle")
+    )
+    keeping_command.verify_arguments(command("verify", run_verify, "check a receipt, a result or an archive, offline"))
     _rehearse_arguments(
         command("rehearse", run_rehearse, "a full exam with simulated candidates, every answer checked")
     )
@@ -119,12 +122,6 @@ def _secrets_arguments(made: argparse.ArgumentParser) -> None:
     public = acts.add_parser("public", help="print the public halves of those that have one, as JSON")
     for act in (create, public):
         act.add_argument("--dir", type=Path, metavar="DIR", help="instead of LIANKAO_SECRETS_DIR")
-
-
-def _verify_arguments(made: argparse.ArgumentParser) -> None:
-    made.add_argument("kind", choices=("receipt", "result"))
-    made.add_argument("file", help="the receipt or result as it was received")
-    made.add_argument("--keys", required=True, metavar="FILE", help="the reply of GET /v1/keys")
 
 
 def _rehearse_arguments(made: argparse.ArgumentParser) -> None:
@@ -349,7 +346,30 @@ def run_paper(chosen: argparse.Namespace) -> int:
 def run_verify(chosen: argparse.Namespace) -> int:
     from engine.sealing import verify
 
-    return verify.main(chosen.kind, chosen.file, chosen.keys)
+    if chosen.kind == "archive":
+        is_valid, lines = keeping_command.verify_archive(chosen)
+        print("\n".join(lines), file=sys.stderr)
+        return 0 if is_valid else 1
+    if chosen.grader_key:
+        return told(f"verify {chosen.kind}: --grader-key is for archives", 2)
+    return verify.main(chosen.kind, str(chosen.file), chosen.keys)
+
+
+def run_archive(chosen: argparse.Namespace) -> int:
+    return run_keeping(lambda: keeping_command.archive(chosen))
+
+
+def run_keeping(act: Callable[[], list[str]]) -> int:
+    """What archives or erases, with one line instead of a driver's traceback."""
+    from engine.keeping.bundle import KeepingFault
+
+    try:
+        print("\n".join(act()))
+    except KeepingFault as fault:
+        return told(fault, 1)
+    except OSError as fault:
+        return told(f"{type(fault).__name__}: {fault} (LIANKAO_POSTGRES_DSN names the database)", 1)
+    return 0
 
 
 def run_openapi(chosen: argparse.Namespace) -> int:

@@ -119,7 +119,7 @@ def arm(
 def public_halves(folder: Path) -> list[dict[str, str]]:
     """Of the keys that lie in `folder`: for whoever seals to them, or checks what they signed."""
     found = []
-    for name in ("grader.key", "result.key", "receipt.key"):
+    for name in ("grader.key", "result.key", "receipt.key", "archive.key"):
         if (folder / name).exists():
             secret = secrets.read(folder, name)
             if name == "grader.key":

@@ -13,7 +13,7 @@ CREATE TABLE api_key (
 -- Public halves of the engine's own keys, registered by the process that holds the private half.
 CREATE TABLE public_key (
     key_id text PRIMARY KEY,
-    purpose text NOT NULL CONSTRAINT public_key_purpose_is_known CHECK (purpose IN ('receipt', 'result', 'answer_key')),
+    purpose text NOT NULL CONSTRAINT public_key_purpose_is_known CHECK (purpose IN ('receipt', 'result', 'answer_key', 'archive')),
     algorithm text NOT NULL,
     public_key bytea NOT NULL,
     registered_ms bigint NOT NULL
@@ -278,6 +278,16 @@ CREATE TABLE room (
     PRIMARY KEY (site_id, name)
 );
 
+-- What was archived of a batch; only the owner writes here, and no process reads it.
+CREATE TABLE archive (
+    batch_id text NOT NULL REFERENCES batch,
+    digest text NOT NULL, -- of the content (schema/archive.md), however it is compressed and whoever signed it
+    bytes bigint NOT NULL, -- of the file
+    key_id text NOT NULL,
+    made_ms bigint NOT NULL,
+    PRIMARY KEY (batch_id, digest)
+);
+
 -- How far each partition's log is recorded, and which recorder may advance it.
 CREATE TABLE recording (
     partition smallint PRIMARY KEY,
@@ -414,6 +424,7 @@ CREATE TABLE regrade_sitting (
     pass_change text NOT NULL CONSTRAINT pass_change_is_known CHECK (pass_change IN ('', 'gained', 'lost')),
     PRIMARY KEY (regrade_id, sitting_id)
 );
+CREATE INDEX regrade_sitting_by_sitting ON regrade_sitting (sitting_id);
 
 -- Answer keys that applied regrades have put in force, each whole: the newest of a batch's form holds.
 CREATE TABLE regrade_key (

@@ -287,6 +287,14 @@ MARK_BOOK_BYTES_MAX = 64 * 2**20  # marks that a grader remembers of one answer 
 MARK_BOOKS_BYTES_MAX = 256 * 2**20  # and of all: on a joint-exam day dozens of batches close at one moment
 MARKS_KEPT_CHARACTERS_MAX = 200  # longer responses are hardly ever given twice
 
+# --- keeping ---------------------------------------------------------------------------------------------------
+ARCHIVE_SITTINGS_AT_ONCE = 200  # whose rows one query of an archive asks for; rows come a few at a time all the same
+ARCHIVE_ROWS_AT_ONCE = 200  # rows on their way from PostgreSQL: the longest, a text answer, has about 100 KB
+ARCHIVE_BLOBS_AT_ONCE = 1  # a sealed paper has up to 64 MiB
+ARCHIVE_LINE_BYTES_MAX = 64 * 2**20  # one row in an archive: the log of a roster of 100,000 rows is the longest
+ARCHIVE_MANIFEST_BYTES_MAX = 256 * 2**20  # 800,000 photos, each a line of 200 bytes
+ARCHIVE_FAULTS_MAX = 100  # told of one archive: beyond that it is not one archive any more
+
 assert CHANGES_PER_CALL_MAX * 3 < 8_000, "Lua cannot unpack more arguments than this"
 assert RESULTS_PAGE_DEFAULT <= RESULTS_PAGE_MAX
 assert ASSESSMENTS_PAGE_DEFAULT <= ASSESSMENTS_PAGE_MAX

@@ -9,6 +9,7 @@
 | result.key   | Ed25519 seed    | grader            | signs results                               |
 | grader.key   | X25519 private  | grader            | opens answer keys                           |
 | webhook.key  | 32 random bytes | workers, courier  | wraps webhooks' secrets at rest             |
+| archive.key  | Ed25519 seed    | `./run archive`   | signs archives and purge records            |
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import resource
 import secrets
 from pathlib import Path
 
-NAMES = ("token.key", "login.key", "wrap.key", "receipt.key", "result.key", "grader.key", "webhook.key")
+NAMES = (
+    "token.key", "login.key", "wrap.key", "receipt.key", "result.key", "grader.key", "webhook.key", "archive.key",
+)  # fmt: skip
 _BYTES = 32
 
 
@@ -68,6 +71,14 @@ def read(directory: str | Path, name: str) -> bytes:
     if len(content) != _BYTES:
         raise SecretError(f"key file {path} holds {len(content)} bytes, expected {_BYTES}")
     return content
+
+
+def read_file(path: Path) -> bytes:
+    """A key that a person names by its file, whatever its mode. Raises SecretError."""
+    try:
+        return path.read_bytes()
+    except OSError as fault:
+        raise SecretError(f"key file {path}: {fault.strerror}") from None
 
 
 def read_pin(file: str) -> str:

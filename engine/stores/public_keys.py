@@ -11,7 +11,7 @@ _queries = Queries(__file__)
 
 
 async def register(connection: Connection, purpose: str, algorithm: str, public_key: bytes) -> None:
-    """`purpose`: receipt, result or answer_key."""
+    """`purpose`: receipt, result, answer_key or archive."""
     await connection.execute(_queries.register, key_id(public_key), purpose, algorithm, public_key, now_ms())
 
 

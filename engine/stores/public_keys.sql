@@ -4,8 +4,8 @@ INSERT INTO public_key (key_id, purpose, algorithm, public_key, registered_ms) V
 ON CONFLICT (key_id) DO UPDATE SET registered_ms = excluded.registered_ms
 
 -- signing_keys() -> any number of rows
--- What receipts and results are verified with, retired keys included.
-SELECT public_key FROM public_key WHERE purpose IN ('receipt', 'result') ORDER BY registered_ms, key_id
+-- What receipts, results and archives are verified with, retired keys included.
+SELECT public_key FROM public_key WHERE purpose IN ('receipt', 'result', 'archive') ORDER BY registered_ms, key_id
 
 -- newest_answer_key_recipient() -> at most one row
 -- To whom the answers of a new paper are sealed.

@@ -1,0 +1,56 @@
+"""The words of `./run archive` and `./run verify`; what they do is `keeping/`, imported only when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+
+def archive_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("batch", help="its id; it has to be closed and graded")
+    made.add_argument("--out", type=Path, metavar="FILE", help="default BATCH.archive.zip in this folder")
+
+
+def verify_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("kind", choices=("receipt", "result", "archive"))
+    made.add_argument("file", type=Path, help="the receipt or result as it was received; an archive as it was made")
+    made.add_argument("--keys", required=True, metavar="FILE", help="the reply of GET /v1/keys")
+    made.add_argument(
+        "--grader-key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="of an archive: grader.key, or an opened answer key as JSON; every score is made once more",
+    )
+
+
+def archive(chosen: argparse.Namespace) -> list[str]:
+    """The lines to show. Raises KeepingFault."""
+    from engine import settings
+    from engine.keeping.archive import archive
+    from engine.sealing import secrets
+    from engine.sealing.signature import Signer
+
+    configured = settings.load()
+    signer = Signer(secrets.read(configured.secrets_dir, "archive.key"))
+    path = chosen.out or Path(f"{chosen.batch}.archive.zip")
+    made = asyncio.run(archive(configured.postgres_dsn, chosen.batch, signer, path))
+    return [f"{made.path}: {made.rows} rows, {made.bytes} bytes, content {made.digest}"]
+
+
+def verify_archive(chosen: argparse.Namespace) -> tuple[bool, list[str]]:
+    """Whether it is valid, and the lines to show."""
+    from engine.keeping.audit import audit
+    from engine.keeping.bundle import KeepingFault
+    from engine.sealing import secrets, verify
+
+    try:
+        opening = [secrets.read_file(file) for file in chosen.grader_key]
+        faults, checked = audit(chosen.file, verify.read_keys(chosen.keys), opening)
+    except (KeepingFault, verify.NotKeys) as fault:
+        faults, checked = [str(fault)], ""
+    if faults:
+        return False, [f"not valid: {fault}" for fault in faults]
+    return True, [f"valid: archive of {checked}"]
