@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,9 +70,8 @@ def parser() -> argparse.ArgumentParser:
     _key_arguments(command("key", run_key, "API keys of machine clients"))
     _secrets_arguments(command("secrets", run_secrets, "the engine's own key files"))
     paper_command.arguments(command("paper", run_paper, "seal a paper away from any server, split its key, check, arm"))
-    keeping_command.archive_arguments(
-        command("archive", run_archive, "everything of a graded batch in one signed bundle")
-    )
+    for name, (arguments, act, what) in keeping_command.COMMANDS.items():
+        arguments(command(name, partial(run_keeping, act), what))
     keeping_command.verify_arguments(command("verify", run_verify, "check a receipt, a result or an archive, offline"))
     _rehearse_arguments(
         command("rehearse", run_rehearse, "a full exam with simulated candidates, every answer checked")
@@ -355,16 +355,12 @@ def run_verify(chosen: argparse.Namespace) -> int:
     return verify.main(chosen.kind, str(chosen.file), chosen.keys)
 
 
-def run_archive(chosen: argparse.Namespace) -> int:
-    return run_keeping(lambda: keeping_command.archive(chosen))
-
-
-def run_keeping(act: Callable[[], list[str]]) -> int:
+def run_keeping(act: Callable[[argparse.Namespace], list[str]], chosen: argparse.Namespace) -> int:
     """What archives or erases, with one line instead of a driver's traceback."""
     from engine.keeping.bundle import KeepingFault
 
     try:
-        print("\n".join(act()))
+        print("\n".join(act(chosen)))
     except KeepingFault as fault:
         return told(fault, 1)
     except OSError as fault:

@@ -12,6 +12,15 @@ def archive_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--out", type=Path, metavar="FILE", help="default BATCH.archive.zip in this folder")
 
 
+def purge_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "batch", help="its id; three years after it closed its papers, five years after it its records may go"
+    )
+    made.add_argument("--archive", required=True, type=Path, metavar="FILE", help="a valid archive of it as it is now")
+    made.add_argument("--keys", required=True, metavar="FILE", help="the reply of GET /v1/keys")
+    made.add_argument("--dry-run", action="store_true", help="only say what would go")
+
+
 def verify_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("kind", choices=("receipt", "result", "archive"))
     made.add_argument("file", type=Path, help="the receipt or result as it was received; an archive as it was made")
@@ -40,6 +49,24 @@ def archive(chosen: argparse.Namespace) -> list[str]:
     return [f"{made.path}: {made.rows} rows, {made.bytes} bytes, content {made.digest}"]
 
 
+def purge(chosen: argparse.Namespace) -> list[str]:
+    """The lines to show. Raises KeepingFault."""
+    from engine import settings
+    from engine.keeping.bundle import KeepingFault
+    from engine.keeping.purge import purge, shown
+    from engine.sealing import secrets, verify
+    from engine.sealing.signature import Signer
+
+    configured = settings.load()
+    signer = Signer(secrets.read(configured.secrets_dir, "archive.key"))
+    try:
+        keys = verify.read_keys(chosen.keys)
+    except verify.NotKeys as fault:
+        raise KeepingFault(str(fault)) from None
+    made = purge(configured.postgres_dsn, chosen.batch, signer, chosen.archive, keys, is_dry_run=chosen.dry_run)
+    return shown(asyncio.run(made))
+
+
 def verify_archive(chosen: argparse.Namespace) -> tuple[bool, list[str]]:
     """Whether it is valid, and the lines to show."""
     from engine.keeping.audit import audit
@@ -54,3 +81,9 @@ def verify_archive(chosen: argparse.Namespace) -> tuple[bool, list[str]]:
     if faults:
         return False, [f"not valid: {fault}" for fault in faults]
     return True, [f"valid: archive of {checked}"]
+
+
+COMMANDS = {
+    "archive": (archive_arguments, archive, "everything of a graded batch in one signed bundle"),
+    "purge": (purge_arguments, purge, "erase a batch whose records need not be kept any more"),
+}

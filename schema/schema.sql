@@ -288,6 +288,14 @@ CREATE TABLE archive (
     PRIMARY KEY (batch_id, digest)
 );
 
+-- Batches that were erased when their time had come: what is left of them.
+CREATE TABLE purge (
+    batch_id text NOT NULL,
+    purged_ms bigint NOT NULL,
+    record text NOT NULL, -- signed JSON: how many rows of which table went, and the content of the archive that has them
+    PRIMARY KEY (batch_id, purged_ms)
+);
+
 -- How far each partition's log is recorded, and which recorder may advance it.
 CREATE TABLE recording (
     partition smallint PRIMARY KEY,

@@ -2,6 +2,9 @@
 
 Read in one transaction that sees one moment, a few rows at a time. Written beside its name and moved there when it is
 whole and on disk; its digest is kept in table `archive`, so that purging can tell whether it is still all there is.
+
+Of the queries `$1` is the batch's id, or a few of its sittings. Order is by what a row is, byte by byte (COLLATE "C"),
+so that the same content is always the same bytes. Bytes stand as the hex SHA-256 of themselves; `blobs` gives them.
 """
 
 from __future__ import annotations
@@ -84,6 +87,7 @@ LEFT_OUT = {
     "response_history_default": "read as part of `response_history`",
     "sitting_event_default": "read as part of `sitting_event`",
     "archive": "what was archived cannot lie in itself",
+    "purge": "what is left of batches that are gone",
 }
 
 
@@ -98,10 +102,10 @@ class Made(Struct, frozen=True):
 
 async def archive(dsn: str, batch_id: str, signer: Signer, path: Path) -> Made:
     """Write the archive of a batch to `path`. Raises KeepingFault: none, not over or graded, or `path` exists."""
-    async with _connected(dsn) as connection:
+    async with connected(dsn) as connection:
         with new_file(path) as file:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                await _check_finished(connection, batch_id)
+                await find_finished(connection, batch_id)
                 writer = BundleWriter(file)
                 await write_tables(connection, batch_id, writer)
             await public_keys.register(connection, "archive", ALGORITHM, signer.public_key)
@@ -112,9 +116,9 @@ async def archive(dsn: str, batch_id: str, signer: Signer, path: Path) -> Made:
     return Made(path, digest, size, sum(member.rows or 0 for member in writer.members))
 
 
-async def write_tables(connection: Connection, batch_id: str, writer: BundleWriter) -> None:
-    """Every table of the batch, as it is seen by the transaction that `connection` is in."""
-    sitting_ids = [row["sitting_id"] for row in await connection.fetch(_queries.sittings, batch_id)]
+async def write_tables(connection: Connection, batch_id: str, writer: BundleWriter) -> list[str]:
+    """Every table of the batch, as it is seen by the transaction that `connection` is in; returns its sittings' ids."""
+    sitting_ids: list[str] = [row["sitting_id"] for row in await connection.fetch(_queries.sittings, batch_id)]
     for table in TABLES:
         chunks: list[Any] = list(_chunks(sitting_ids)) if table.by_sittings else [batch_id]
         query = f"SELECT row_to_json(found)::text AS line FROM ({table.rows}) AS found"
@@ -126,9 +130,11 @@ async def write_tables(connection: Connection, batch_id: str, writer: BundleWrit
             for chunk in chunks:
                 async for row in connection.cursor(table.blobs, chunk, prefetch=ARCHIVE_BLOBS_AT_ONCE):
                     writer.blob(row["blob"])
+    return sitting_ids
 
 
-async def _check_finished(connection: Connection, batch_id: str) -> None:
+async def find_finished(connection: Connection, batch_id: str) -> int:
+    """When the batch closed. Raises KeepingFault: there is none, it is not over, or not graded."""
     row = await connection.fetchrow(_queries.find_batch, batch_id)
     if row is None:
         raise KeepingFault(f"there is no batch {batch_id[:80]!r}")
@@ -141,6 +147,7 @@ async def _check_finished(connection: Connection, batch_id: str) -> None:
     waiting = [f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count]
     if waiting:
         raise KeepingFault(f"batch {batch_id!r} is not graded: of its sittings {', '.join(waiting)}")
+    return closes_ms
 
 
 def _chunks(sitting_ids: Sequence[str]) -> list[list[str]]:
@@ -149,7 +156,8 @@ def _chunks(sitting_ids: Sequence[str]) -> list[list[str]]:
 
 
 @asynccontextmanager
-async def _connected(dsn: str) -> AsyncIterator[Connection]:
+async def connected(dsn: str) -> AsyncIterator[Connection]:
+    """A connection of the owner's, as long as the block lasts."""
     connection = await connect(dsn)
     try:
         yield connection

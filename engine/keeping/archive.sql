@@ -1,7 +1,3 @@
--- One query per table, named as the table: what of it belongs to a batch. `$1` is the batch's id, or (sitting_ids) a few of
--- its sittings. Order is by what a row is, byte by byte (COLLATE "C"), so that the same content is always the same bytes.
--- Bytes stand as the hex SHA-256 of themselves; `blobs_of_…` gives them.
-
 -- sittings(batch_id) -> one row per sitting
 -- In the order in which every table of sittings is written; those of undone armings too, of which photos and events are kept.
 SELECT sitting_id FROM (

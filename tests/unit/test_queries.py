@@ -16,8 +16,7 @@ FILES = sorted((ROOT / "engine").rglob("*.sql"))
 MODULES = sorted((ROOT / "engine").rglob("*.py"))
 CARDINALITY = re.compile(r"none|one row|at most one row|any number of rows|one row (each|per .+)|up to \w+ rows")
 STATEMENT = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH|TRUNCATE|COPY|CREATE TABLE)\s", re.IGNORECASE)
-# Bookkeeping of the schema itself, which must work before any table of ours exists; and the one wrapping that makes each
-# row of whatever query a line of JSON.
+# Bookkeeping of the schema itself, which works before any table of ours exists; what makes any row a line of JSON.
 SQL_IN_PYTHON = {"engine/stores/migrations.py", "engine/keeping/archive.py"}
 
 
