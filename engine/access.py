@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from starlette.requests import Request
 
 from engine.rules.errors import Refused
+from engine.rules.shape import Faults, pointer_part
 from engine.stores.api_keys import KnownKeys, key_id_of
-from engine.wire import bearer
+from engine.wire import bearer, check
 
 
 async def require(request: Request, scope: str) -> str:
-    """The id of the key. Raises Refused `auth.missing` without one in force, `auth.scope` when its scope is another."""
+    """The id of the key. Raises Refused `auth.missing` without one in force, `auth.scope` when its scope is another.
+
+    Then Invalid `request.invalid` for a query that says a thing twice: of two values one would be passed over.
+    """
     known_keys: KnownKeys = request.app.state.known_keys
     key = bearer(request.scope)
     found = await known_keys.scope_of(key) if key.startswith("lk_") else None
@@ -20,4 +26,14 @@ async def require(request: Request, scope: str) -> str:
         raise Refused(
             "auth.scope", f"this call needs scope {scope!r}, the key has {found!r}", scope=found, expected=scope
         )
+    _check_query(request)
     return key_id_of(key)
+
+
+def _check_query(request: Request) -> None:
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    faults = Faults()
+    for name, times in given.items():
+        if times > 1:
+            faults.add(f"/{pointer_part(name)}", f"expected once, given {times} times", request.query_params[name])
+    check(faults)

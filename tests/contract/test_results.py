@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.contract import outsider as out
-from tests.contract.outsider import Outsider, accepted, refused
+from tests.contract.outsider import Outsider, accepted, pointers, refused
 from tests.contract.season import ABSENT, CHANGED_MIND, CLEARED, FULL, LOOKED, POINTS, SECTIONS, VECTORS, Played, Season
 
 FIELDS = {
@@ -351,3 +351,13 @@ def test_results_of_a_running_batch_are_empty(outsider: Outsider) -> None:
     """API.md: results show once graded."""
     exam = outsider.exam()
     assert outsider.results(exam.batch_id) == {"results": [], "next": None}
+
+
+def test_a_query_that_says_a_thing_twice_is_refused(outsider: Outsider, finished: Season) -> None:
+    """Of two values one would be passed over in silence; without the right key nothing is said of the query."""
+    path = f"/v1/batches/{finished.scoring.exam.batch_id}/results?after=0&limit=1&limit=2"
+
+    problem = refused(outsider.call("GET", path, scope="results"), 422, "request.invalid")
+
+    assert pointers(problem) == ["/limit"]
+    refused(outsider.call("GET", path, scope="schedule"), 403, "auth.scope")
