@@ -32,10 +32,11 @@ class Desk:
     rows: list[dict[str, Any]]
 
     def run(self, scope: str, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """One client, in that folder, with the key of `scope`."""
+        """One client, in that folder, with the key of `scope`, as somebody has it who has nothing of the engine."""
         path = str(EXAMPLES / program)
         command = [sys.executable, path] if program.endswith(".py") else [path]
-        environ = {**os.environ, "EXAM_URL": self.outsider.url, "EXAM_KEY": self.outsider.keys[scope]}
+        own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        environ = {**own, "EXAM_URL": self.outsider.url, "EXAM_KEY": self.outsider.keys[scope]}
         return subprocess.run(
             [*command, *arguments], cwd=self.folder, env=environ, capture_output=True, text=True, timeout=120
         )
