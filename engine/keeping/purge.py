@@ -3,7 +3,7 @@
 Promises: nothing goes before its day, and nothing that is not in an archive which the caller has at hand, whole and
 valid, and which holds exactly what the database holds now. All of it goes in one transaction, or none. What stays is
 the record in table `purge`: how many rows of which table, the archive's content, when, signed by the archive's key.
-Papers and answer keys go with the last batch that uses them. Not here: Redis, which holds nothing of a batch so old.
+Papers and answer keys go with the last batch that uses them. Not here: what Redis may still hold of its sittings.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from engine.keeping.archive import archive
+from engine.keeping.archive import TABLES, archive
 from engine.keeping.bundle import KeepingFault
 from engine.keeping.purge import Purged, purge, shown
 from engine.rules.retention import day_of, kept_until_ms
@@ -82,6 +82,8 @@ async def test_a_batch_whose_time_has_come_goes_whole_and_leaves_a_signed_record
     record: dict[str, Any] = orjson.loads(kept)
     assert record == done.record and signature.is_valid(record, KEYS)
     assert record["rows"]["sitting"] == 2 and record["rows"]["response"] == before["response"]
+    # `receipt` is worked out, no table.
+    assert {table.name for table in TABLES} - {"receipt"} <= record["rows"].keys()
     assert purged_ms == record["purged_ms"] <= now_ms()
     assert orjson.loads(shown(done)[-1]) == record and "2 rows of sitting" in shown(done)
 
