@@ -54,6 +54,16 @@ def path_id(request: Request, name: str) -> str:
     return given
 
 
+def new_id(request: Request, name: str, code: str) -> str:
+    """The id in the path of something that may be made by this call. Raises Invalid `code` naming it."""
+    given: str = request.path_params[name]
+    if not ID_PATTERN.fullmatch(given):
+        faults = Faults()
+        faults.add(f"/{name}", "expected 1 to 64 characters of A-Z a-z 0-9 . _ -", given)
+        raise Invalid(code, faults.listed, errors_total=faults.total)
+    return given
+
+
 def query_whole(request: Request, name: str, default: int, smallest: int, largest: int, faults: Faults) -> int:
     """A whole number of the query; absent or empty it is the default."""
     text = request.query_params.get(name)

@@ -16,18 +16,17 @@ from engine.access import require
 from engine.rules import timing
 from engine.rules.batch import papers_warnings, read_batch, show_batch
 from engine.rules.calendar import batch_warnings
-from engine.rules.errors import Invalid, Refused
+from engine.rules.errors import Refused
 from engine.rules.limits import FORMS_MAX, ID_PATTERN, INSTANT_MS_MAX
 from engine.rules.shape import Faults
 from engine.rules.terms import Batch, BatchState, SittingState
-from engine.scheduling.papers import check_id
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.warning import with_warnings
 from engine.stores.clock import now_ms
 from engine.stores.laying import batch_of
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
-from engine.wire import json_response, path_id, read_dry_run, read_json
+from engine.wire import check, json_response, new_id, path_id, query_whole, read_dry_run, read_json
 
 queries = Queries(__file__)
 _COUNTED = ("expected", "checked_in", "in_progress", "submitted", "collected", "absent", "void")
@@ -38,8 +37,7 @@ async def put_batch(request: Request) -> Response:
     """`PUT /v1/batches/{batch_id}`: 201 for a new batch, 200 otherwise; the same content changes nothing."""
     key_id = await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
-    batch_id = request.path_params["batch_id"]
-    check_id(batch_id, "batch_id", "batch.invalid")
+    batch_id = new_id(request, "batch_id", "batch.invalid")
     is_dry = read_dry_run(request)
     document = await read_json(request)
     async with scheduling.database.transaction(is_dry_run=is_dry) as connection:
@@ -80,10 +78,9 @@ async def show_many(request: Request) -> Response:
     await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
     faults = Faults()
-    from_ms = _instant(request, "from_ms", 0, faults)
-    to_ms = _instant(request, "to_ms", INSTANT_MS_MAX, faults)
-    if faults:
-        raise Invalid("request.invalid", faults.listed)
+    from_ms = query_whole(request, "from_ms", 0, 0, INSTANT_MS_MAX, faults)
+    to_ms = query_whole(request, "to_ms", INSTANT_MS_MAX, 0, INSTANT_MS_MAX, faults)
+    check(faults)
     async with scheduling.database.connection() as connection:
         rows = await connection.fetch(queries.batches_between, from_ms, to_ms)
         shown = await describe(connection, rows)
@@ -192,13 +189,3 @@ async def _store(connection: Connection, batch: Batch) -> None:
     )
     if stored is None:
         raise _armed(batch.batch_id)
-
-
-def _instant(request: Request, name: str, default: int, faults: Faults) -> int:
-    text = request.query_params.get(name)
-    if text is None or text == "":
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= INSTANT_MS_MAX):
-        faults.add(f"/{name}", f"expected Unix milliseconds from 0 to {INSTANT_MS_MAX}", text)
-        return default
-    return int(text)

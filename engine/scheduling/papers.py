@@ -14,9 +14,8 @@ from starlette.responses import Response
 
 from engine.access import require
 from engine.rules.errors import Refused, TryLater
-from engine.rules.limits import ID_PATTERN, PAPER_BODY_BYTES_MAX
+from engine.rules.limits import PAPER_BODY_BYTES_MAX
 from engine.rules.marking import json_number
-from engine.rules.shape import Faults
 from engine.scheduling.package import forget_package, is_package, store_package, take_package
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.sealer_jobs import SealedPaper, SealPaper
@@ -26,7 +25,7 @@ from engine.stores.clock import now_ms
 from engine.stores.postgres import Connection
 from engine.stores.sql import Queries
 from engine.vault import read_vault
-from engine.wire import check, json_response, path_id, read_dry_run
+from engine.wire import json_response, new_id, path_id, read_dry_run
 
 _queries = Queries(__file__)
 
@@ -35,8 +34,7 @@ async def put_paper(request: Request) -> Response:
     """`PUT /v1/papers/{paper_id}`: 201 for a new paper, 200 otherwise; the same content changes nothing."""
     await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
-    paper_id = request.path_params["paper_id"]
-    check_id(paper_id, "paper_id", "paper.invalid")
+    paper_id = new_id(request, "paper_id", "paper.invalid")
     is_dry = read_dry_run(request)
     if is_package(request):
         package = await take_package(request, scheduling.package_keys)
@@ -65,14 +63,6 @@ async def show_paper(request: Request) -> Response:
     if row is None:
         raise Refused("not_found", f"there is no paper {paper_id[:80]!r}")
     return json_response(_shown(row["paper_id"], row["digest"], row["items"], row["points"]))
-
-
-def check_id(given: str, name: str, code: str) -> None:
-    """An id in a path that is to be created. Raises Invalid naming it."""
-    faults = Faults()
-    if not ID_PATTERN.fullmatch(given):
-        faults.add(f"/{name}", "expected 1 to 64 characters of A-Z a-z 0-9 . _ -", given)
-    check(faults, code)
 
 
 async def _store(

@@ -13,12 +13,11 @@ from engine.rules.errors import Invalid, Refused
 from engine.rules.limits import ID_PATTERN, SITE_BODY_BYTES_MAX, SITES_PAGE_DEFAULT, SITES_PAGE_MAX
 from engine.rules.shape import Faults
 from engine.rules.sites import Layout, Room, Site, read_site, show_site
-from engine.scheduling.papers import check_id
 from engine.scheduling.resources import Scheduling
 from engine.stores.clock import now_ms
 from engine.stores.postgres import Connection, Record, UniqueViolation
 from engine.stores.sql import Queries
-from engine.wire import check, is_dry_run, json_response, path_id, query_whole, read_json
+from engine.wire import check, is_dry_run, json_response, new_id, path_id, query_whole, read_json
 
 queries = Queries(__file__)
 
@@ -27,8 +26,7 @@ async def put_site(request: Request) -> Response:
     """`PUT /v1/sites/{site_id}`: 201 for a new site, 200 otherwise; the same content changes nothing."""
     await require(request, "schedule")
     scheduling: Scheduling = request.app.state.scheduling
-    site_id = request.path_params["site_id"]
-    check_id(site_id, "site_id", "site.invalid")
+    site_id = new_id(request, "site_id", "site.invalid")
     faults = Faults()
     is_dry = is_dry_run(request, faults)
     document = await read_json(request, SITE_BODY_BYTES_MAX)

@@ -22,7 +22,7 @@ from engine.sealing.secrets import random_bytes
 from engine.stores.clock import now_ms
 from engine.stores.postgres import Connection, Postgres, Record
 from engine.stores.sql import Queries
-from engine.wire import json_response, path_id, read_json
+from engine.wire import json_response, new_id, path_id, read_json
 
 _queries = Queries(__file__)
 
@@ -40,7 +40,7 @@ async def put_webhook(request: Request) -> Response:
     for a day."""
     await require(request, "results")
     pushing: Pushing = request.app.state.pushing
-    webhook_id = path_id(request, "webhook_id")
+    webhook_id = new_id(request, "webhook_id", "webhook.invalid")
     webhook = read_webhook(await read_json(request), pushing.networks)
     made: bytes | None = None
     async with pushing.database.transaction() as connection:

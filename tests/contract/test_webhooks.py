@@ -138,3 +138,10 @@ def test_replaying_nothing_is_no_fault(outsider: Outsider, webhook_id: str) -> N
         "deliveries": [],
         "next": None,
     }
+
+
+def test_an_id_that_cannot_be_one_is_named_when_it_is_to_be_made(outsider: Outsider) -> None:
+    """As for papers, batches and sites: not that there is none."""
+    problem = refused(put(outsider, "x" * 65), 422, "webhook.invalid")
+
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/webhook_id"]
