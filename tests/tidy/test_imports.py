@@ -205,20 +205,25 @@ def declared(*extras: str) -> set[str]:
     return {wish.split("[")[0].split(">")[0].split("=")[0].strip().replace("-", "_") for wish in wanted}
 
 
+SIZING = ("sizing", "swarm", "openloop", "capacity")  # rooms of loadtest/ with an extra of their own
+
+
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
         ("engine", ("hsm",)),
         ("loadtest", ("load",)),
+        *((f"loadtest/{room}", ("load", "sizing")) for room in SIZING),
         ("loadtest/torture", ("load", "dev")),
-        ("tests", ("load", "dev", "hsm")),
-        ("bench", ("load", "dev")),
+        ("tests", ("load", "sizing", "dev", "hsm")),
+        ("bench", ("load", "sizing", "dev")),
     ],
 )
 def test_every_library_in_use_is_declared(folder: str, extras: tuple[str, ...]) -> None:
     """What comes along with another package today may stay away tomorrow."""
-    torture = set(python_files("loadtest", "torture"))  # a developer's instrument: an operator's rehearsal has no FUSE
-    files = set(python_files(*folder.split("/"))) - (torture if folder == "loadtest" else set())
+    # Neither is an operator's rehearsal: it has no FUSE and no Locust.
+    others = {path for room in ("torture", *SIZING) for path in python_files("loadtest", room)}
+    files = set(python_files(*folder.split("/"))) - (others if folder == "loadtest" else set())
     ours = {"engine", "loadtest", "tests", "bench"}
     through_another = {
         "chinese_calendar": "chinesecalendar",
@@ -226,6 +231,10 @@ def test_every_library_in_use_is_declared(folder: str, extras: tuple[str, ...]) 
         "requests": "schemathesis",
         "Crypto": "pycryptodome",
         "pkcs11": "python_pkcs11",
+        "hdrh": "hdrhistogram",
+        "gevent": "locust",
+        "geventhttpclient": "locust",
+        "websocket": "websocket_client",
     }  # or imported so
     used = {each.top for path in files for each in imports_of(path)} - sys.stdlib_module_names - ours
 

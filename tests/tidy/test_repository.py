@@ -15,6 +15,7 @@ LINES_MAX = 450
 # Longer, with the reason; all but the generated ones are one subject told case by case.
 LONG = {
     "requirements.lock": "generated",
+    "requirements-load.lock": "generated",
     "requirements-dev.lock": "generated",
     "schema/openapi.json": "generated",
     "schema/schema.sql": "the whole data model, for reading",
@@ -131,14 +132,14 @@ def test_a_lock_file_holds_names_versions_and_hashes_only(path: Path) -> None:
     assert text.count("--hash=sha256:") >= len(pinned)
 
 
-def test_both_lock_files_are_there() -> None:
-    """One for those who run it, one for those who change it; the second includes the first."""
+def test_all_lock_files_are_there() -> None:
+    """For those who run it, those who size it, and those who change it; each includes the one before."""
     pins = [
         set(re.findall(r"^([a-z0-9-]+(?:\[[^]]*\])?==\S+)", (ROOT / name).read_text("utf-8"), re.MULTILINE))
-        for name in ("requirements.lock", "requirements-dev.lock")
+        for name in ("requirements.lock", "requirements-load.lock", "requirements-dev.lock")
     ]
 
-    assert pins[0] and pins[0] <= pins[1]
+    assert pins[0] and pins[0] <= pins[1] <= pins[2]
 
 
 @pytest.mark.parametrize(

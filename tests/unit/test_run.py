@@ -39,7 +39,8 @@ def run() -> ModuleType:
 def checkout(run: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with two tiny locks and an installer that installs nothing."""
     (tmp_path / "requirements.lock").write_text("a==1\n")
-    (tmp_path / "requirements-dev.lock").write_text("a==1\nb==1\n")
+    (tmp_path / "requirements-load.lock").write_text("a==1\nl==1\n")
+    (tmp_path / "requirements-dev.lock").write_text("a==1\nl==1\nb==1\n")
     monkeypatch.setattr(run, "ROOT", tmp_path)
     monkeypatch.delenv("LIANKAO_VENV", raising=False)
     monkeypatch.setattr(run, "install", _pretend_install)
@@ -126,6 +127,15 @@ def test_the_development_environment_also_serves(run: ModuleType, checkout: Path
     run.environment("requirements.lock")
 
     assert _installed(checkout / ".venv") == ["requirements-dev.lock"]
+
+
+def test_the_environment_for_load_tests_serves_and_does_not_test(run: ModuleType, checkout: Path) -> None:
+    """Each lock includes the ones before it, and not those after it."""
+    run.environment("requirements-load.lock")
+    run.environment("requirements.lock")
+    run.environment("requirements-dev.lock")
+
+    assert _installed(checkout / ".venv") == ["requirements-load.lock", "requirements-dev.lock"]
 
 
 def test_the_serving_environment_does_not_test(run: ModuleType, checkout: Path) -> None:
