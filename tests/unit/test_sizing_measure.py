@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.sizing import measure, plan
+from loadtest.journal import Change
+from loadtest.ledger import Ledger
+from loadtest.sizing import ledger_file, measure, plan
 from loadtest.sizing.plan import Person, Phase, PhaseName, Plan
 
 PHASES = [Phase(PhaseName.STEADY, 0, 10_000, 0.1), Phase(PhaseName.STRESS, 10_000, 20_000, 0.2)]
@@ -65,3 +67,20 @@ def test_every_candidate_is_played_once(tmp_path: Path) -> None:
     assert openloop
     assert file.stat().st_mode & 0o077 == 0
     assert read.rate_at(12_000) == 0.2 and read.phase_at(25_000) is None
+
+
+def test_a_ledger_reaches_the_judge_as_it_was(tmp_path: Path) -> None:
+    """What was acknowledged and what was only sent; a torn line is named."""
+    change = Change("i1", 3, ["A", "B"], b"", sent=True, acknowledged=True)
+    ledgers = [
+        Ledger("c1", "s1", entered=True, changes=[change, Change("i2", 4, None, b"", sent=True)], receipts=[{"a": 1}]),
+        Ledger("c2", stays_away=True, failures=["kept out"]),
+    ]
+    file = tmp_path / "swarm-0.ledger"
+    ledger_file.write(file, ledgers)
+
+    assert list(ledger_file.read(file)) == ledgers
+
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(ValueError, match="line 2"):
+        list(ledger_file.read(file))
