@@ -12,6 +12,16 @@ import msgspec
 from msgspec import Struct
 
 FORMAT = 1
+# Names of series, which the report draws; any may be missing. ROLE and PROCESS are those of a phase's `cpu` and
+# `generators`.
+SERIES = (
+    "saves", "acknowledged", "errors",  # a second
+    "save_max_ms", "save_intended_max_ms",  # the slowest of that second
+    "up_bytes", "down_bytes",  # a second, over the line
+    "cpu/ROLE", "memory_mib/ROLE", "generators/PROCESS",
+    "recorder_lag_s",  # age of the oldest change that is not in PostgreSQL yet
+    "entered", "writing", "channels",  # candidates at that moment
+)  # fmt: skip
 
 
 class Word(StrEnum):
@@ -80,7 +90,10 @@ class Traffic(Struct, frozen=True, kw_only=True):
 
 
 class PhaseOutcome(Struct, kw_only=True):
-    """`void` says why nothing counts here ("": it does). `generators`: CPU by process."""
+    """`void` says why nothing counts here ("": it does). `cpu`, `memory_mib`: by role; `generators`: CPU by process.
+
+    Of `operations`, `save` is what a closed loop sees and `save_intended` what an open one does (measure.OPERATIONS).
+    """
 
     name: str
     from_ms: int
@@ -93,11 +106,11 @@ class PhaseOutcome(Struct, kw_only=True):
     cpu: dict[str, float] = {}
     memory_mib: dict[str, float] = {}
     generators: dict[str, float] = {}
-    recorder_lag_max: int = 0
+    recorder_lag_max_s: float = 0.0
 
 
 class Outcome(Struct, kw_only=True):
-    """Everything. `series`: a value for each second (since 1970) by name, see `report` for which are drawn.
+    """Everything. `series`: a value for each second (since 1970) by name (SERIES); where there is none is a gap.
 
     `account`: the numbers of loadtest.judge.Verdict. `configuration` holds no secrets; `configuration_digest` is the
     SHA-256 of its canonical JSON. `command` repeats the run.
