@@ -20,12 +20,12 @@ from typing import Any
 
 from bench import machine
 from bench.field import Exam, Field, field_behind
-from bench.network import HALL_KBIT_PER_S, Line, Traffic, line
 from bench.opening import words_only
 from bench.rows import BenchFault, Row
 from bench.saving import Plan
 from engine.settings import Settings
 from loadtest.answers import guess
+from loadtest.network import HALL_KBIT_PER_S, Line, Traffic, line
 from tests.browser.hall import Seat
 
 EXAM_S = 90 * 60

@@ -23,7 +23,6 @@ from typing import Any
 
 import redis
 
-from bench import usage
 from engine.delivery import autosave
 from engine.recording.leases import Leases
 from engine.recording.mending import Mender
@@ -32,6 +31,7 @@ from engine.stores import migrations, postgres
 from engine.stores.memory import Memory
 from engine.stores.postgres import Postgres
 from engine.supervision import embedded
+from loadtest import usage
 from tests import servers
 
 SITTINGS = 5_000

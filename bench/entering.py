@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bench import usage
 from bench.driver import Load
 from bench.field import Exam, Field
 from bench.rows import Row
 from bench.saving import Plan, sound
+from loadtest import usage
 
 RUSH_S = 30.0
 

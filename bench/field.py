@@ -24,15 +24,14 @@ import orjson
 import redis
 from msgspec import Struct
 
-from bench import usage
 from bench.driver import Driver, Load
-from bench.network import FAR, NEAR, Line
 from bench.rows import BenchFault
 from engine.settings import Settings
 from engine.supervision import embedded
-from loadtest import people, samples
+from loadtest import people, samples, usage
 from loadtest.answers import guess
 from loadtest.client import MachineClient
+from loadtest.network import FAR, NEAR, Line
 from tests import servers
 
 SAVE_PATH = "/v1/sitting/responses"

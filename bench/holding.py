@@ -8,11 +8,11 @@ import math
 import resource
 import time
 
-from bench import usage
 from bench.driver import Driver
 from bench.field import Exam, Field
 from bench.rows import BenchFault, Row
 from bench.saving import CHANNEL_PATH, WARM_S, Plan
+from loadtest import usage
 
 HELD = 50_000
 HELD_SAVES_PER_S = 2_500

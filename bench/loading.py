@@ -13,9 +13,9 @@ from playwright.sync_api import BrowserContext
 from bench import machine
 from bench.carrying import settled
 from bench.field import Field, field_behind
-from bench.network import HALL_KBIT_PER_S, SHARE_KBIT_PER_S, Line, line
 from bench.rows import Row
 from bench.saving import Plan
+from loadtest.network import HALL_KBIT_PER_S, SHARE_KBIT_PER_S, Line, line
 
 LOADED_WITHIN_MS = 300_000
 

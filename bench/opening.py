@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from bench import machine
 from bench.field import Exam, Field, field_behind
-from bench.network import HALL_KBIT_PER_S, Line, NoNetwork, line
 from bench.rows import BenchFault, Row, median
 from bench.saving import CHANNEL_PATH, Plan, sound
 from bench.starting import KEYS_WITHIN_S
+from loadtest.network import HALL_KBIT_PER_S, Line, NoNetwork, line
 from tests.browser.hall import Seat
 
 # To arm, let everybody in over the line, open their channels and hand out the paper, with a browser on the same cores.

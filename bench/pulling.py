@@ -17,13 +17,13 @@ from contextlib import contextmanager
 
 import orjson
 
-from bench import usage
 from bench.field import Field, field
 from bench.grading import dsn_of
 from bench.rows import BenchFault, Row, as_line, median
 from bench.saving import Plan
 from engine.scoring.result_files import CSV, NDJSON, XLSX
 from engine.stores import postgres
+from loadtest import usage
 
 RESULTS = 100_000
 BATCH_ID = "pulled"

@@ -20,10 +20,10 @@ from typing import Any
 import orjson
 import xlsxwriter
 
-from bench import usage
 from bench.field import Field, field
 from bench.rows import BenchFault, Row, as_line, median
 from bench.saving import Plan
+from loadtest import usage
 
 CANDIDATES = 50_000
 FAULTY_EVERY = 3

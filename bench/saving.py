@@ -11,10 +11,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from bench import usage
 from bench.driver import Driver, Load
 from bench.field import Exam, Field
 from bench.rows import BenchFault, Row, median
+from loadtest import usage
 
 SITTINGS = 5_000
 FEW, MANY = 200, 50_000

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from bench import carrying, growing, opening, reacting
-from bench.network import Traffic
 from bench.rows import BenchFault, Row
 from bench.saving import Plan
+from loadtest.network import Traffic
 from tests import servers
 
 STAGES = {
@@ -26,7 +26,7 @@ WAITING = (carrying.WAIT_S - carrying.CLOSED_AFTER_S) / carrying.WAITED_S
 # Runs in a process of its own: a thread that has changed its namespace is nobody's to come back to.
 _OVER_A_LINE = """
 import http.server, json, subprocess, sys, threading
-from bench.network import NEAR, NoNetwork, line
+from loadtest.network import NEAR, NoNetwork, line
 try:
     with line(50_000) as wire:
         server = http.server.ThreadingHTTPServer(("0.0.0.0", 0), http.server.SimpleHTTPRequestHandler)

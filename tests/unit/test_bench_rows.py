@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import command, driver, usage
+from bench import command, driver
 from bench.goals import GOALS
 from bench.holding import _shares
 from bench.rows import Row, as_json, as_line, exit_code, verdict, void
+from loadtest import usage
 from tests.servers import ROOT
 
 AT_LEAST, AT_MOST = "http_save_ratio", "ack_p99_half_load_ms"

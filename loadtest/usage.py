@@ -15,10 +15,10 @@ PROC = Path("/proc")
 _STAT = re.compile(rb"\d+ \(.*\) ", re.DOTALL)  # the name may hold spaces and brackets
 
 
-def cpu_s(pid: int) -> float:
+def cpu_s(pid: int, children: Mapping[int, list[int]] | None = None) -> float:
     """Seconds of CPU that a process, its children and the children it has buried have used."""
     total_ticks = 0
-    children = _children()
+    children = _children() if children is None else children
     left = [pid]
     while left:
         one = left.pop()
@@ -32,9 +32,33 @@ def cpu_s(pid: int) -> float:
 def by_role(processes: Mapping[str, int]) -> dict[str, float]:
     """Seconds of CPU by role: `worker-0` and `worker-1` are both `engine`."""
     used: dict[str, float] = defaultdict(float)
+    children = _children()
     for name, pid in processes.items():
-        used[role_of(name)] += cpu_s(pid)
+        used[role_of(name)] += cpu_s(pid, children)
     return dict(used)
+
+
+def memory_by_role(processes: Mapping[str, int]) -> dict[str, float]:
+    """MiB in RAM by role, children included; what several processes share counts once (PSS) where we may look."""
+    held: dict[str, float] = defaultdict(float)
+    children = _children()
+    for name, pid in processes.items():
+        left = [pid]
+        while left:
+            one = left.pop()
+            left += children.get(one, [])
+            with contextlib.suppress(OSError):  # it has ended
+                held[role_of(name)] += _proportional_kib(one) / 1024
+    return dict(held)
+
+
+def _proportional_kib(pid: int) -> float:
+    try:
+        rollup = (PROC / str(pid) / "smaps_rollup").read_text("ascii")
+    except PermissionError:
+        return resident_kib(pid)
+    found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
+    return float(found[1]) if found else resident_kib(pid)
 
 
 def role_of(name: str) -> str:

@@ -21,8 +21,6 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from bench.rows import BenchFault
-
 HALL_KBIT_PER_S = 50_000  # what a site of 2,000 to 5,000 candidates has, in each direction
 SHARE_KBIT_PER_S = 10  # and what that is for each of them
 QUEUE_MS = 400  # a router's buffer on a fast line
@@ -37,7 +35,7 @@ _MADE_WITHIN_S = 10.0
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class NoNetwork(BenchFault):
+class NoNetwork(RuntimeError):
     """No namespaces or no shaping on this machine; the message says what was refused."""
 
 
@@ -80,14 +78,11 @@ class Line:
         """What a command begins with that is to run at the candidates' end."""
         return self._enter
 
-    def shape(self, kbit_per_s: int) -> None:
-        """The same for both directions."""
-        bytes_per_ms = kbit_per_s / 8
-        burst_bytes = max(BURST_BYTES_MIN, int(bytes_per_ms * BURST_MS))
-        limit_bytes = burst_bytes + max(QUEUE_BYTES_MIN, int(bytes_per_ms * QUEUE_MS))
-        bucket = ["rate", f"{kbit_per_s}kbit", "burst", str(burst_bytes), "limit", str(limit_bytes)]
-        for enter, device in (([], "near"), (self._enter, "far")):
-            _run([*enter, "tc", "qdisc", "replace", "dev", device, "root", "tbf", *bucket])
+    def shape(self, up_kbit_per_s: int, down_kbit_per_s: int | None = None) -> None:
+        """What the far end sends, and what it gets; one figure is both. 0: as fast as it goes."""
+        down = up_kbit_per_s if down_kbit_per_s is None else down_kbit_per_s
+        for enter, device, kbit_per_s in (([], "near", down), (self._enter, "far", up_kbit_per_s)):
+            _run([*enter, "tc", "qdisc", "replace", "dev", device, "root", *_queue(kbit_per_s)])
 
     def traffic(self) -> Traffic:
         """Since the wire was made."""
@@ -97,8 +92,18 @@ class Line:
         return Traffic(found[8], found[0], found[9], found[1])
 
 
+def _queue(kbit_per_s: int) -> list[str]:
+    """A token bucket with a router's buffer; without a rate a plain queue."""
+    if not kbit_per_s:
+        return ["pfifo"]
+    bytes_per_ms = kbit_per_s / 8
+    burst_bytes = max(BURST_BYTES_MIN, int(bytes_per_ms * BURST_MS))
+    limit_bytes = burst_bytes + max(QUEUE_BYTES_MIN, int(bytes_per_ms * QUEUE_MS))
+    return ["tbf", "rate", f"{kbit_per_s}kbit", "burst", str(burst_bytes), "limit", str(limit_bytes)]
+
+
 @contextlib.contextmanager
-def line(kbit_per_s: int) -> Iterator[Line]:
+def line(up_kbit_per_s: int, down_kbit_per_s: int | None = None) -> Iterator[Line]:
     """Inside, this thread and what it starts are at the near end. Raises NoNetwork."""
     missing = [tool for tool in ("ip", "tc", "nsenter", "unshare") if shutil.which(tool) is None]
     if missing or os.geteuid() != 0:
@@ -119,7 +124,7 @@ def line(kbit_per_s: int) -> Iterator[Line]:
             known = ["lladdr", other.hardware, "dev", device, "nud", "permanent"]
             _run([*enter, "ip", "neighbour", "replace", other.address, *known])
         _run([*made.at_far_end, "sh", "-c", f"echo 0 > {_TIMESTAMPS}"])
-        made.shape(kbit_per_s)
+        made.shape(up_kbit_per_s, down_kbit_per_s)
         yield made
 
 
