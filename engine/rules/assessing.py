@@ -32,6 +32,7 @@ from engine.rules.limits import (
     NAME_CHARACTERS_MAX,
 )
 from engine.rules.marking import passed, score_of
+from engine.rules.rostering import fold_name
 from engine.rules.shape import Faults, Members
 from engine.rules.terms import Rules
 
@@ -102,6 +103,11 @@ def fault_of_mark(mark: Decimal, points: Decimal) -> str | None:
     return f"expected a mark from 0 to {points.normalize():f} with at most {MARK_DECIMALS_MAX} decimals"
 
 
+def kept_mark(mark: Decimal, points: Decimal) -> Decimal:
+    """A sound mark as it is stored: without the zeros behind it, of which a caller may have sent thousands."""
+    return points if mark == points else round(mark, MARK_DECIMALS_MAX)
+
+
 def read_assessment(document: Any, faults: Faults) -> tuple[str, list[GivenMark]]:
     """The assessor's name and the marks, as far as they can be read; the rest is in `faults`."""
     members = Members(document, "", faults)
@@ -120,9 +126,9 @@ def read_assessment(document: Any, faults: Faults) -> tuple[str, list[GivenMark]
 
 
 def read_name(members: Members, name: str) -> str:
-    """A person's name, its white space folded."""
+    """A person's name, folded as rosters fold one: 王 五 and 王五 are one assessor."""
     given = members.take(name)
-    folded = " ".join(given.split()) if isinstance(given, str) else ""
+    folded = fold_name(" ".join(given.split())) if isinstance(given, str) else ""
     if members.has(name) and (not folded or len(folded) > NAME_CHARACTERS_MAX or "\0" in folded):
         members.fault(name, f"expected a name of 1 to {NAME_CHARACTERS_MAX} characters")
         return ""

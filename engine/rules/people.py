@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.rules.errors import Invalid
 from engine.rules.limits import NAME_CHARACTERS_MAX, PEOPLE_MAX, PEOPLE_MIN, REASON_CHARACTERS_MAX
+from engine.rules.rostering import fold_name
 from engine.rules.shape import Faults, Members
 
 
@@ -35,12 +36,16 @@ def read_reasoned(document: object, name: str) -> tuple[list[str], str]:
 def _take_people(members: Members, name: str) -> list[str]:
     faults = members.faults
     people: list[str] = []
+    known: set[str] = set()
     for index, person in enumerate(members.take_list(name, PEOPLE_MIN, PEOPLE_MAX)):
         pointer = f"{members.at(name)}/{index}"
         folded = " ".join(person.split()) if isinstance(person, str) else ""
         if not folded or len(folded) > NAME_CHARACTERS_MAX or "\0" in folded:
             faults.add(pointer, f"expected a name of 1 to {NAME_CHARACTERS_MAX} characters", person)
-        elif folded in people:
+        elif fold_name(folded) in known:
             faults.add(pointer, "expected different people", person)
+        elif not fold_name(folded):
+            faults.add(pointer, "expected a name, not only what nobody sees", person)
         people.append(folded)
+        known.add(fold_name(folded))
     return people

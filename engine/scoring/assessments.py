@@ -20,7 +20,15 @@ from starlette.responses import Response
 
 from engine import batch_log
 from engine.access import require
-from engine.rules.assessing import WHOLE_SITTING, GivenMark, assessors_needed, fault_of_mark, read_assessment, read_name
+from engine.rules.assessing import (
+    WHOLE_SITTING,
+    GivenMark,
+    assessors_needed,
+    fault_of_mark,
+    kept_mark,
+    read_assessment,
+    read_name,
+)
 from engine.rules.errors import Refused
 from engine.rules.limits import (
     ASSESSMENT_BODY_BYTES_MAX,
@@ -50,9 +58,13 @@ class _OpenTask(Struct):
     is_final: bool
     marks: dict[str, tuple[Decimal, str | None]]  # by assessor, in the order in which they first marked it
 
-    def missing_now(self, rules: Rules) -> int:
+    def missing_by_marks(self, rules: Rules) -> int:
         given = [mark for mark, _ in self.marks.values()]
         return max(0, assessors_needed(given, self.points, rules) - len(given))
+
+    def counts(self, rules: Rules) -> bool:
+        """False, asked before new marks: a regrade wants no mark of it any more, though it lacks some."""
+        return self.missing > 0 or self.missing_by_marks(rules) == 0
 
 
 async def show_tasks(request: Request) -> Response:
@@ -160,11 +172,13 @@ async def _store(
     key_id: str,
 ) -> None:
     task_ids = [mark.task_id for mark in new]
-    marks, comments = [mark.mark for mark in new], [mark.comment for mark in new]
+    marks = [kept_mark(mark.mark, tasks[mark.task_id].points) for mark in new]
+    comments = [mark.comment for mark in new]
     await connection.execute(_queries.insert_marks, task_ids, assessor, marks, comments, now_ms(), key_id)
+    counting = {task.task_id for task in tasks.values() if task.counts(rules)}
     for mark in new:
         tasks[mark.task_id].marks[assessor] = (mark.mark, mark.comment)
-    missing = {task.task_id: task.missing_now(rules) for task in tasks.values()}
+    missing = {name: task.missing_by_marks(rules) if name in counting else 0 for name, task in tasks.items()}
     await connection.execute(_queries.set_missing, task_ids, [missing[task_id] for task_id in task_ids])
     touched = {tasks[task_id].sitting_id for task_id in task_ids}
     unfinished = {task.sitting_id for task in tasks.values() if missing[task.task_id]}

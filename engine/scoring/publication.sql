@@ -21,10 +21,11 @@ WHERE batch_id = $1 AND publication IS NULL AND NOT EXISTS (
 ORDER BY sitting_id
 
 -- count_ungraded(batch_id) -> one row
--- Sittings that have no result yet, or wait for an assessor.
+-- Sittings that have no result yet, or whose newest waits for an assessor: a regrade may have one wait again.
 SELECT count(*) FROM sitting
-WHERE sitting.batch_id = $1 AND NOT EXISTS (
-    SELECT FROM result WHERE result.sitting_id = sitting.sitting_id AND result.state <> 'pending_assessor')
+WHERE sitting.batch_id = $1 AND coalesce((
+    SELECT result.state FROM result WHERE result.sitting_id = sitting.sitting_id ORDER BY revision DESC LIMIT 1
+), 'pending_assessor') = 'pending_assessor'
 
 -- release(batch_id, released_ms, released_by) -> none
 -- Results graded later are published as they come.

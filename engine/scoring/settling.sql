@@ -2,8 +2,9 @@
 -- Whether every sitting has a final result, how the results stand, and which stand was counted last.
 SELECT batch.armed_ms, results.count AS results, results.stand, newest.stand AS counted_stand, newest.is_withheld,
     newest.counted_ms, (
-        SELECT count(*) FROM sitting WHERE sitting.batch_id = $1 AND NOT EXISTS (
-            SELECT FROM result WHERE result.sitting_id = sitting.sitting_id AND result.state <> 'pending_assessor')
+        SELECT count(*) FROM sitting WHERE sitting.batch_id = $1 AND coalesce((
+            SELECT result.state FROM result WHERE result.sitting_id = sitting.sitting_id ORDER BY revision DESC LIMIT 1
+        ), 'pending_assessor') = 'pending_assessor'
     ) AS ungraded
 FROM batch
 CROSS JOIN (
@@ -22,6 +23,7 @@ INSERT INTO statistics_request (batch_id) VALUES ($1)
 -- Whether it is released by people, and has been graded, and flags could stand.
 SELECT batch.released_ms IS NULL AND batch.armed_ms IS NOT NULL AND batch.rules ->> 'release' = 'approved'
     AND (SELECT count(*) FROM result WHERE batch_id = $1 AND state = 'graded') >= $2
-    AND NOT EXISTS (SELECT FROM sitting WHERE sitting.batch_id = $1 AND NOT EXISTS (
-        SELECT FROM result WHERE result.sitting_id = sitting.sitting_id AND result.state <> 'pending_assessor'))
+    AND NOT EXISTS (SELECT FROM sitting WHERE sitting.batch_id = $1 AND coalesce((
+        SELECT result.state FROM result WHERE result.sitting_id = sitting.sitting_id ORDER BY revision DESC LIMIT 1
+    ), 'pending_assessor') = 'pending_assessor')
 FROM batch WHERE batch_id = $1

@@ -13,6 +13,7 @@ from engine.rules.assessing import (
     assessors_needed,
     fault_of_mark,
     final_mark,
+    kept_mark,
     read_assessment,
     verdict,
 )
@@ -196,8 +197,23 @@ def test_marks_are_read_as_they_were_written() -> None:
     assessor, given = read_assessment(sent, faults)
 
     assert not faults
-    assert assessor == "王 五"
+    assert assessor == "王五", "as rosters have it: no way to be two assessors"
     assert (given[0].task_id, str(given[0].mark), given[0].comment) == ("t1", "7.10", "简")
+
+
+@pytest.mark.parametrize(
+    ("mark", "points", "kept"),
+    [
+        ("7.10", "10", "7.10"),
+        ("0e-5000000", "10", "0.00"),
+        ("8." + "0" * 20_000, "10", "8.00"),
+        ("3.125", "3.125", "3.125"),
+    ],
+)
+def test_a_mark_is_kept_without_the_zeros_behind_it(mark: str, points: str, kept: str) -> None:
+    """JSON may carry more of them than any store takes."""
+    assert fault_of_mark(Decimal(mark), Decimal(points)) is None
+    assert str(kept_mark(Decimal(mark), Decimal(points))) == kept
 
 
 def test_every_fault_of_a_call_is_listed() -> None:

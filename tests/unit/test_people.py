@@ -44,9 +44,21 @@ def test_up_to_twenty_people_may_be_named(number: int) -> None:
     assert read_people({"witnesses": people}, "witnesses") == people
 
 
-@pytest.mark.parametrize("people", [["张三", "张三"], ["张三", " 张三"], ["张 三", "张  三"], ["张三", "李四", "张三"]])
+@pytest.mark.parametrize(
+    "people",
+    [
+        ["张三", "张三"],
+        ["张三", " 张三"],
+        ["张 三", "张  三"],
+        ["张三", "李四", "张三"],
+        ["张三", "张 三"],
+        ["张三", "张\u200b三"],
+        ["José", "Jose\u0301"],
+        ["买买提·艾力", "买买提•艾力"],
+    ],
+)
 def test_the_same_person_twice_is_one_person(people: list[str]) -> None:
-    """The second mention is the fault."""
+    """The second mention is the fault, however it is typed: names are compared as rosters compare them."""
     assert faults_of({"witnesses": people}) == {f"/witnesses/{len(people) - 1}": "expected different people"}
 
 
@@ -71,6 +83,11 @@ def test_too_few_too_many_or_no_list_is_refused(document: Any, message: str) -> 
 def test_what_is_no_name_is_refused_at_its_place(name: Any) -> None:
     """Blank, too long, or not text."""
     assert faults_of({"witnesses": ["张三", name]}) == {"/witnesses/1": "expected a name of 1 to 100 characters"}
+
+
+def test_a_name_that_nobody_sees_is_none() -> None:
+    """An invisible character signs nothing."""
+    assert list(faults_of({"witnesses": ["张三", "\u200b"]})) == ["/witnesses/1"]
 
 
 @pytest.mark.parametrize("document", [None, [], "x", ["张三", "李四"]])
