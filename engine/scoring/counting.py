@@ -38,7 +38,7 @@ class _Paper(Struct, frozen=True):
 async def count_statistics(database: Postgres, grader: Grader) -> bool:
     """Count one batch that was asked for; False when none was. Raises as `Grader.grade`."""
     async with database.transaction() as connection:
-        batch_id = await connection.fetchval(_queries.take_request)
+        batch_id = await connection.fetchval(_queries.take_request, grader.parked_now())
         if batch_id is None:
             return False
         stand = await connection.fetchval(_queries.stand_of, batch_id)

@@ -1,7 +1,8 @@
--- take_request() -> at most one row
--- The batch that has waited longest for its statistics; whoever else asked for it is served as well.
+-- take_request(parked) -> at most one row
+-- The batch that has waited longest for its statistics, but for parked ones; whoever else asked for it is served as well.
 DELETE FROM statistics_request WHERE batch_id = (
-    SELECT batch_id FROM statistics_request ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED
+    SELECT batch_id FROM statistics_request WHERE batch_id <> ALL ($1::text[])
+    ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED
 ) RETURNING batch_id
 
 -- stand_of(batch_id) -> one row

@@ -27,7 +27,6 @@ from engine.wire import check, json_response, path_id
 
 _queries = Queries(__file__)
 _FORMATS = ("json", "html", "xlsx")
-_FORMATS = ("json", "html", "xlsx")
 
 
 async def show(request: Request) -> Response:

@@ -81,6 +81,19 @@ async def test_the_grader_counts_with_its_own_rights(graded: Exam) -> None:
     }
 
 
+async def test_a_batch_whose_key_does_not_open_holds_up_no_other(graded: Exam) -> None:
+    """It asked first, and is left alone for a while; the next one is counted at once."""
+    grader = grader_of(graded)
+    async with graded.engine_database.connection() as connection:
+        await connection.execute("INSERT INTO statistics_request (batch_id) VALUES ('broken'), ('B')")
+    grader.parked("broken", "for a test")
+
+    assert await count_statistics(graded.grader_database, grader)
+
+    assert await graded.query("SELECT batch_id FROM item_statistics") == [("B",)]
+    assert await graded.query("SELECT batch_id FROM statistics_request") == [("broken",)]
+
+
 async def test_flags_hold_a_release_back_until_they_are_explained(graded: Exam) -> None:
     """All that have to be explained are named; what is only watched is not among them."""
     with pytest.raises(TryLater):
