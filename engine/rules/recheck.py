@@ -18,7 +18,7 @@ from typing import Any
 from msgspec import Struct
 
 from engine.rules import exact_json
-from engine.rules.assessing import verdict
+from engine.rules.assessing import WHOLE_SITTING_POINTS, assessors_needed, final_mark, verdict
 from engine.rules.marking import AnswerKey, SittingMark, mark_sitting, passed
 from engine.rules.terms import Rules
 
@@ -192,7 +192,8 @@ def _missed_marks(evidence: Evidence) -> Finding:
     if not evidence.has_sat:
         return _nobody_sat(check)
     if evidence.rules.assessors:
-        given, needed = len(evidence.panel), evidence.rules.assessors
+        given = len(evidence.panel)
+        needed = assessors_needed(evidence.panel, Decimal(WHOLE_SITTING_POINTS), evidence.rules)
         return Finding(
             check,
             given >= needed,
@@ -266,13 +267,14 @@ def _tally(evidence: Evidence) -> Finding:
     if document["score"] is None:
         return Finding(check, True, "there is no score yet: an assessor is awaited", "尚无成绩:等待考评员评分")
     if evidence.rules.assessors:
-        mean = sum((Fraction(mark) for mark in evidence.panel), Fraction()) / max(1, len(evidence.panel))
-        is_same = abs(Fraction(Decimal(document["score"])) - mean) <= Fraction(1, 200)
+        mean = final_mark(evidence.panel, Decimal(WHOLE_SITTING_POINTS), evidence.rules)
+        is_same = mean is not None and abs(Fraction(Decimal(document["score"])) - mean) <= Fraction(1, 200)
+        shown = "none" if mean is None else f"{float(mean):.4f}"
         return Finding(
             check,
             is_same,
-            f"the mean of the assessors' marks is {float(mean):.4f}",
-            f"考评员评分的平均值为 {float(mean):.4f}",
+            f"the assessors' marks come to {shown}",
+            f"考评员评分合计为 {shown}",
         )
     if evidence.answer_key is None:
         return _no_key(check)

@@ -263,3 +263,22 @@ def test_a_panels_score_is_added_up_again(panel: tuple[str, ...], checks: list[s
     found = evidence(**changed_document(**document), marks={}, panel=marks, rules=Rules(assessors=3))
 
     assert differing(found) == checks
+
+
+@pytest.mark.parametrize(("marks", "score"), [((50, 100, 60), 55), ((40, 80, 60), 60), ((70, 80), 75)])
+def test_a_third_mark_makes_no_difference_where_it_settled_one(marks: tuple[int, ...], score: int) -> None:
+    """One assessor and a second marking: what counts is not the mean of all that were given."""
+    document = {"score": Decimal(score), "passed": score >= 60, "sections": []}
+    panel = tuple(Decimal(mark) for mark in marks)
+    rules = Rules(assessors=1, second_marking=True)
+
+    assert differing(evidence(**changed_document(**document), marks={}, panel=panel, rules=rules)) == []
+
+
+def test_a_second_marking_that_is_missing_is_a_missed_mark() -> None:
+    """Two disagree, and nobody was the third."""
+    document = {"score": Decimal(75), "passed": True, "sections": []}
+    rules = Rules(assessors=1, second_marking=True)
+    found = evidence(**changed_document(**document), marks={}, panel=(Decimal(50), Decimal(100)), rules=rules)
+
+    assert differing(found) == ["missed_marks", "score", "tally"]
