@@ -177,7 +177,7 @@ class Courier:
         metrics.courier_given_up.inc()
         log.logger().error(
             "courier.given_up", webhook_id=queue.webhook_id, batch_id=queue.batch_id, message_id=message_id,
-            detail=answer.fault,
+            detail=answer.detail or answer.fault,
         )  # fmt: skip
         if await self._settle(queue, message_id, "dead", answer):
             await self._let_go(queue, self._wait_s(1, answer))
@@ -187,7 +187,7 @@ class Courier:
         await self._write_put_off(queue, message_id, answer, wait_s)
         log.logger().info(
             "courier.put_off", webhook_id=queue.webhook_id, batch_id=queue.batch_id, message_id=message_id,
-            attempts=queue.attempts + 1, wait_s=round(wait_s, 1), detail=answer.fault,
+            attempts=queue.attempts + 1, wait_s=round(wait_s, 1), detail=answer.detail or answer.fault,
         )  # fmt: skip
 
     async def _disable(self, queue: Queue, message_id: str, answer: Answer) -> None:

@@ -3,13 +3,16 @@
 Promise: it ends within its time-out whatever the other end does, calls only addresses that may be called, follows no
 redirect, and takes no more of an answer than a few KiB.
 How: the address is judged where the socket is made, after the name was resolved, so that a name cannot say one thing
-when it is looked at and another when it is used. Nothing of the answer's body is kept: the status says it all.
+when it is looked at and another when it is used. Nothing of the answer's body is kept: the status says it all. What
+is told of a failure names no address and quotes nothing that was received: whoever set the webhook up may read it, and
+must not learn from it what lies in the engine's own network. That is for the log.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -31,16 +34,17 @@ from engine.rules.limits import (
 
 _GONE = 410
 _RETRY_AFTER_S_MAX = 86_400
-_REFUSED_ADDRESS = "may not be called: it is not public, and in no network of LIANKAO_COURIER_NETWORKS"
+_REFUSED_ADDRESS = "its address may not be called: it is not public, and in no network of LIANKAO_COURIER_NETWORKS"
 
 
 class Answer(Struct, frozen=True):
-    """`status` is 0 when none came; `fault` is empty when the message was taken."""
+    """`status` is 0 when none came; `fault` is empty when the message was taken; `detail` is for the log alone."""
 
     status: int
     fault: str
     kind: str  # delivered, refused, gone, silent, unreachable, forbidden: as the figure `courier_attempts` counts
     retry_after_s: int = 0
+    detail: str = ""
 
     @property
     def is_delivered(self) -> bool:
@@ -89,10 +93,10 @@ class Post:
             return Answer(0, f"no answer within {self._timeout_s:g} s", "silent")
         except ClientConnectorError as fault:
             if forbidden := _forbidden_in(fault):
-                return Answer(0, str(forbidden), "forbidden")
-            return Answer(0, _short(fault), "unreachable")
+                return Answer(0, _REFUSED_ADDRESS, "forbidden", detail=str(forbidden))
+            return Answer(0, _told(fault), "unreachable", detail=_short(fault))
         except (aiohttp.ClientError, OSError, ValueError) as fault:
-            return Answer(0, _short(fault), "unreachable")
+            return Answer(0, _told(fault), "unreachable", detail=_short(fault))
 
     async def close(self) -> None:
         await self._session.close()
@@ -100,7 +104,7 @@ class Post:
     def _socket(self, info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, address = info
         if not is_allowed(str(address[0]), self._networks):
-            raise _Forbidden(f"{address[0]} {_REFUSED_ADDRESS}")
+            raise _Forbidden(f"{address[0]}: {_REFUSED_ADDRESS}")
         return socket.socket(family=family, type=kind, proto=protocol)
 
 
@@ -122,6 +126,27 @@ def _forbidden_in(fault: BaseException | None) -> _Forbidden | None:
     for each in list(seen):
         seen += list(getattr(each, "exceptions", ()))
     return next((each for each in seen if isinstance(each, _Forbidden)), None)
+
+
+def _told(fault: BaseException) -> str:
+    """What kind of failure it was."""
+    if isinstance(fault, aiohttp.ClientConnectorDNSError):
+        return "the name of its host is not known"
+    if isinstance(fault, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        found = getattr(fault, "certificate_error", None) or fault.__cause__
+        why = getattr(found, "verify_message", "") or getattr(found, "reason", "") or "no connection"
+        return f"TLS: {why}"[:DELIVERY_FAULT_CHARACTERS_MAX]
+    if isinstance(fault, ClientConnectorError):
+        return f"no connection: {_why(fault.os_error)}"
+    if isinstance(fault, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+        return "what it answers is no HTTP"
+    return f"the connection broke: {_why(fault)}"
+
+
+def _why(fault: BaseException) -> str:
+    """In the system's own words, which name no place."""
+    number = getattr(fault, "errno", None)
+    return os.strerror(number) if isinstance(number, int) and number > 0 else type(fault).__name__
 
 
 def _short(fault: BaseException) -> str:

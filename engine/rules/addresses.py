@@ -13,6 +13,13 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
+_NOT_PUBLIC = (
+    ipaddress.IPv6Network("fec0::/10"),  # RFC 3879: site-local of old, still routed where somebody never changed it
+    ipaddress.IPv6Network("64:ff9b:1::/48"),  # RFC 8215: a translator's own use, into whatever net it stands in
+    ipaddress.IPv6Network("3fff::/20"),  # RFC 9637: documentation
+    ipaddress.IPv6Network("5f00::/16"),  # RFC 9602: segments of a provider's own routing
+    ipaddress.IPv4Network("192.88.99.0/24"),  # RFC 7526: relays that lead into IPv6, given up
+)
 
 
 def read_networks(text: str) -> tuple[Network, ...]:
@@ -64,4 +71,7 @@ def _carried(address: Address) -> list[Address]:
 
 
 def _is_public(address: Address) -> bool:
+    # Networks of which Python's versions differ in what they know, or which it takes for public.
+    if any(address in network for network in _NOT_PUBLIC):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import orjson
 import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
 from engine.courier import event
+from engine.courier.post import Post
+from engine.rules.addresses import read_networks
 from engine.rules.webhook import shown_secret
 from engine.sealing.provider import webhook_purpose
 from engine.sealing.signature import is_valid, shown_key
@@ -68,7 +72,35 @@ async def test_an_address_that_is_not_public_is_not_called(pushing: Pushing, hos
     ((state, fault),) = await pushing.exam.query("SELECT state, attempted_fault FROM webhook_delivery")
     assert state == "waiting"
     assert "LIANKAO_COURIER_NETWORKS" in fault
+    assert "127.0.0.1" not in fault, "whoever set the webhook up may read it, and learns no address of ours"
     assert pushing.receiver.attempts == []
+
+
+async def garbled(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"SSH-2.0-secret\r\n")
+    await writer.drain()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://127.0.0.1:1/", "no connection: Connection refused"),
+        ("http://nowhere.invalid/", "the name of its host is not known"),
+        ("http://127.0.0.1:{port}/", "what it answers is no HTTP"),
+    ],
+)
+async def test_what_is_told_of_a_failure_quotes_nothing_from_inside(url: str, told: str) -> None:
+    """No address, no banner of what listens there: a webhook is no way to look around in the engine's network."""
+    server = await asyncio.start_server(garbled, "127.0.0.1", 0)
+    post = Post(read_networks("127.0.0.0/8"), 10.0)
+
+    answer = await post.send(url.format(port=server.sockets[0].getsockname()[1]), b"{}", {})
+
+    await post.close()
+    server.close()
+    assert (answer.kind, answer.fault) == ("unreachable", told)
+    assert answer.detail != "", "the operator's log has it all"
 
 
 @pytest.mark.parametrize("host", ["2130706433", "127.1", "0x7f.0.0.1"])
