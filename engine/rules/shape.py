@@ -137,7 +137,9 @@ class Members:
             self.fault(name, "expected a list")
             return []
         if not smallest <= len(value) <= largest:
-            self.faults.add(self.at(name), f"expected {smallest} to {largest} entries, got {len(value)}")
+            # Of a list that is too long its length says enough.
+            few = value if len(value) < smallest else None
+            self.faults.add(self.at(name), f"expected {smallest} to {largest} entries, got {len(value)}", few)
             return value[:largest]
         return value
 

@@ -63,6 +63,7 @@ def test_every_fault_of_a_webhook_is_told(outsider: Outsider, webhook_id: str) -
     problem = refused(answer, 422, "webhook.invalid")
 
     assert {fault["pointer"] for fault in problem["errors"]} == {"/url", "/secret", "/batches", "/events"}
+    assert next(fault["value"] for fault in problem["errors"] if fault["pointer"] == "/batches") == "[]"
     refused(outsider.call("GET", f"/v1/webhooks/{webhook_id}", scope="results"), 404, "not_found")
 
 
