@@ -134,8 +134,8 @@ CALLS = (
     _results(
         "POST /v1/sittings/{sitting_id}/review/answer",
         "answerScoreReview",
-        "Answer the newest score review of a sitting, by a named person; the same again changes nothing",
-        parameters=(_SITTING_ID,),
+        "Answer a score review of a sitting, by a named person; the same again changes nothing",
+        parameters=(_SITTING_ID, in_query("revision", _REVISION, "Of the result; by default the newest reviewed one")),
         sends=json_body("ScoreReviewAnswer"),
         replies={200: json_reply("ScoreReview", "The answered review")},
         codes=("request.invalid", "not_found", "score_review.not_checked", "score_review.answered"),

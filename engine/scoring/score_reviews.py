@@ -98,14 +98,20 @@ async def show(request: Request) -> Response:
 
 
 async def answer(request: Request) -> Response:
-    """`POST /v1/sittings/{sitting_id}/review/answer` by a named person; the same again changes nothing."""
+    """`POST /v1/sittings/{sitting_id}/review/answer?revision=` by a named person; the same again changes nothing.
+
+    The newest review, unless `revision` names another: a regrade may have opened a second before the first is answered.
+    """
     key_id = await require(request, "results")
     scoring: Scoring = request.app.state.scoring
     sitting_id = path_id(request, "sitting_id")
+    faults = Faults()
+    revision = query_whole(request, "revision", 0, 1, REVISION_MAX, faults)
+    check(faults)
     answered_by, text = read_answer(await read_json(request))
     async with scoring.database.transaction() as connection:
-        newest = await _find(connection, sitting_id, 0)
-        found = await connection.fetchrow(_queries.lock_review, sitting_id, newest["revision"])
+        meant = await _find(connection, sitting_id, revision)
+        found = await connection.fetchrow(_queries.lock_review, sitting_id, meant["revision"])
         if found["state"] == "filed":
             raise Refused("score_review.not_checked", f"the recheck of sitting {sitting_id!r} is not done yet")
         if found["state"] == "answered" and (found["answered_by"], found["answer"]) != (answered_by, text):

@@ -36,8 +36,8 @@ class Played:
     def show(self, sitting_id: str | None = None, **query: Any) -> Any:
         return self.call("GET", f"/v1/sittings/{sitting_id or self.sitting_id}/review", params=query)
 
-    def answer(self, body: Any) -> Any:
-        return self.call("POST", f"/v1/sittings/{self.sitting_id}/review/answer", json=body)
+    def answer(self, body: Any, **query: Any) -> Any:
+        return self.call("POST", f"/v1/sittings/{self.sitting_id}/review/answer", json=body, params=query)
 
     def checked(self, sitting_id: str | None = None) -> Any:
         def found() -> Any:
@@ -150,6 +150,10 @@ def test_a_regraded_score_can_be_reviewed_again(outsider: Outsider) -> None:
     assert (second["revision"], second["result"]["score"], second["ok"]) == (2, 100, True)
     assert regrade_id in next(each["detail"] for each in second["findings"] if each["check"] == "registration")
     assert accepted(played.show(revision=1))["result"]["score"] == 50
+    accepted(played.answer({"answered_by": "李四", "text": "见重评"}, revision=1))
+    states = [accepted(played.show(revision=revision))["state"] for revision in (1, 2)]
+    assert states == ["answered", "checked"], "the earlier one is not left open because there is a later one"
+    refused(played.answer({"answered_by": "李四", "text": "x"}, revision=3), 404, "not_found")
 
 
 @pytest.mark.parametrize("body", [{}, {"grounds": []}, {"grounds": ["luck"]}, {"grounds": ["tally"], "x": 1}])
