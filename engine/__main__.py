@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine import keeping_command, paper_command
+from engine import keeping_command, load_command, paper_command
+from engine.argument_types import count, minutes, natural, port, seconds
 
 T = TypeVar("T")
 
@@ -73,12 +74,8 @@ def parser() -> argparse.ArgumentParser:
     for name, (arguments, act, what) in keeping_command.COMMANDS.items():
         arguments(command(name, partial(run_keeping, act), what))
     keeping_command.verify_arguments(command("verify", run_verify, "check a receipt, a result or an archive, offline"))
-    _rehearse_arguments(
-        command("rehearse", run_rehearse, "a full exam with simulated candidates, every answer checked")
-    )
-    _torture_arguments(
-        command("torture", run_torture, "exams while everything is killed and stopped; no acknowledged answer is lost")
-    )
+    for name, (arguments, run, what) in load_command.COMMANDS.items():
+        arguments(command(name, run, what))
     openapi = command("openapi", run_openapi, "print the API's description (OpenAPI 3.1)")
     openapi.add_argument("--write", action="store_true", help="write schema/openapi.json instead")
     command("test", lambda chosen: run_tests([]), "every test, on fresh servers; further arguments are pytest's")
@@ -99,10 +96,18 @@ def _demo_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--port", type=port, help="default 8000, or LIANKAO_PORT")
     made.add_argument("--data", type=Path, metavar="DIR", help="default .liankao beside `run`")
     made.add_argument(
-        "--candidates", type=natural, default=40, metavar="N", help="simulated ones; default 40, 0 for none"
+        "--candidates",
+        type=natural,
+        default=40,
+        metavar="N",
+        help="simulated ones; default 40, 0 for none",
     )
     made.add_argument(
-        "--minutes", type=minutes, default=10.0, metavar="M", help="the crowd answers for that long; default 10"
+        "--minutes",
+        type=minutes,
+        default=10.0,
+        metavar="M",
+        help="the crowd answers for that long; default 10",
     )
 
 
@@ -124,32 +129,6 @@ def _secrets_arguments(made: argparse.ArgumentParser) -> None:
         act.add_argument("--dir", type=Path, metavar="DIR", help="instead of LIANKAO_SECRETS_DIR")
 
 
-def _rehearse_arguments(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--candidates", type=count, default=200, metavar="N", help="default 200")
-    made.add_argument("--minutes", type=minutes, default=2.0, metavar="M", help="length of the exam; default 2")
-    made.add_argument("--seed", type=int, metavar="S", help="same seed, same behaviour; default: another each time")
-    made.add_argument("--http", action="store_true", help="candidates save over HTTP instead of the channel")
-    made.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
-    made.add_argument("--url", metavar="URL", help="a running engine; without one, embedded servers are started")
-    made.add_argument("--schedule-key", metavar="KEY", help="with --url: an API key of scope schedule")
-    made.add_argument("--results-key", metavar="KEY", help="with --url: an API key of scope results")
-    made.add_argument("--ready-file", metavar="FILE", help="instead of --url: an engine that `up` brought up")
-
-
-def _torture_arguments(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--kills", type=natural, default=5, metavar="N", help="SIGKILLs per process class; default 5")
-    made.add_argument("--stops", type=natural, default=1, metavar="N", help="SIGSTOPs of 5 s per class; default 1")
-    made.add_argument("--power-losses", type=natural, default=0, metavar="N", help="of the whole box; needs FUSE")
-    made.add_argument("--full-volumes", type=natural, default=0, metavar="N", help="per server; needs root")
-    made.add_argument("--cuts", type=natural, default=0, metavar="N", help="on the candidates' wire: cut, slow, silent")
-    made.add_argument("--clock-steps", type=natural, default=0, metavar="N", help="of PostgreSQL; needs libfaketime")
-    made.add_argument("--candidates", type=count, default=36, metavar="N", help="at a time; default 36")
-    made.add_argument("--seed", type=int, metavar="S", help="same seed, same faults; default: another each time")
-    made.add_argument("--json", action="store_true", help="one JSON object on stdout; progress stays on stderr")
-    made.add_argument("--keep", type=Path, metavar="DIR", help="ledgers and logs go there when something was found")
-    made.add_argument("--prove", action="store_true", help="break the engine on purpose: the checker must see it")
-
-
 def _bench_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "functions", nargs="?", choices=("functions",), help="time single functions; further arguments are pytest's"
@@ -164,53 +143,6 @@ def _bench_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--page", action="store_true", help="the candidate's page in a browser, behind a shaped line")
     made.add_argument("--full", action="store_true", help="also what takes many minutes and all of the machine")
     made.add_argument("--minutes", type=minutes, default=10.0, metavar="M", help="what is held is held so long")
-
-
-# --- argument types ---------------------------------------------------------------------------------------------
-
-
-def count(text: str) -> int:
-    """A whole number from 1."""
-    number = natural(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected at least 1")
-    return number
-
-
-def natural(text: str) -> int:
-    """A whole number from 0."""
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number")
-    return int(text)
-
-
-def port(text: str) -> int:
-    """A TCP port."""
-    if not 1 <= natural(text) <= 65_535:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected 1 to 65535")
-    return int(text)
-
-
-def minutes(text: str) -> float:
-    """Minutes above zero, fractions allowed, twelve hours at most (the longest exam)."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= 720:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected minutes above 0, at most 720")
-    return number
-
-
-def seconds(text: str) -> float:
-    """Seconds from a hundredth to ten minutes."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0.01 <= number <= 600:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected seconds from 0.01 to 600")
-    return number
 
 
 # --- roles -----------------------------------------------------------------------------------------------------
@@ -263,18 +195,6 @@ def run_demo(chosen: argparse.Namespace) -> int:
     from engine.supervision import demo
 
     return demo.main(chosen.data or ROOT / ".liankao", chosen.port, chosen.candidates, chosen.minutes)
-
-
-def run_rehearse(chosen: argparse.Namespace) -> int:
-    from loadtest import rehearse
-
-    return rehearse.main(chosen)
-
-
-def run_torture(chosen: argparse.Namespace) -> int:
-    from loadtest.torture import command
-
-    return command.main(chosen)
 
 
 # --- administration --------------------------------------------------------------------------------------------

@@ -54,10 +54,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "draw": {"ceremony", "rules"},
     "paper_command": {"ceremony", "draw"},
     "keeping_command": {"keeping", "sealing", "settings"},
+    "argument_types": set(),
+    "load_command": {"argument_types"},
     "serve": {"app", "protocol", "settings", "log", "listening", "notify", "pauses"},
     "__main__": {
-        "serve", "ceremony", "paper_command", "keeping_command", "openapi", "keeping", "recording", "scoring",
-        "courier", "sealing", "settings", "stores", "supervision",
+        "serve", "ceremony", "argument_types", "paper_command", "keeping_command", "load_command", "openapi", "keeping",
+        "recording", "scoring", "courier", "sealing", "settings", "stores", "supervision",
     },
     "__init__": set(),
 }  # fmt: skip
@@ -84,7 +86,7 @@ IMPURE_MODULES = {
     "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid",
 }  # fmt: skip
 # Beyond engine's own packages: the simulated crowd, started by those who show or rehearse an exam.
-LOADTEST_IMPORTERS = {"engine/__main__.py", "engine/supervision/demo.py"}
+LOADTEST_IMPORTERS = {"engine/load_command.py", "engine/supervision/demo.py"}
 
 ENGINE = python_files("engine")
 each_module = pytest.mark.parametrize("path", ENGINE, ids=str)

@@ -1,0 +1,68 @@
+"""What an argument may be: a text becomes a value, or is refused with what was expected. Pure."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def count(text: str) -> int:
+    """A whole number from 1."""
+    number = natural(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected at least 1")
+    return number
+
+
+def natural(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """A TCP port."""
+    if not 1 <= natural(text) <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 1 to 65535")
+    return int(text)
+
+
+def minutes(text: str) -> float:
+    """Minutes above zero, fractions allowed, twelve hours at most (the longest exam)."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 720:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected minutes above 0, at most 720")
+    return number
+
+
+def seconds(text: str) -> float:
+    """Seconds from a hundredth to ten minutes."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.01 <= number <= 600:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected seconds from 0.01 to 600")
+    return number
+
+
+def at_least_zero(text: str) -> float:
+    """A number from 0, fractions allowed."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 0")
+    return number
+
+
+def share(text: str) -> float:
+    """A part of a whole, at most half of it."""
+    number = at_least_zero(text)
+    if number > 0.5:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 0 to 0.5")
+    return number
