@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from dataclasses import dataclass
 from typing import Any
 
 from loadtest.answers import Answer
 from loadtest.candidate import Candidate
+from loadtest.work import Work
 
-REVISING_SHARE = 0.2  # of all changes while items are still open
 PAUSE_MAX = 4.0  # in units of the person's pace: nobody sleeps
 
 
@@ -108,20 +107,3 @@ async def _lose_connection(candidate: Candidate, away: Away | None, present: asy
         await candidate.come_back(other_machine=away.other_machine)
     finally:
         present.set()
-
-
-class Work:
-    """Which item a person turns to next: the open ones in order, now and then an earlier one again."""
-
-    def __init__(self, paper: dict[str, Any], dice: random.Random) -> None:
-        self.items: list[dict[str, Any]] = [item for section in paper["sections"] for item in section["items"]]
-        self.dice = dice
-        self.reached = 0
-        dice.shuffle(self.items)
-
-    def next_item(self) -> dict[str, Any]:
-        finished = self.reached == len(self.items)
-        if finished or (self.reached and self.dice.random() < REVISING_SHARE):
-            return self.dice.choice(self.items[: self.reached])
-        self.reached += 1
-        return self.items[self.reached - 1]

@@ -7,6 +7,7 @@ Not done here: sending, waiting, deciding that an exam is over.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,11 +48,13 @@ class Journal:
         self._unsaved[change.seq] = change
         return change
 
-    def next_call(self) -> list[Change]:
-        """The oldest unsaved changes that fit into one call; empty when everything is saved."""
+    def next_call(self, under_way: Container[int] = ()) -> list[Change]:
+        """The oldest unsaved changes that fit into one call, but those whose seq is `under_way`; empty without any."""
         chosen: list[Change] = []
         call_bytes = 0
         for change in self._unsaved.values():
+            if change.seq in under_way:
+                continue
             call_bytes += len(change.encoded) + 1
             if chosen and (len(chosen) == CHANGES_PER_CALL_MAX or call_bytes > CALL_BYTES_MAX):
                 break

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadtest.answers import keyed
-from loadtest.behaviour import Work
 from loadtest.candidate import Candidate, Library, TakenOver
 from loadtest.journal import Change, Journal, encode_call
 from loadtest.torture.witness import RESPONSES, Witness, WitnessedChannel
 from loadtest.wire import Problem, Unreachable
+from loadtest.work import Work
 
 PACE_S = (0.1, 0.6)  # between two acts: a hundred times faster than a person
 FORGETTING_SHARE = 0.5
