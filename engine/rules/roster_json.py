@@ -22,6 +22,14 @@ def decode_array(body: bytes) -> list[Row]:
     return [_row(entry, index) for index, entry in enumerate(entries)]
 
 
+def is_one_object(body: bytes) -> bool:
+    """Whether that is all that `body` holds, in however many lines."""
+    try:
+        return isinstance(exact_json.decode(body), dict)
+    except Refused:
+        return False
+
+
 def decode_lines(body: bytes) -> list[Row]:
     """One row per line that is not blank; a line that cannot be parsed is a row with a flaw."""
     rows: list[Row] = []

@@ -42,13 +42,17 @@ def read_table(sheet: Sheet, header: Header) -> Decoded:
     columns = {field: header.columns[field] for field in FIELDS if field in header.columns and field not in repeated}
     merged = _Merged(sheet, columns.values())
     rows: list[Row] = []
+    totals: list[int] = []
     for number, cells in sheet.rows.items():
         if number <= header.row or (sheet.flaw and number >= sheet.flaw.row):
             continue
         own: dict[str, Value] = {
             field: cells[column] for field, column in columns.items() if not _is_blank(cells.get(column))
         }
-        if not own or _is_repeated_header(own) or _is_total(cells, own):
+        if not own or _is_repeated_header(own):
+            continue
+        if _is_total(cells, own):
+            totals.append(number)
             continue
         if len(rows) == ROSTER_ROWS_MAX:
             raise too_many_rows("has more candidates")
@@ -57,7 +61,7 @@ def read_table(sheet: Sheet, header: Header) -> Decoded:
             if held is not None and not _is_blank(held):
                 own[field] = held
         rows.append(_row(number, own, len(rows), letters))
-    warnings = _warnings(sheet, header, rows)
+    warnings = _warnings(sheet, header, rows, totals)
     if not rows and not sheet.flaw:
         above.append(Flaw(None, "candidates.missing", "the table has no candidates", None, "A"))
     if above:
@@ -126,7 +130,7 @@ def _is_total(cells: dict[int, Value], own: dict[str, Value]) -> bool:
     return bool(_TOTAL.fullmatch(fold_width_and_space(first[:TABLE_TEXT_CHARACTERS_MAX])))
 
 
-def _warnings(sheet: Sheet, header: Header, rows: list[Row]) -> list[dict[str, Any]]:
+def _warnings(sheet: Sheet, header: Header, rows: list[Row], totals: list[int]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
         {
             "row": row.number,
@@ -144,6 +148,10 @@ def _warnings(sheet: Sheet, header: Header, rows: list[Row]) -> list[dict[str, A
         }
         for number in sheet.long_rows
         if number > header.row
+    ]
+    found += [
+        {"row": number, "code": "row.total", "message": "was taken for a total: nobody of the roster is in it"}
+        for number in totals
     ]
     if sheet.doubt:
         found.append({"row": header.row, "code": "text.encoding", "message": sheet.doubt})

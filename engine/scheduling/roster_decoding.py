@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from engine.rules.errors import Invalid
 from engine.rules.roster_header import find_header
-from engine.rules.roster_json import decode_array, decode_lines
+from engine.rules.roster_json import decode_array, decode_lines, is_one_object
 from engine.rules.roster_row import FIELDS, Decoded, Row
 from engine.rules.roster_table import header_flaw, read_table
 from engine.rules.rostering import check_rows
@@ -26,7 +26,7 @@ from engine.tables.xlsx import read_xlsx
 
 _BOM = b"\xef\xbb\xbf"
 _JSON_SPACE = b" \t\r\n"
-_ZIP = b"PK"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _BIFF = (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x09\x08", b"\x09\x04", b"\x09\x02", b"\x09\x00")
 _OTHERS: Final = {
     b"%PDF": "a PDF",
@@ -39,6 +39,12 @@ _OTHERS: Final = {
     b"{\\rtf": "a document (RTF)",
     b"SQLite": "a database",
 }
+_OF_LINES: Final = frozenset(
+    f"application/{name}" for name in ("x-ndjson", "ndjson", "jsonl", "x-jsonl", "jsonlines", "x-jsonlines")
+)
+_ONE_OBJECT = (
+    "one JSON object: the whole roster is an array of candidates; a roster of one line is sent as application/x-ndjson"
+)
 _NUMBER_MAX = 10**300  # what a workbook can hold
 _MARKUP = re.compile(r"\s*<")
 _INDEX = re.compile(r"/([0-9]+)(?:/(.*))?", re.DOTALL)
@@ -62,7 +68,8 @@ def read_roster(body: bytes, content_type: str, today: datetime.date) -> list[Ca
 def decode_roster(body: bytes, content_type: str) -> Sent:
     """The rows of a roster, unchecked; only the JSON text `[]` gives none.
 
-    The content decides the format; of `content_type` only the charset is read, for texts.
+    The content decides the format. Of `content_type` only the charset is read, for texts, and whether one object alone
+    is meant as a roster of one line: anybody else has sent a candidate where the whole roster belongs.
     Raises Refused `roster.file_format` for an unknown or broken format, `request.malformed` for a JSON array that
     cannot be parsed, `request.too_large` beyond what a roster may hold.
     """
@@ -76,6 +83,8 @@ def decode_roster(body: bytes, content_type: str) -> Sent:
     if first_byte == b"[":
         return Sent(Decoded(decode_array(plain)))
     if first_byte == b"{":
+        if content_type.partition(";")[0].strip().lower() not in _OF_LINES and is_one_object(plain):
+            raise not_a_roster(_ONE_OBJECT)
         return Sent(Decoded(decode_lines(plain)))
     if body.startswith(_ZIP):
         return _of_workbook(read_xlsx(body, _has_header))

@@ -129,7 +129,8 @@ GOOD |= {
         3,
         warned=[1],
     ),
-    "csv, a total at the end": Case(text([*TABLE, ["合计", "3人"], ["总计：3"]]), 3),
+    "csv, a total at the end": Case(text([*TABLE, ["合计", "3人"], ["总计：3"]]), 3, warned=[5, 6]),
+    "csv, a first column called PK": Case(text([["PK", *HEADINGS], ["1", *candidate(1)]]), 1),
     "csv, headers again on every page": Case(text([*TABLE[:2], TABLE[0], TABLE[2]]), 2),
     "csv, a title above": Case(
         text([["2026年第一次统考 考生名单"], ["考点", "第一考点", "考场", "301"], [], *TABLE]), 3
