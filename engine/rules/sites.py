@@ -138,13 +138,13 @@ def _read_room(members: Members) -> Room:
 
 
 def _read_layout(members: Members, machines: int) -> Layout:
+    faults_before = members.faults.total
     rows = members.take_integer("rows", 1, ROOM_MACHINES_MAX)
     columns = members.take_integer("columns", 1, ROOM_MACHINES_MAX)
-    numbering = members.take_choice("numbering", NUMBERINGS, NUMBERINGS[0])
-    are_sound = all(isinstance(members.members.get(name), int) for name in ("rows", "columns"))
-    if are_sound and rows * columns < machines:
+    if members.is_object and members.faults.total == faults_before and rows * columns < machines:
         message = f"expected at least {machines} places for as many machines, got {rows} x {columns}"
         members.faults.add(members.pointer, message)
+    numbering = members.take_choice("numbering", NUMBERINGS, NUMBERINGS[0])
     members.finish()
     return Layout(rows, columns, numbering)
 

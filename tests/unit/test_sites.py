@@ -83,6 +83,7 @@ def test_names_are_folded_as_rosters_fold_them() -> None:
         (site(rooms=[room(chairs=30)]), ["/rooms/0/chairs"]),
         (site(rooms=[{"name": "101"}]), ["/rooms/0/machines", "/rooms/0/spares"]),
         (site(rooms=[room(layout={"rows": 5, "columns": 5})]), ["/rooms/0/layout"]),
+        (site(rooms=[room(layout={"rows": Decimal("5.0"), "columns": Decimal("5.0")})]), ["/rooms/0/layout"]),
         (site(rooms=[room(layout={"rows": 5})]), ["/rooms/0/layout/columns"]),
         (site(rooms=[room(layout={"rows": 5, "columns": 6, "numbering": "circle"})]), ["/rooms/0/layout/numbering"]),
         (site(rooms=[room(layout=[5, 6])]), ["/rooms/0/layout"]),
