@@ -131,7 +131,7 @@ def _preferred(accept: str) -> list[str]:
             weight = float(weights[0]) if weights else 1.0
         except ValueError:
             weight = 0.0
-        if weight > 0:
+        if 0 < weight <= 1:  # another is no weight, and says nothing of what is wanted
             ranked.append((-weight, len(ranked), media_type))
     return [media_type for _, _, media_type in sorted(ranked)]
 

@@ -115,6 +115,16 @@ def test_the_most_wanted_format_that_is_served_is_sent(
     assert answer.headers["content-type"].startswith(content_type)
 
 
+@pytest.mark.parametrize("weight", ["2", "1.001", "-1", "inf", "nan", "much"])
+def test_a_weight_that_is_none_wants_nothing(outsider: Outsider, finished: Season, weight: str) -> None:
+    """RFC 9110: from 0 to 1."""
+    path = f"/v1/batches/{finished.rounding.exam.batch_id}/results"
+    headers = {"accept": f"text/csv;q={weight}, application/json;q=0.1"}
+    answer = outsider.call("GET", path, scope="results", headers=headers)
+
+    assert answer.headers["content-type"] == "application/json"
+
+
 def test_formats_that_are_not_served_are_refused(outsider: Outsider, finished: Season) -> None:
     """Naming those that are."""
     path = f"/v1/batches/{finished.rounding.exam.batch_id}/results"
