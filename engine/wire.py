@@ -76,9 +76,9 @@ def query_whole(request: Request, name: str, default: int, smallest: int, larges
 
 
 def is_dry_run(request: Request, faults: Faults) -> bool:
-    """Whether the call only asks what it would do: `?dry_run=1`; `0`, empty or absent it is meant."""
-    text = request.query_params.get("dry_run", "")
-    if text not in ("", "0", "1"):
+    """Whether the call only asks what it would do: `?dry_run=1`; `0` or absent it is meant."""
+    text = request.query_params.get("dry_run", "0")
+    if text not in ("0", "1"):
         faults.add("/dry_run", "expected 1 or 0", text)
     return text == "1"
 

@@ -57,7 +57,7 @@ async def look(request: Request) -> Response:
 
 async def keep_management(request: Request) -> Response:
     """`POST /v1/batches/{batch_id}/devices?site=&room=`: the same for the room's management machine."""
-    await require(request, "proctor")
+    await require(request, "proctor", "site", "room")
     invigilation: Invigilation = request.app.state.invigilation
     batch_id = path_id(request, "batch_id")
     faults = Faults()

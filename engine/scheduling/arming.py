@@ -46,7 +46,7 @@ _queries = Queries(__file__)
 
 async def arm(request: Request) -> Response:
     """`POST /v1/batches/{batch_id}/arm`: 200, also when it is armed already; 409 lists what is not ready."""
-    api_key_id = await require(request, "schedule")
+    api_key_id = await require(request, "schedule", "dry_run")
     scheduling: Scheduling = request.app.state.scheduling
     batch_id = path_id(request, "batch_id")
     is_dry = read_dry_run(request)

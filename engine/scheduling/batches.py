@@ -35,7 +35,7 @@ _CHECKED_IN = (SittingState.CHECKED_IN, SittingState.CONFIRMED, SittingState.PLE
 
 async def put_batch(request: Request) -> Response:
     """`PUT /v1/batches/{batch_id}`: 201 for a new batch, 200 otherwise; the same content changes nothing."""
-    key_id = await require(request, "schedule")
+    key_id = await require(request, "schedule", "dry_run")
     scheduling: Scheduling = request.app.state.scheduling
     batch_id = new_id(request, "batch_id", "batch.invalid")
     is_dry = read_dry_run(request)

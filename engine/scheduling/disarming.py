@@ -39,7 +39,7 @@ _queries = Queries(__file__)
 
 async def disarm(request: Request) -> Response:
     """`POST /v1/batches/{batch_id}/disarm`: 200 with the draft, also when it was disarmed already."""
-    api_key_id = await require(request, "schedule")
+    api_key_id = await require(request, "schedule", "dry_run")
     scheduling: Scheduling = request.app.state.scheduling
     batch_id = path_id(request, "batch_id")
     is_dry = read_dry_run(request)

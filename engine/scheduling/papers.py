@@ -32,7 +32,7 @@ _queries = Queries(__file__)
 
 async def put_paper(request: Request) -> Response:
     """`PUT /v1/papers/{paper_id}`: 201 for a new paper, 200 otherwise; the same content changes nothing."""
-    await require(request, "schedule")
+    await require(request, "schedule", "dry_run")
     scheduling: Scheduling = request.app.state.scheduling
     paper_id = new_id(request, "paper_id", "paper.invalid")
     is_dry = read_dry_run(request)

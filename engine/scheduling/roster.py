@@ -72,7 +72,7 @@ async def put_roster(request: Request) -> Response:
     `?dry_run=1` says what would happen; `?format=xlsx` answers faults as the sender's own sheet with marks in it;
     `?seating=1` assigns the seats it leaves open, after arming those of additions.
     """
-    key_id = await require(request, "schedule")
+    key_id = await require(request, "schedule", "dry_run", "format", "seating")
     scheduling: Scheduling = request.app.state.scheduling
     batch_id = path_id(request, "batch_id")
     faults = Faults()

@@ -26,7 +26,7 @@ from engine.wire import is_dry_run, json_response, path_id, read_body
 
 async def seat(request: Request) -> Response:
     """`POST /v1/batches/{batch_id}/seating`: who got which seat, and who got none and why."""
-    key_id = await require(request, "schedule")
+    key_id = await require(request, "schedule", "dry_run")
     scheduling: Scheduling = request.app.state.scheduling
     batch_id = path_id(request, "batch_id")
     faults = Faults()

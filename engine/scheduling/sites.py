@@ -24,7 +24,7 @@ queries = Queries(__file__)
 
 async def put_site(request: Request) -> Response:
     """`PUT /v1/sites/{site_id}`: 201 for a new site, 200 otherwise; the same content changes nothing."""
-    await require(request, "schedule")
+    await require(request, "schedule", "dry_run")
     scheduling: Scheduling = request.app.state.scheduling
     site_id = new_id(request, "site_id", "site.invalid")
     faults = Faults()

@@ -33,7 +33,7 @@ _NAMED_MAX = 5  # in the sentence of a refusal; its list has them all
 
 async def explain(request: Request) -> Response:
     """`POST /v1/batches/{batch_id}/statistics/flags`: a named person says why flags stand; safe to repeat."""
-    key_id = await require(request, "results")
+    key_id = await require(request, "results", "dry_run")
     scoring: Scoring = request.app.state.scoring
     batch_id = path_id(request, "batch_id")
     faults = Faults()

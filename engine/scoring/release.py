@@ -15,7 +15,7 @@ from engine.wire import json_response, path_id, read_dry_run, read_json
 
 async def release(request: Request) -> Response:
     """`POST /v1/batches/{batch_id}/release` by two named people; releasing again changes nothing."""
-    key_id = await require(request, "schedule")
+    key_id = await require(request, "schedule", "dry_run")
     scoring: Scoring = request.app.state.scoring
     batch_id = path_id(request, "batch_id")
     is_dry = read_dry_run(request)

@@ -124,28 +124,33 @@ def test_dry_release_publishes_nothing(outsider: Outsider) -> None:
     assert log_of(outsider, exam.batch_id)["events"][-1]["after"] == {"results": 1}
 
 
-@pytest.mark.parametrize("said", ["0", ""])
-def test_dry_run_of_zero_is_meant(outsider: Outsider, said: str) -> None:
+def test_dry_run_of_zero_is_meant(outsider: Outsider) -> None:
     """Only 1 asks."""
     paper_id = unique("P")
-    accepted(put(outsider, f"/v1/papers/{paper_id}", out.paper(), dry_run=said), 201)
+    accepted(put(outsider, f"/v1/papers/{paper_id}", out.paper(), dry_run="0"), 201)
 
     accepted(outsider.call("GET", f"/v1/papers/{paper_id}", scope="schedule"))
 
 
-@pytest.mark.parametrize("said", ["true", "2", "yes", "01"])
+@pytest.mark.parametrize("said", ["true", "2", "yes", "01", ""])
 @pytest.mark.parametrize(
     ("method", "path"),
     [
         ("PUT", "/v1/papers/{id}"),
+        ("PUT", "/v1/sites/{id}"),
         ("PUT", "/v1/batches/{id}"),
+        ("PUT", "/v1/batches/{id}/roster"),
+        ("POST", "/v1/batches/{draft}/seating"),
         ("POST", "/v1/batches/{id}/arm"),
+        ("POST", "/v1/batches/{id}/disarm"),
         ("POST", "/v1/batches/{id}/release"),
     ],
 )
 def test_unclear_dry_run_is_refused_and_does_nothing(outsider: Outsider, method: str, path: str, said: str) -> None:
     """Whoever means to ask must not find that it was done."""
     target = path.replace("{id}", unique("D"))
+    if "{draft}" in target:  # its query's faults are listed with those of its body, once there is such a batch
+        target = target.replace("{draft}", outsider.batch())
     answer = outsider.call(method, target, scope="schedule", json={}, params={"dry_run": said})
     problem = refused(answer, 422, "request.invalid")
 
