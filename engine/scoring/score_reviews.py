@@ -102,7 +102,7 @@ async def answer(request: Request) -> Response:
 
     The newest review, unless `revision` names another: a regrade may have opened a second before the first is answered.
     """
-    key_id = await require(request, "results")
+    key_id = await require(request, "results", "revision")
     scoring: Scoring = request.app.state.scoring
     sitting_id = path_id(request, "sitting_id")
     faults = Faults()

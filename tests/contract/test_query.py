@@ -10,7 +10,7 @@ from tests.contract.outsider import Outsider, accepted, pointers, refused, uniqu
 
 CHANGING = ("put", "post", "delete")
 # A query that says what the description has is looked at; what it is looked at for may be refused.
-WELL_SAID = {"dry_run": "1", "format": "json", "seating": "1", "site": "一", "room": "1"}
+WELL_SAID = {"dry_run": "1", "format": "json", "seating": "1", "site": "一", "room": "1", "revision": "1"}
 
 
 def changing_calls(outsider: Outsider) -> list[tuple[str, str, str, list[str]]]:
