@@ -14,7 +14,7 @@ def archive_arguments(made: argparse.ArgumentParser) -> None:
 
 def purge_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument(
-        "batch", help="its id; three years after it closed its papers, five years after it its records may go"
+        "batch", help="its id; three years after it closed its answers go, five years after it everything"
     )
     made.add_argument("--archive", required=True, type=Path, metavar="FILE", help="a valid archive of it as it is now")
     made.add_argument("--keys", required=True, metavar="FILE", help="the reply of GET /v1/keys")
@@ -56,6 +56,7 @@ def purge(chosen: argparse.Namespace) -> list[str]:
     from engine.keeping.purge import purge, shown
     from engine.sealing import secrets, verify
     from engine.sealing.signature import Signer
+    from engine.stores.memory import Memory
 
     configured = settings.load()
     signer = Signer(secrets.read(configured.secrets_dir, "archive.key"))
@@ -63,8 +64,25 @@ def purge(chosen: argparse.Namespace) -> list[str]:
         keys = verify.read_keys(chosen.keys)
     except verify.NotKeys as fault:
         raise KeepingFault(str(fault)) from None
-    made = purge(configured.postgres_dsn, chosen.batch, signer, chosen.archive, keys, is_dry_run=chosen.dry_run)
-    return shown(asyncio.run(made))
+
+    async def purged() -> list[str]:
+        memory = Memory(configured.redis_url, configured.partitions)
+        try:
+            return shown(
+                await purge(
+                    configured.postgres_dsn,
+                    memory,
+                    chosen.batch,
+                    signer,
+                    chosen.archive,
+                    keys,
+                    is_dry_run=chosen.dry_run,
+                )
+            )
+        finally:
+            await memory.close()
+
+    return asyncio.run(purged())
 
 
 def verify_archive(chosen: argparse.Namespace) -> tuple[bool, list[str]]:
@@ -85,5 +103,5 @@ def verify_archive(chosen: argparse.Namespace) -> tuple[bool, list[str]]:
 
 COMMANDS = {
     "archive": (archive_arguments, archive, "everything of a graded batch in one signed bundle"),
-    "purge": (purge_arguments, purge, "erase a batch whose records need not be kept any more"),
+    "purge": (purge_arguments, purge, "erase what need not be kept any more of a batch"),
 }

@@ -296,6 +296,17 @@ CREATE TABLE purge (
     PRIMARY KEY (batch_id, purged_ms)
 );
 
+-- Batches of which something is being erased, or the answers are erased already.
+CREATE TABLE erasing (
+    batch_id text PRIMARY KEY REFERENCES batch,
+    archive_digest text NOT NULL, -- the content of the archive that holds what goes
+    closed_ms bigint NOT NULL, -- when the batch closed: its years count from there
+    kind text CONSTRAINT erased_kind_is_known CHECK (kind IN ('answers', 'records')), -- under way; null: nothing is
+    is_checked boolean NOT NULL DEFAULT false, -- the database was found to hold what the archive holds
+    rows jsonb NOT NULL DEFAULT '{}', -- how many of which table went so far
+    answers_erased_ms bigint -- when the answers were gone
+);
+
 -- How far each partition's log is recorded, and which recorder may advance it.
 CREATE TABLE recording (
     partition smallint PRIMARY KEY,
@@ -576,6 +587,7 @@ GRANT SELECT, INSERT ON room_event TO liankao_engine;
 GRANT SELECT, INSERT ON photo, photo_act TO liankao_engine; -- nobody changes or deletes evidence
 GRANT SELECT, INSERT, UPDATE ON device_check TO liankao_engine;
 GRANT SELECT, INSERT ON batch_event TO liankao_engine;
+GRANT SELECT (batch_id) ON erasing TO liankao_engine;
 GRANT SELECT, UPDATE (is_withdrawn) ON disarming TO liankao_engine, liankao_recorder;
 GRANT SELECT ON withdrawn_sitting TO liankao_engine, liankao_recorder;
 GRANT SELECT, UPDATE (missing) ON assessment_task TO liankao_engine;

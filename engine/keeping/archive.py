@@ -88,6 +88,7 @@ LEFT_OUT = {
     "sitting_event_default": "read as part of `sitting_event`",
     "archive": "what was archived cannot lie in itself",
     "purge": "what is left of batches that are gone",
+    "erasing": "which batches are on their way out, and by which archive",
 }
 
 
@@ -106,6 +107,8 @@ async def archive(dsn: str, batch_id: str, signer: Signer, path: Path) -> Made:
         with new_file(path) as file:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 await find_finished(connection, batch_id)
+                if await connection.fetchval(_queries.is_being_erased, batch_id):
+                    raise KeepingFault(f"of batch {batch_id!r} something is erased: it lies in the archive of then")
                 writer = BundleWriter(file)
                 await write_tables(connection, batch_id, writer)
             await public_keys.register(connection, "archive", ALGORITHM, signer.public_key)
@@ -116,9 +119,9 @@ async def archive(dsn: str, batch_id: str, signer: Signer, path: Path) -> Made:
     return Made(path, digest, size, sum(member.rows or 0 for member in writer.members))
 
 
-async def write_tables(connection: Connection, batch_id: str, writer: BundleWriter) -> list[str]:
-    """Every table of the batch, as it is seen by the transaction that `connection` is in; returns its sittings' ids."""
-    sitting_ids: list[str] = [row["sitting_id"] for row in await connection.fetch(_queries.sittings, batch_id)]
+async def write_tables(connection: Connection, batch_id: str, writer: BundleWriter) -> None:
+    """Every table of the batch, as it is seen by the transaction that `connection` is in."""
+    sitting_ids = await sittings_of(connection, batch_id)
     for table in TABLES:
         chunks: list[Any] = list(_chunks(sitting_ids)) if table.by_sittings else [batch_id]
         query = f"SELECT row_to_json(found)::text AS line FROM ({table.rows}) AS found"
@@ -130,7 +133,6 @@ async def write_tables(connection: Connection, batch_id: str, writer: BundleWrit
             for chunk in chunks:
                 async for row in connection.cursor(table.blobs, chunk, prefetch=ARCHIVE_BLOBS_AT_ONCE):
                     writer.blob(row["blob"])
-    return sitting_ids
 
 
 async def find_finished(connection: Connection, batch_id: str) -> int:
@@ -148,6 +150,11 @@ async def find_finished(connection: Connection, batch_id: str) -> int:
     if waiting:
         raise KeepingFault(f"batch {batch_id!r} is not graded: of its sittings {', '.join(waiting)}")
     return closes_ms
+
+
+async def sittings_of(connection: Connection, batch_id: str) -> list[str]:
+    """Those of the batch and of its undone armings, in the order in which tables of sittings are written."""
+    return [row["sitting_id"] for row in await connection.fetch(_queries.sittings, batch_id)]
 
 
 def _chunks(sitting_ids: Sequence[str]) -> list[list[str]]:

@@ -13,6 +13,10 @@ SELECT batch.*, (
 ) AS extra_time_s_max
 FROM batch WHERE batch_id = $1
 
+-- is_being_erased(batch_id) -> one row
+-- Whether something of it went already, or is going: what is left is no archive of it.
+SELECT EXISTS (SELECT FROM erasing WHERE batch_id = $1)
+
 -- count_unfinished(batch_id) -> one row
 -- Sittings nobody has closed yet, without a result, or whose newest result waits for an assessor.
 SELECT count(*) FILTER (WHERE sitting.state NOT IN ('submitted', 'collected', 'absent', 'void')) AS not_closed,

@@ -1,91 +1,95 @@
 """`./run purge`: what is known of a batch is erased once it need not be kept, and a signed record says what it was.
 
 Promises: nothing goes before its day, and nothing that is not in an archive which the caller has at hand, whole and
-valid, and which holds exactly what the database holds now. All of it goes in one transaction, or none. What stays is
-the record in table `purge`: how many rows of which table, the archive's content, when, signed by the archive's key.
-Papers and answer keys go with the last batch that uses them. Not here: what Redis may still hold of its sittings.
+valid, and which holds exactly what the database holds. Each kind has a day of its own (`rules/retention.py`): the
+answers go first, the rest later. It goes in steps, each a small transaction (`erasing.py`), out of Redis first
+(`forgetting.py`); whatever ends it on the way, the same call goes on where it was. What stays is the record in table
+`purge`: how many rows of which table, the archive's content, when, signed by the archive's key.
+How: a row in `erasing`, written under the batch's lock before the comparison, keeps regrades away from what is about
+to go. Once the comparison was found good the row says so, and from then on it is not made again: the database holds
+less than the archive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 from msgspec import Struct
 
-from engine.keeping.archive import connected, find_finished, write_tables
+from engine.keeping.archive import TABLES, connected, find_finished, sittings_of, write_tables
 from engine.keeping.audit import audit
-from engine.keeping.bundle import BundleReader, BundleWriter, KeepingFault, content_digest
-from engine.rules.limits import ARCHIVE_SITTINGS_AT_ONCE
-from engine.rules.retention import PAPERS_YEARS, RECORDS_YEARS, day_of, kept_until_ms
+from engine.keeping.bundle import BundleReader, BundleWriter, KeepingFault, Member, table_name
+from engine.keeping.erasing import ANSWER_TABLES, Eraser
+from engine.keeping.forgetting import check_redis, forget_papers, forget_sittings
+from engine.rules.errors import TryLater
+from engine.rules.retention import ANSWERS_YEARS, RECORDS_YEARS, Kind, day_of, kept_until_ms, kind_due
 from engine.sealing.signature import Signer
 from engine.stores.clock import now_ms
-from engine.stores.postgres import Connection
+from engine.stores.memory import Memory
+from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
-
-# In an order in which nothing is left that refers to what is gone: (table, statement), first those by sittings.
-_BY_SITTINGS = (
-    ("score_review", _queries.erase_score_review),
-    ("regrade_sitting", _queries.erase_regrade_sitting),
-    ("assessment_mark", _queries.erase_assessment_mark),
-    ("assessment_task", _queries.erase_assessment_task),
-    ("result", _queries.erase_result),
-    ("photo_act", _queries.erase_photo_act),
-    ("photo", _queries.erase_photo),
-    ("sitting_event", _queries.erase_sitting_event),
-    ("response_history", _queries.erase_response_history),
-    ("response", _queries.erase_response),
-    ("withdrawn_sitting", _queries.erase_withdrawn_sitting),
-    ("sitting", _queries.erase_sitting),
-)
-_BY_BATCH = (
-    ("webhook_delivery", _queries.erase_webhook_delivery),
-    ("webhook_queue", _queries.erase_webhook_queue),
-    ("assessment_due", _queries.erase_assessment_due),
-    ("statistics_request", _queries.erase_statistics_request),
-    ("regrade_key", _queries.erase_regrade_key),
-    ("regrade_change", _queries.erase_regrade_change),
-    ("regrade", _queries.erase_regrade),
-    ("flag_explanation", _queries.erase_flag_explanation),
-    ("item_statistics", _queries.erase_item_statistics),
-    ("device_check", _queries.erase_device_check),
-    ("room_event", _queries.erase_room_event),
-    ("disarming", _queries.erase_disarming),
-    ("batch_event", _queries.erase_batch_event),
-    ("archive", _queries.erase_archive),
-)
+_FORMAT = "liankao-purge/2"  # 1 knew no kinds: all of a batch went at once
+# Worked out from responses: it is gone with them, and no table.
+_RECEIPT = "receipt"
 
 
 class Purged(Struct, frozen=True):
-    """What went, table by table, and the signed record of it."""
+    """What went, table by table, and the signed record of it; of a dry run what would go, or went so far, and none."""
 
+    kind: Kind
     rows: dict[str, int]
-    record: dict[str, Any]
+    record: dict[str, Any] | None = None
+    is_under_way: bool = False
+
+
+class _Held(Struct, frozen=True):
+    """The archive at hand, found valid: its content, and what of it the database must still hold."""
+
+    digest: str
+    members: dict[str, Member]
 
 
 async def purge(
-    dsn: str, batch_id: str, signer: Signer, archive: Path, keys: Sequence[dict[str, Any]], *, is_dry_run: bool
+    dsn: str,
+    memory: Memory,
+    batch_id: str,
+    signer: Signer,
+    archive: Path,
+    keys: Sequence[dict[str, Any]],
+    *,
+    is_dry_run: bool,
 ) -> Purged:
-    """Erase a batch. Raises KeepingFault naming the day from which on it may be, or what is wrong with `archive`."""
-    digest = _checked_archive(archive, keys, batch_id)
+    """Erase what is due of a batch.
+
+    Raises KeepingFault naming the days until which it is to be kept, what is wrong with `archive`, or that Redis does
+    not serve; then the same again goes on.
+    """
+    held = _checked_archive(archive, keys, batch_id)
     async with connected(dsn) as connection:
-        transaction = connection.transaction(isolation="repeatable_read")
-        await transaction.start()
+        if not await connection.fetchval(_queries.take_turn, batch_id):
+            raise KeepingFault(f"batch {batch_id!r} is being purged by somebody else at this moment")
+        if is_dry_run:
+            return await _tried(connection, batch_id, held)
         try:
-            purged = await _purge(connection, batch_id, signer, digest)
-        except BaseException:
-            await transaction.rollback()
-            raise
-        await (transaction.rollback() if is_dry_run else transaction.commit())
-    return purged
+            await check_redis(memory, connection)
+            kind = await _begun(connection, batch_id, held)
+            sitting_ids = await sittings_of(connection, batch_id)
+            await forget_sittings(memory, sitting_ids)
+            if kind is Kind.RECORDS:
+                await forget_papers(memory, connection, batch_id)
+        except TryLater as fault:
+            raise KeepingFault(f"Redis does not serve ({fault.detail}); purge again, it goes on where it was") from None
+        await Eraser(connection, batch_id).erase(kind, sitting_ids)
+        return await _ended(connection, batch_id, signer, kind)
 
 
-def _checked_archive(path: Path, keys: Sequence[dict[str, Any]], batch_id: str) -> str:
-    """The digest of the archive's content, once everything in it was found valid."""
+def _checked_archive(path: Path, keys: Sequence[dict[str, Any]], batch_id: str) -> _Held:
+    """The archive, once everything in it was found valid."""
     faults, _ = audit(path, keys)
     if faults:
         raise KeepingFault(f"{path} is no valid archive: {faults[0]}")
@@ -93,64 +97,132 @@ def _checked_archive(path: Path, keys: Sequence[dict[str, Any]], batch_id: str) 
     bundle.close()
     if bundle.batch_id != batch_id:
         raise KeepingFault(f"{path} is an archive of batch {bundle.batch_id!r}, expected {batch_id!r}")
-    return bundle.digest
+    return _Held(bundle.digest, bundle.members)
 
 
-async def _purge(connection: Connection, batch_id: str, signer: Signer, digest: str) -> Purged:
-    closes_ms = await find_finished(connection, batch_id)
-    _check_day(batch_id, closes_ms)
-    writer = BundleWriter(None)
-    sitting_ids = await write_tables(connection, batch_id, writer)
-    if content_digest(batch_id, writer.members) != digest:
-        raise KeepingFault(f"batch {batch_id!r} is not what was archived any more: archive it again")
-    rows: dict[str, int] = {}
-    for table, statement in _BY_SITTINGS:
-        rows[table] = 0
-        for at in range(0, len(sitting_ids), ARCHIVE_SITTINGS_AT_ONCE):
-            rows[table] += await _erase(connection, statement, sitting_ids[at : at + ARCHIVE_SITTINGS_AT_ONCE])
-    for table, statement in _BY_BATCH:
-        rows[table] = await _erase(connection, statement, batch_id)
-    rows |= await _erase_papers(connection, batch_id)
-    record = signer.signed(
-        {
-            "format": "liankao-purge/1",
-            "batch_id": batch_id,
-            "closed_ms": closes_ms,
-            "archive_digest": digest,
-            "rows": dict(sorted(rows.items())),
-            "purged_ms": now_ms(),
-        }
-    )
-    await connection.execute(_queries.keep_record, batch_id, record["purged_ms"], orjson.dumps(record).decode())
-    return Purged(rows, record)
+# --- before anything goes --------------------------------------------------------------------------------------
 
 
-def _check_day(batch_id: str, closed_ms: int) -> None:
-    papers_ms, records_ms = (kept_until_ms(closed_ms, years) for years in (PAPERS_YEARS, RECORDS_YEARS))
-    if now_ms() < max(papers_ms, records_ms):
+async def _tried(connection: Connection, batch_id: str, held: _Held) -> Purged:
+    """What a purge would do now."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        closes_ms = await find_finished(connection, batch_id)
+        standing = await connection.fetchrow(_queries.find_erasing, batch_id)
+        _check_same(batch_id, held, standing)
+        kind = _kind(batch_id, closes_ms, standing)
+        if standing is not None and _is_under_way(standing):
+            return Purged(kind, orjson.loads(standing["rows"]), is_under_way=True)
+        archived = await _compare(connection, batch_id, held, standing)
+        return Purged(kind, await Eraser(connection, batch_id).count(kind, archived))
+
+
+async def _begun(connection: Connection, batch_id: str, held: _Held) -> Kind:
+    """What goes now, once the archive was found to hold it. A purge on its way goes on."""
+    async with connection.transaction():
+        await connection.execute(_queries.lock_batch, batch_id)
+        closes_ms = await find_finished(connection, batch_id)
+        standing = await connection.fetchrow(_queries.find_erasing, batch_id)
+        _check_same(batch_id, held, standing)
+        kind = _kind(batch_id, closes_ms, standing)
+        if _is_under_way(standing):
+            return kind
+        if open_regrade := await connection.fetchval(_queries.open_regrade, batch_id):
+            raise KeepingFault(f"regrade {open_regrade!r} of batch {batch_id!r} is open: apply or drop it first")
+        await connection.execute(_queries.begin, batch_id, held.digest, closes_ms, kind)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await _compare(connection, batch_id, held, standing)
+    except KeepingFault:
+        await connection.execute(_queries.forget_beginning, batch_id)
+        await connection.execute(_queries.stand_back, batch_id)
+        raise
+    await connection.execute(_queries.mark_checked, batch_id)
+    return kind
+
+
+def _is_under_way(standing: Record | None) -> bool:
+    return standing is not None and standing["kind"] is not None and standing["is_checked"]
+
+
+def _check_same(batch_id: str, held: _Held, standing: Record | None) -> None:
+    """What is gone already lies in one archive, and no other will do. Raises KeepingFault."""
+    is_gone = standing is not None and (_is_under_way(standing) or standing["answers_erased_ms"] is not None)
+    if standing is not None and is_gone and standing["archive_digest"] != held.digest:
         raise KeepingFault(
-            f"batch {batch_id!r} closed on {day_of(closed_ms)}: its papers are to be kept until before"
-            f" {day_of(papers_ms)}, its records until before {day_of(records_ms)}"
+            f"of batch {batch_id!r} something is gone that the archive of content {standing['archive_digest']} holds,"
+            f" and this one is of content {held.digest}"
         )
 
 
-async def _erase_papers(connection: Connection, batch_id: str) -> dict[str, int]:
-    """Seals and the batch itself, then what no other batch uses: answer keys, packages, papers."""
-    used = await connection.fetchrow(_queries.papers_of, batch_id)
-    rows = {"seal": await _erase(connection, _queries.erase_seal, batch_id)}
-    rows["package"] = await _erase(connection, _queries.erase_package, batch_id)
-    rows["batch"] = await _erase(connection, _queries.erase_batch, batch_id)
-    rows["paper"] = await _erase(connection, _queries.erase_paper, used["paper_ids"])
-    rows["answer_key"] = await _erase(connection, _queries.erase_answer_key, used["paper_digests"])
-    return rows
+def _kind(batch_id: str, closed_ms: int, standing: Record | None) -> Kind:
+    """What goes now: what is under way, else what is due. Raises KeepingFault naming the days."""
+    if standing is not None and _is_under_way(standing):
+        return Kind(standing["kind"])
+    erased_ms = None if standing is None else standing["answers_erased_ms"]
+    kind = kind_due(closed_ms, now_ms())
+    answers_ms, records_ms = (kept_until_ms(closed_ms, years) for years in (ANSWERS_YEARS, RECORDS_YEARS))
+    if kind is Kind.ANSWERS and erased_ms is not None:
+        raise KeepingFault(
+            f"the answers of batch {batch_id!r} were erased on {day_of(erased_ms)}, its records are"
+            f" to be kept until before {day_of(records_ms)}"
+        )
+    if kind is None:
+        raise KeepingFault(
+            f"batch {batch_id!r} closed on {day_of(closed_ms)}: its answers are to be kept until before"
+            f" {day_of(answers_ms)}, its records until before {day_of(records_ms)}"
+        )
+    return kind
 
 
-async def _erase(connection: Connection, statement: str, argument: Any) -> int:
-    """How many rows went: PostgreSQL answers `DELETE 12`."""
-    return int((await connection.execute(statement, argument)).rpartition(" ")[2])
+async def _compare(connection: Connection, batch_id: str, held: _Held, standing: Record | None) -> dict[str, int]:
+    """Table -> rows. Raises KeepingFault unless the database holds what the archive does, but for erased answers."""
+    writer = BundleWriter(None)
+    await write_tables(connection, batch_id, writer)
+    gone: set[str] = set()
+    if standing is not None and standing["answers_erased_ms"] is not None:
+        gone = {table_name(table) for table in (*ANSWER_TABLES, _RECEIPT)}
+    if _but(writer.members, gone) != _but(held.members.values(), gone):
+        raise KeepingFault(f"batch {batch_id!r} is not what was archived any more: archive it again")
+    rows = {member.name: member.rows for member in writer.members}
+    tables = [table.name for table in TABLES if table.name != _RECEIPT]
+    return {table: rows[table_name(table)] or 0 for table in tables}
+
+
+def _but(members: Iterable[Member], gone: set[str]) -> list[Member]:
+    return [member for member in members if member.name not in gone]
+
+
+# --- when it is gone -------------------------------------------------------------------------------------------
+
+
+async def _ended(connection: Connection, batch_id: str, signer: Signer, kind: Kind) -> Purged:
+    """The signed record; of the records' erasing, in the transaction in which the batch itself goes."""
+    async with connection.transaction():
+        row = await connection.fetchrow(_queries.find_erasing, batch_id)
+        rows: dict[str, int] = orjson.loads(row["rows"])
+        if kind is Kind.RECORDS:
+            rows |= await Eraser(connection, batch_id).erase_batch()
+        record = signer.signed(
+            {
+                "format": _FORMAT,
+                "batch_id": batch_id,
+                "kind": kind,
+                "closed_ms": row["closed_ms"],
+                "archive_digest": row["archive_digest"],
+                "rows": dict(sorted(rows.items())),
+                "purged_ms": now_ms(),
+            }
+        )
+        await connection.execute(_queries.keep_record, batch_id, record["purged_ms"], orjson.dumps(record).decode())
+        if kind is Kind.ANSWERS:
+            await connection.execute(_queries.mark_answers_erased, batch_id, record["purged_ms"])
+    return Purged(kind, rows, record)
 
 
 def shown(purged: Purged) -> list[str]:
     """For a person: a line per table that held something, then the record."""
-    lines = [f"{rows} rows of {table}" for table, rows in purged.rows.items() if rows]
-    return [*lines, orjson.dumps(purged.record).decode()]
+    lines = [f"{rows} rows of {table}" for table, rows in sorted(purged.rows.items()) if rows]
+    if purged.record is not None:
+        return [*lines, orjson.dumps(purged.record).decode()]
+    told = "are being erased, so much went so far" if purged.is_under_way else "would go"
+    return [*lines, f"the {purged.kind} {told}"]

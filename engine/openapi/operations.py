@@ -279,7 +279,7 @@ _RESULTS_CALLS = (
         "The newest recorded response per item, with its mark once there is a result",
         parameters=(_SITTING_ID,),
         replies={200: json_reply("Responses", "By item")},
-        codes=("not_found",),
+        codes=("not_found", "batch.erased"),
     ),
     _results(
         "GET /v1/sittings/{sitting_id}/history",
@@ -287,7 +287,7 @@ _RESULTS_CALLS = (
         "Every accepted change of a sitting",
         parameters=(_SITTING_ID,),
         replies={200: json_reply("History", "In the order in which they were accepted")},
-        codes=("not_found",),
+        codes=("not_found", "batch.erased"),
     ),
 )
 

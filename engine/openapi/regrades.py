@@ -158,7 +158,7 @@ CALLS = (
             200: json_reply("RegradeProposed", "The same proposal is open already"),
             201: json_reply("RegradeProposed", "A new proposal"),
         },
-        codes=("regrade.invalid", "not_found", "regrade.not_closed", "regrade.open"),
+        codes=("regrade.invalid", "not_found", "batch.erased", "regrade.not_closed", "regrade.open"),
     ),
     _results(
         "GET /v1/batches/{batch_id}/regrades",

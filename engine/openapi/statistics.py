@@ -159,7 +159,7 @@ CALLS = (
                 {JSON: ref("Statistics"), "text/html": {"type": "string"}, XLSX: {}}, "Of the results as they stand"
             )
         },
-        codes=("request.invalid", "not_found", "batch.not_ready"),
+        codes=("request.invalid", "not_found", "batch.erased", "batch.not_ready"),
     ),
     _results(
         "POST /v1/batches/{batch_id}/statistics/flags",
@@ -168,6 +168,6 @@ CALLS = (
         parameters=(_BATCH_ID, in_query("dry_run", whole(0, 1, default=0), "1: only tell what the call would do")),
         sends=json_body("Explanations", ASSESSMENT_BODY_BYTES_MAX),
         replies={200: json_reply("Flags", "All flags, explained or not")},
-        codes=("request.invalid", "not_found", "batch.not_ready"),
+        codes=("request.invalid", "not_found", "batch.erased", "batch.not_ready"),
     ),
 )

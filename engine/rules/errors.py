@@ -22,6 +22,7 @@ CODES: dict[str, tuple[int, str]] = {
     "autosave.not_open": (409, "The sitting has not started"),
     "batch.armed": (409, "The batch is armed and can no longer change"),
     "batch.begun": (409, "The batch starts now, or has started: it can no longer be disarmed"),
+    "batch.erased": (410, "What the call needs of the batch has been erased"),
     "batch.invalid": (422, "The batch is not valid"),
     "batch.not_armed": (409, "The batch has not been armed"),
     "batch.not_ready": (409, "The batch cannot be armed or released yet"),

@@ -293,6 +293,8 @@ ARCHIVE_ROWS_AT_ONCE = 200  # rows on their way from PostgreSQL: the longest, a 
 ARCHIVE_BLOBS_AT_ONCE = 1  # a sealed paper has up to 64 MiB
 ARCHIVE_LINE_BYTES_MAX = 64 * 2**20  # one row in an archive: the log of a roster of 100,000 rows is the longest
 ARCHIVE_MANIFEST_BYTES_MAX = 256 * 2**20  # 800,000 photos, each a line of 200 bytes
+ERASED_SITTINGS_AT_ONCE = 50  # in one transaction, with all their changes: below a second of PostgreSQL
+ERASED_ROWS_AT_ONCE = 5_000  # of one table of a batch
 ARCHIVE_FAULTS_MAX = 100  # told of one archive: beyond that it is not one archive any more
 
 assert CHANGES_PER_CALL_MAX * 3 < 8_000, "Lua cannot unpack more arguments than this"

@@ -67,10 +67,12 @@ async def propose(request: Request) -> Response:
 
 
 async def _check_over(connection: Connection, batch_id: str) -> Batch:
-    """The batch. Raises Refused `not_found`; `regrade.not_closed` while anybody could still write or has no result."""
+    """The batch. Raises Refused `not_found`, `batch.erased`; `regrade.not_closed` while it is not over and graded."""
     row = await connection.fetchrow(_queries.lock_batch, batch_id)
     if row is None:
         raise Refused("not_found", f"there is no batch {batch_id[:80]!r}")
+    if row["is_erased"]:
+        raise Refused("batch.erased", f"the answers of batch {batch_id!r} need not be kept any more")
     batch = batch_of(row)
     counts = await connection.fetchrow(_queries.count_unfinished, batch_id)
     closes_ms = timing.boundaries(batch, counts["extra_time_s"]).closes_ms

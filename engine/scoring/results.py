@@ -99,6 +99,8 @@ async def _find_sitting(connection: Connection, sitting_id: str) -> Record:
     sitting = await connection.fetchrow(_queries.find_sitting, sitting_id)
     if sitting is None:
         raise Refused("not_found", f"there is no sitting {sitting_id[:80]!r}")
+    if sitting["is_erased"]:
+        raise Refused("batch.erased", f"the answers of sitting {sitting_id!r} need not be kept any more")
     return sitting
 
 

@@ -8,7 +8,7 @@ SELECT publication, document FROM result WHERE publication > $1 ORDER BY publica
 
 -- find_sitting(sitting_id) -> at most one row
 -- Whether there is such a sitting, and the marks of its newest released result; `is_final`: it waits for no assessor.
-SELECT sitting.sitting_id, newest.marks, newest.state IS NOT NULL AND newest.state <> 'pending_assessor' AS is_final
+SELECT sitting.sitting_id, EXISTS (SELECT FROM erasing WHERE erasing.batch_id = sitting.batch_id) AS is_erased, newest.marks, newest.state IS NOT NULL AND newest.state <> 'pending_assessor' AS is_final
 FROM sitting LEFT JOIN LATERAL (
     SELECT result.marks, result.state FROM result
     WHERE result.sitting_id = sitting.sitting_id AND result.publication IS NOT NULL

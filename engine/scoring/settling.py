@@ -17,7 +17,8 @@ RETRY_S = 5
 async def settle(database: Postgres, batch_id: str) -> None:
     """Return when there are statistics of the batch's results as they stand, asking the grader to count if need be.
 
-    Raises Refused `not_found`, `batch.not_ready` while a sitting has no final result, TryLater when it takes too long.
+    Raises Refused `not_found`, `batch.not_ready` while a sitting has no final result, `batch.erased`, and TryLater when
+    it takes too long.
     """
     until_s = monotonic_s() + STATISTICS_WAIT_S
     is_asked = False
@@ -40,7 +41,12 @@ async def is_settled(connection: Connection, batch_id: str) -> bool:
     if row["armed_ms"] is None or row["ungraded"] or not row["results"]:
         message = f"batch {batch_id!r} has {row['ungraded']} sittings without a final result"
         raise Refused("batch.not_ready", message if row["ungraded"] else f"batch {batch_id!r} has no results")
-    if row["counted_stand"] != row["stand"]:
+    is_counted = row["counted_stand"] == row["stand"]
+    if row["is_erased"]:  # what was counted stands, and nothing can be counted again
+        if not is_counted:
+            raise Refused("batch.erased", f"the answers of batch {batch_id!r} need not be kept any more")
+        return True
+    if not is_counted:
         return False
     return not row["is_withheld"] or row["counted_ms"] + STATISTICS_WITHHELD_MS > now_ms()
 

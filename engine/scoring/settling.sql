@@ -1,6 +1,6 @@
 -- look(batch_id) -> at most one row
 -- Whether every sitting has a final result, how the results stand, and which stand was counted last.
-SELECT batch.armed_ms, results.count AS results, results.stand, newest.stand AS counted_stand, newest.is_withheld,
+SELECT batch.armed_ms, EXISTS (SELECT FROM erasing WHERE erasing.batch_id = $1) AS is_erased, results.count AS results, results.stand, newest.stand AS counted_stand, newest.is_withheld,
     newest.counted_ms, (
         SELECT count(*) FROM sitting WHERE sitting.batch_id = $1 AND coalesce((
             SELECT result.state FROM result WHERE result.sitting_id = sitting.sitting_id ORDER BY revision DESC LIMIT 1

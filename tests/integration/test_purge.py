@@ -8,16 +8,24 @@ from typing import Any
 import orjson
 import pytest
 
+from engine.keeping import erasing
+from engine.keeping import purge as purge_module
 from engine.keeping.archive import TABLES, archive
 from engine.keeping.bundle import KeepingFault
 from engine.keeping.purge import Purged, purge, shown
+from engine.rules.errors import Refused
 from engine.rules.retention import day_of, kept_until_ms
+from engine.scheduling import key_changes
+from engine.scoring import results, settling
 from engine.scoring.grader import Grader
-from engine.sealing import signature
+from engine.sealing import secrets, signature
+from engine.settings import Settings
 from engine.stores.clock import now_ms
+from engine.stores.postgres import connect
 from tests.integration.exam import GRADER_KEY, Exam
 from tests.integration.test_archive import ARCHIVER, KEYS
 from tests.integration.test_grader import SIGNER, finish
+from tests.integration.test_regrader import propose
 
 pytestmark = pytest.mark.anyio
 DAY_MS = 24 * 3600 * 1000
@@ -42,7 +50,15 @@ async def archived(exam: Exam, path: Path) -> Path:
 
 
 async def purged(exam: Exam, path: Path, *, is_dry_run: bool = False) -> Purged:
-    return await purge(exam.owner_database._dsn, exam.batch.batch_id, ARCHIVER, path, KEYS, is_dry_run=is_dry_run)
+    return await purge(
+        exam.owner_database._dsn, exam.memory, exam.batch.batch_id, ARCHIVER, path, KEYS, is_dry_run=is_dry_run
+    )
+
+
+async def in_redis(exam: Exam) -> list[str]:
+    """Every key that holds something of a sitting, a way in, or a paper."""
+    found = {name async for names in exam.memory.find_keys("*") for name in names}
+    return sorted(name for name in found if name.startswith(("login:", "batch:", "sealed:")) or ":s:" in name)
 
 
 async def left(exam: Exam) -> dict[str, int]:
@@ -71,11 +87,13 @@ async def test_a_batch_whose_time_has_come_goes_whole_and_leaves_a_signed_record
     await age(over, 6 * YEAR_MS)
     file = await archived(over, tmp_path / "a.zip")
     before = await left(over)
+    assert len(await in_redis(over)) == 6  # two sittings and their ways in, the batch and its paper
 
     done = await purged(over, file)
 
     assert before["sitting"] == 2 and before["response"] and before["result"]
     assert await left(over) == {}
+    assert await in_redis(over) == []
     assert await count(over, "paper") == 0
     assert await count(over, "answer_key") == 0
     [(purged_ms, kept)] = await over.query("SELECT purged_ms, record FROM purge")
@@ -97,19 +115,187 @@ async def test_a_dry_run_says_the_same_and_erases_nothing(over: Exam, tmp_path: 
 
     assert await left(over) == before
     assert await over.query("SELECT 1 FROM purge") == []
-    assert tried.rows == (await purged(over, file)).rows
+    assert "the records would go" in shown(tried)
+    went = (await purged(over, file)).rows
+    assert {table: went.get(table, 0) for table in tried.rows} == tried.rows
 
 
-@pytest.mark.parametrize("years", [0, 4])
+@pytest.mark.parametrize("years", [0, 2])
 async def test_nothing_goes_before_its_day(over: Exam, tmp_path: Path, years: int) -> None:
-    """The refusal names the days; also after three years, for the records are kept longer than the papers."""
+    """The refusal names the days of both kinds."""
     await age(over, years * YEAR_MS + DAY_MS)
     file = await archived(over, tmp_path / "a.zip")
-    before = await left(over)
+    before, lay = await left(over), await in_redis(over)
     [(ends_ms,)] = await over.query("SELECT starts_ms + duration_s * 1000::bigint FROM batch")
-    records_ms = kept_until_ms(ends_ms, 5)
+    answers, records = (day_of(kept_until_ms(ends_ms, kept_years)) for kept_years in (3, 5))
+    days = f"until before {answers}, its records until before {records}"
 
-    with pytest.raises(KeepingFault, match=f"its records until before {day_of(records_ms)}"):
+    with pytest.raises(KeepingFault, match=days):
+        await purged(over, file)
+
+    assert (await left(over), await in_redis(over)) == (before, lay)
+
+
+# --- each kind on its own day ----------------------------------------------------------------------------------
+ANSWERS = {"response", "response_history", "assessment_mark", "assessment_task"}
+
+
+async def test_answers_go_two_years_before_the_records(
+    over: Exam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results and the rest stay and are served; what was answered is gone, from Redis too; then the rest goes.
+
+    The same archive serves for both: what is left is compared with it, and no other is made.
+    """
+    await age(over, 4 * YEAR_MS)
+    file = await archived(over, tmp_path / "a.zip")
+    before = await left(over)
+    tried = await purged(over, file, is_dry_run=True)
+    first = await purged(over, file)
+
+    assert (tried.kind, tried.rows, tried.record) == (first.kind, first.rows, None)
+    after = {table: rows for table, rows in before.items() if table.removesuffix("_default") not in ANSWERS}
+    assert await left(over) == {**after, "erasing": 1}
+    assert [name for name in await in_redis(over) if ":s:" in name or name.startswith("login:")] == []
+    assert first.record is not None and (first.record["kind"], set(first.record["rows"])) == ("answers", ANSWERS)
+    with pytest.raises(KeepingFault, match="were erased on"):
+        await purged(over, file)
+    with pytest.raises(KeepingFault, match="something is erased"):
+        await archived(over, tmp_path / "b.zip")
+
+    later_ms = now_ms() + 2 * YEAR_MS
+    monkeypatch.setattr(purge_module, "now_ms", lambda: later_ms)
+    await over.query("UPDATE sitting SET room = 'elsewhere' RETURNING 1")
+    with pytest.raises(KeepingFault, match="not what was archived"):
+        await purged(over, file)
+    await over.query("UPDATE sitting SET room = 'r' RETURNING 1")
+    second = await purged(over, file)
+
+    assert second.record is not None and second.record["kind"] == "records"
+    assert second.rows["response"] == 0 and second.rows["sitting"] == 2
+    assert (await left(over), await in_redis(over)) == ({}, [])
+    assert await count(over, "purge") == 2
+
+
+async def test_from_what_is_gone_nothing_is_made(over: Exam, tmp_path: Path) -> None:
+    """No regrade over responses that are not there, and no statistics that would take them for omissions."""
+    await age(over, 4 * YEAR_MS)
+    await purged(over, await archived(over, tmp_path / "a.zip"))
+
+    for asked in (results._find_sitting, key_changes._check_over, settling.is_settled):
+        async with over.engine_database.transaction() as connection:
+            with pytest.raises(Refused) as refused:
+                await asked(connection, "one" if asked is results._find_sitting else "B")
+        assert (refused.value.code, refused.value.status) == ("batch.erased", 410)
+
+
+async def test_an_open_regrade_keeps_everything(over: Exam, tmp_path: Path) -> None:
+    """It would be made from what is about to go."""
+    await age(over, 6 * YEAR_MS)
+    settings = Settings(secrets_dir=str(tmp_path))
+    secrets.create(tmp_path)
+    await propose(over, settings, {"item": "A3", "answer": "b"})
+
+    with pytest.raises(KeepingFault, match="regrade 'R1' of batch 'B' is open"):
+        await purged(over, await archived(over, tmp_path / "a.zip"))
+
+    assert (await left(over))["sitting"] == 2 and await count(over, "erasing") == 0
+
+
+# --- ended on the way ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("years", [4, 6])
+async def test_whatever_ends_it_the_same_call_goes_on(
+    over: Exam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    """Killed at the first statement, at the second, at the third …: in the end all is gone, and the record counts it
+    once; no other archive will do meanwhile, and a dry run tells how far it is."""
+    monkeypatch.setattr(erasing, "ERASED_SITTINGS_AT_ONCE", 1)
+    await age(over, years * YEAR_MS)
+    file = await archived(over, tmp_path / "a.zip")
+    expected = (await purged(over, file, is_dry_run=True)).rows
+    tries = await until_done(over, file, monkeypatch)
+
+    assert tries > (6 if years == 4 else 15)
+    [(kept,)] = await over.query("SELECT record FROM purge")
+    assert orjson.loads(kept)["rows"] == {table: expected.get(table, 0) for table in orjson.loads(kept)["rows"]}
+    assert set(await left(over)) & ANSWERS == set()
+    if years == 6:
+        assert (await left(over), await in_redis(over)) == ({}, [])
+
+
+class Killed(Exception):
+    """As a process that is gone: nothing after it runs."""
+
+
+async def until_done(exam: Exam, file: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Purge again and again, each time killed at its n-th step, n = 1, 2, 3 …; how often until one came through."""
+    erase = erasing.Eraser._run
+    for allowed in range(1, 200):
+        left_to_do = allowed
+
+        async def run(self: Any, *arguments: Any) -> int:
+            nonlocal left_to_do
+            left_to_do -= 1
+            if left_to_do == 0:
+                raise Killed
+            return await erase(self, *arguments)
+
+        monkeypatch.setattr(erasing.Eraser, "_run", run)
+        try:
+            await purged(exam, file)
+        except Killed:
+            told = await purged(exam, file, is_dry_run=True)
+            assert told.is_under_way and "so much went so far" in shown(told)[-1]
+        else:
+            return allowed
+    raise AssertionError("it never came through")
+
+
+async def test_another_archive_than_the_one_begun_with_erases_nothing_more(
+    over: Exam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is gone already lies in that one alone."""
+    await age(over, 6 * YEAR_MS)
+    other = await archived(over, tmp_path / "a.zip")
+    await over.query("UPDATE sitting SET room = 'elsewhere' RETURNING 1")
+    file = await archived(over, tmp_path / "b.zip")
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(erasing.Eraser, "_run", _killed)
+        await purged(over, file)
+
+    with pytest.raises(KeepingFault, match="something is gone that the archive"):
+        await purged(over, other)
+
+    await purged(over, file)
+    assert await left(over) == {}
+
+
+async def _killed(*_: Any) -> int:
+    raise Killed
+
+
+async def test_two_who_purge_at_once_take_turns(over: Exam, tmp_path: Path) -> None:
+    """The second is told so; nothing is counted twice."""
+    await age(over, 6 * YEAR_MS)
+    file = await archived(over, tmp_path / "a.zip")
+    connection = await connect(over.owner_database._dsn)
+    await connection.execute("SELECT pg_advisory_lock(hashtextextended('purge B', 0))")
+
+    with pytest.raises(KeepingFault, match="by somebody else"):
+        await purged(over, file)
+
+    await connection.close()
+    await purged(over, file)
+
+
+async def test_another_redis_is_noticed_before_anything_goes(over: Exam, tmp_path: Path) -> None:
+    """A wrong setting would leave names where they are, and say that they are gone."""
+    await age(over, 6 * YEAR_MS)
+    file = await archived(over, tmp_path / "a.zip")
+    before = await left(over)
+    await over.set_field(over.memory.partitions[1].marker, "built", "7")
+
+    with pytest.raises(KeepingFault, match="is not the one that this database was built with"):
         await purged(over, file)
 
     assert await left(over) == before
@@ -139,7 +325,8 @@ async def test_an_archive_that_is_not_valid_erases_nothing(over: Exam, tmp_path:
     with pytest.raises(KeepingFault, match="is no archive"):
         await purged(over, half)
     with pytest.raises(KeepingFault, match="no published key signed"):
-        await purge(over.owner_database._dsn, over.batch.batch_id, ARCHIVER, file, KEYS[1:], is_dry_run=False)
+        dsn, batch_id = over.owner_database._dsn, over.batch.batch_id
+        await purge(dsn, over.memory, batch_id, ARCHIVER, file, KEYS[1:], is_dry_run=False)
 
     assert (await left(over))["sitting"] == 2
 

@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ceremony": {"rules", "sealing"},
     "draw": {"ceremony", "rules"},
     "paper_command": {"ceremony", "draw"},
-    "keeping_command": {"keeping", "sealing", "settings"},
+    "keeping_command": {"keeping", "sealing", "settings", "stores"},
     "argument_types": set(),
     "load_command": {"argument_types"},
     "serve": {"app", "protocol", "settings", "log", "listening", "notify", "pauses"},

@@ -25,6 +25,7 @@ CONTRACT = """
 ADDED = {
     "assessment.invalid": 422,
     "batch.begun": 409,
+    "batch.erased": 410,
     "batch.not_armed": 409,
     "channel.origin": 403,
     "channel.upgrade": 426,

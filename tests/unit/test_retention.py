@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 
-from engine.rules.retention import PAPERS_YEARS, RECORDS_YEARS, day_of, kept_until_ms
+from engine.rules.retention import ANSWERS_YEARS, RECORDS_YEARS, Kind, day_of, kept_until_ms, kind_due
 
 
 def at(text: str) -> int:
@@ -32,7 +32,22 @@ def test_what_is_kept_for_years_may_go_on_the_day_after(closed: str, years: int,
 
 def test_the_years_are_those_of_the_exam_rules() -> None:
     """Art. 23: papers three, records five."""
-    assert (PAPERS_YEARS, RECORDS_YEARS) == (3, 5)
+    assert (ANSWERS_YEARS, RECORDS_YEARS) == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        ("2026-11-28T10:30:05", None),
+        ("2029-11-28T23:59:59.999", None),
+        ("2029-11-29T00:00:00", Kind.ANSWERS),
+        ("2031-11-28T23:59:59.999", Kind.ANSWERS),
+        ("2031-11-29T00:00:00", Kind.RECORDS),
+    ],
+)
+def test_each_kind_is_due_on_its_own_day(now: str, due: Kind | None) -> None:
+    """The answers first; with the records goes what is left."""
+    assert kind_due(at("2026-11-28T10:30:05"), at(now)) == due
 
 
 def test_a_day_is_chinas() -> None:

@@ -1,0 +1,63 @@
+"""Takes a batch out of Redis before it is erased in PostgreSQL: sittings with names and responses, and sealed papers.
+
+Only of batches whose answers need not be kept any more: until then a sitting stays there, for its candidate may come
+back for the receipt, and a PostgreSQL that was put back is restored from it. Afterwards nothing of it may be left: a
+sitting that Redis has and PostgreSQL does not would count as one that a restored PostgreSQL has lost
+(`recording/unknown.py`), and a receipt made of what is left would be a false one. Everything is repeatable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.keeping.bundle import KeepingFault
+from engine.rules.forms import armed_id
+from engine.rules.limits import ERASED_SITTINGS_AT_ONCE
+from engine.stores.memory import Memory
+from engine.stores.postgres import Connection
+from engine.stores.prepare import batch_key, sealed_key
+from engine.stores.sql import Queries
+
+_queries = Queries(__file__)
+
+
+async def check_redis(memory: Memory, connection: Connection) -> None:
+    """Raises KeepingFault for a Redis that is not this database's, as under a wrong setting: nothing would go there.
+
+    Each building of a partition has a number that both stores keep. Raises TryLater.
+    """
+    rows = {row["partition"]: row["built"] for row in await connection.fetch(_queries.buildings)}
+    numbers = range(len(memory.partitions))
+    known = await memory.read_hash_fields([memory.partitions[number].marker for number in numbers], ["built"])
+    built = {number: int(found or 0) for number, (found,) in zip(numbers, known, strict=True)}
+    if built != rows:
+        raise KeepingFault(
+            "the Redis at LIANKAO_REDIS_URL, with LIANKAO_PARTITIONS, is not the one that this database was built with,"
+            " or it is being rebuilt"
+        )
+
+
+async def forget_sittings(memory: Memory, sitting_ids: Sequence[str]) -> None:
+    """A few at a time. Raises TryLater."""
+    for at in range(0, len(sitting_ids), ERASED_SITTINGS_AT_ONCE):
+        some = sitting_ids[at : at + ERASED_SITTINGS_AT_ONCE]
+        places = [(sitting_id, memory.partition_of(sitting_id)) for sitting_id in some]
+        hashes = [keys.sitting(sitting_id) for sitting_id, keys in places]
+        # The way in first: should it end here, the sitting still says which that was.
+        ways_in: dict[str, list[str]] = {}
+        for sitting_id, (login,) in zip(some, await memory.read_hash_fields(hashes, ["login"]), strict=True):
+            if login:
+                ways_in.setdefault(login.decode(), []).append(sitting_id)
+        for sitting_id, keys in places:
+            ways_in.setdefault(keys.unknown, []).append(sitting_id)
+        await memory.delete_hash_fields(ways_in)
+        await memory.delete(*hashes)
+
+
+async def forget_papers(memory: Memory, connection: Connection, batch_id: str) -> None:
+    """What workers knew of the batch, and its sealed papers. Raises TryLater."""
+    for seal in await connection.fetch(_queries.seals_of, batch_id):
+        prepared = batch_key(armed_id(batch_id, seal["form"], seal["disarmed_ms"]))
+        await memory.delete(prepared, sealed_key(seal["sealed_digest"]))
+    for disarming in await connection.fetch(_queries.disarmings_of, batch_id):
+        await memory.delete(*(batch_key(name) for name in disarming["armed_ids"]))
