@@ -4,14 +4,15 @@ SELECT * FROM sitting WHERE batch_id = $1 ORDER BY sitting_id
 
 -- overlapping(batch_id, id_numbers, starts_ms, closes_ms, admission_code, now_ms) -> any number of rows
 -- The same persons in another batch: at the same time, or under the same code while it has not closed.
-SELECT sitting.id_number, batch.batch_id, batch.starts_ms < $4 AND closes.closes_ms > $3 AS same_time
-FROM sitting
+SELECT asked.id_number, batch.batch_id, batch.starts_ms < $4 AND closes.closes_ms > $3 AS same_time
+FROM unnest($2::text[]) AS asked (id_number)
+-- OFFSET 0: person by person. Of a table that has just grown the planner knows little, and would read all of it.
+CROSS JOIN LATERAL (SELECT sitting.batch_id FROM sitting WHERE sitting.id_number = asked.id_number OFFSET 0) AS found
 JOIN batch USING (batch_id)
 CROSS JOIN LATERAL (
     SELECT batch.starts_ms + batch.duration_s * 1000::bigint + (batch.rules ->> 'grace_s')::bigint * 1000 AS closes_ms
 ) AS closes
-WHERE sitting.id_number = ANY ($2::text[])
-  AND batch.batch_id <> $1
+WHERE batch.batch_id <> $1
   AND ((batch.starts_ms < $4 AND closes.closes_ms > $3) OR (batch.admission_code = $5 AND closes.closes_ms > $6))
 ORDER BY batch.starts_ms, batch.batch_id
 
