@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine import keeping_command, load_command, paper_command
+from engine import keeping_command, load_command, paper_command, preflight_command
 from engine.argument_types import count, minutes, natural, port, seconds
 
 T = TypeVar("T")
@@ -76,6 +76,8 @@ def parser() -> argparse.ArgumentParser:
     keeping_command.verify_arguments(command("verify", run_verify, "check a receipt, a result or an archive, offline"))
     for name, (arguments, run, what) in load_command.COMMANDS.items():
         arguments(command(name, run, what))
+    text = "the day before a joint exam: is everything ready for it"
+    preflight_command.arguments(command("preflight", preflight_command.run, text))
     openapi = command("openapi", run_openapi, "print the API's description (OpenAPI 3.1)")
     openapi.add_argument("--write", action="store_true", help="write schema/openapi.json instead")
     command("test", lambda chosen: run_tests([]), "every test, on fresh servers; further arguments are pytest's")

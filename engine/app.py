@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from engine import log, metrics, openapi, readiness
+from engine import attestation, log, metrics, openapi, readiness
 from engine.delivery import channel_upgrade, login, paper, sitting, submit
 from engine.delivery.autosave import Autosave
 from engine.delivery.channel_watch import Channels
@@ -140,6 +140,7 @@ def routes() -> list[Route]:
         Route("/v1/webhooks/{webhook_id}/deliveries", deliveries.show_deliveries),
         Route("/v1/webhooks/{webhook_id}/replay", deliveries.replay, methods=["POST"]),
         Route("/v1/keys", readiness.show_keys),
+        Route("/v1/node", attestation.show),
         Route("/healthz", readiness.show_health),
         Route("/readyz", readiness.show_readiness),
         Route("/metrics", readiness.show_metrics),
@@ -190,6 +191,10 @@ class Worker:
         state.known_keys = KnownKeys(self._database)
         self.readiness = readiness.Readiness(self._database, self._memory, signer, warnings)
         state.readiness = self.readiness
+        shared = {"token.key": token_key, "login.key": login_key, "webhook.key": webhook_key}
+        if settings.key_provider == "file":
+            shared["wrap.key"] = secrets.read(settings.secrets_dir, "wrap.key")
+        state.attestation = attestation.Attestation(settings, self._memory, self.readiness, shared)
         self._counted = _count_requests(self._rest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
@@ -64,10 +65,16 @@ class Sending(TypedDict, total=False):
 
 
 class Wire:
-    """The connection pool that all clients of one run share. Use it as an async context manager."""
+    """The connection pool that all clients of one run share. Use it as an async context manager.
 
-    def __init__(self, url: str, tally: Tally | None = None, dice: random.Random | None = None) -> None:
+    `ca`: a file with a root certificate that is taken beside the usual ones.
+    """
+
+    def __init__(
+        self, url: str, tally: Tally | None = None, dice: random.Random | None = None, ca: str | None = None
+    ) -> None:
         self.url = url.rstrip("/")
+        self._tls = ssl.create_default_context(cafile=ca) if ca else True
         self.tally = tally or Tally()
         self.dice = dice or random.Random()
         self._urls: dict[str, URL] = {}
@@ -75,7 +82,7 @@ class Wire:
 
     async def __aenter__(self) -> Self:
         self._pool = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._tls, keepalive_timeout=KEEP_ALIVE_S),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent",),
         )

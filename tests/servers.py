@@ -88,9 +88,11 @@ def postgres(*, durable: bool = False) -> Iterator[Path]:
         if not durable:
             at = command.index("fsync=on")
             del command[at - 1 : at + 1]
-            command += ["-c", "full_page_writes=off", "-c", "max_connections=200"]
+            at = command.index("full_page_writes=on")
+            del command[at - 1 : at + 1]
+            command += ["-c", "max_connections=200"]
             with open(folder / "data" / "postgresql.conf", "a") as conf:  # where a test may change it
-                conf.write("fsync = off\n")
+                conf.write("fsync = off\nfull_page_writes = off\n")
         with open(folder / "log", "ab") as log:
             child = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
         try:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine import VERSION
-from engine.openapi import answered, invigilation, sent
+from engine.openapi import answered, invigilation, nodes, sent
 from engine.openapi.building import Schema, ref
 from engine.openapi.operation import CANDIDATE, PUBLIC, Content, Operation
 from engine.openapi.operations import OPERATIONS
@@ -39,7 +39,7 @@ _TAGS = {
     "scheduling": "The scheduling system: papers, batches, rosters, arming",
     "invigilation": "Proctors: rooms, seats, takeovers, what happened; machines and their checks",
     "results": "Scorers and the evaluation system",
-    "operations": "Health, metrics, keys: public, for machines",
+    "operations": "Health, metrics, keys: public, for machines; what a worker is: for operators",
     "page": "The candidate's page and the room's: public, static",
 }
 _HEADERS: Mapping[str, tuple[str, Schema]] = {
@@ -77,7 +77,13 @@ def document() -> dict[str, Any]:
         "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": {**sent.SCHEMAS, **invigilation.SENT, **answered.SCHEMAS, **invigilation.ANSWERED},
+            "schemas": {
+                **sent.SCHEMAS,
+                **invigilation.SENT,
+                **answered.SCHEMAS,
+                **invigilation.ANSWERED,
+                **nodes.ANSWERED,
+            },
             "responses": {"MethodNotAllowed": _refusal(405, ["method.not_allowed"])},
             "headers": {
                 name: {"description": description, "schema": schema} for name, (description, schema) in _HEADERS.items()

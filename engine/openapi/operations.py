@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from engine.openapi import assessing, devices, photos, regrades, rosters, score_reviews, sites, statistics, webhooks
+from engine.openapi import (
+    assessing,
+    devices,
+    nodes,
+    photos,
+    regrades,
+    rosters,
+    score_reviews,
+    sites,
+    statistics,
+    webhooks,
+)
 from engine.openapi.building import Schema, ref, whole
 from engine.openapi.invigilation import INVIGILATION_CALLS
 from engine.openapi.operation import (
@@ -361,5 +372,6 @@ OPERATIONS = (
     *score_reviews.CALLS,
     *webhooks.CALLS,
     *statistics.CALLS,
+    *nodes.CALLS,
     *_PUBLIC_CALLS,
 )

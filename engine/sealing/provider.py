@@ -7,6 +7,7 @@ A provider may ask a device and block: callers keep both calls off the event loo
 
 from __future__ import annotations
 
+import hmac
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from engine.sealing import secrets
 from engine.sealing.envelope import SealBroken
+from engine.sealing.gcm_tag import TAG_BYTES, tag_of
 from engine.settings import Settings
 
 _MAGIC = b"LKW1"  # the suite: AES-256-GCM under the 32 bytes of wrap.key
@@ -49,6 +51,7 @@ class FileProvider:
     """The wrapping key is a file: for one box, or where no device is to be had."""
 
     def __init__(self, wrap_key: bytes) -> None:
+        self._wrap_key = wrap_key
         self._cipher = AESGCM(wrap_key)
 
     def wrap(self, purpose: str, secret: bytes) -> bytes:
@@ -58,11 +61,23 @@ class FileProvider:
     def unwrap(self, purpose: str, wrapped: bytes) -> bytes:
         if wrapped[: len(_MAGIC)] != _MAGIC:
             raise SealBroken(f"expected a secret wrapped by a key file, beginning with {_MAGIC!r}, got {wrapped[:4]!r}")
-        nonce, sealed = wrapped[len(_MAGIC) :][:_NONCE_BYTES], wrapped[len(_MAGIC) + _NONCE_BYTES :]
+        nonce, sealed = _parts(wrapped)
         try:
             return self._cipher.decrypt(nonce, sealed, _MAGIC + purpose.encode())
         except (InvalidTag, ValueError):  # ValueError: cut off within the nonce
             raise SealBroken(f"wrap.key does not open {purpose!r}, or its bytes were changed") from None
+
+    def has_wrapped(self, purpose: str, wrapped: bytes) -> bool:
+        """Whether `unwrap` would succeed; told from the tag alone, so that nobody has the secret before its time."""
+        nonce, sealed = _parts(wrapped)
+        if wrapped[: len(_MAGIC)] != _MAGIC or len(sealed) < TAG_BYTES:
+            return False
+        tag = tag_of(self._wrap_key, nonce, _MAGIC + purpose.encode(), sealed[:-TAG_BYTES])
+        return hmac.compare_digest(tag, sealed[-TAG_BYTES:])
+
+
+def _parts(wrapped: bytes) -> tuple[bytes, bytes]:
+    return wrapped[len(_MAGIC) :][:_NONCE_BYTES], wrapped[len(_MAGIC) + _NONCE_BYTES :]
 
 
 def open_provider(settings: Settings) -> KeyProvider:

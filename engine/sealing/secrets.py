@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import resource
 import secrets
@@ -71,6 +73,11 @@ def read(directory: str | Path, name: str) -> bytes:
     if len(content) != _BYTES:
         raise SecretError(f"key file {path} holds {len(content)} bytes, expected {_BYTES}")
     return content
+
+
+def fingerprint(key: bytes, name: str) -> str:
+    """Tells whether two machines have the same key file, and nothing about the key: it has 32 random bytes."""
+    return hmac.new(key, f"liankao/v1/fingerprint|{name}".encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def read_file(path: Path) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import orjson
@@ -94,6 +94,16 @@ def lock_share(share: OpenShare, batch_id: str, passphrase: str) -> bytes:
     locked = _cipher(file, passphrase).encrypt(_NONCE, from_base64url(share.share), _said(file))
     written = msgspec.to_builtins(msgspec.structs.replace(file, locked=to_base64url(locked)))
     return orjson.dumps(written, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def share_head(content: bytes, name: str) -> dict[str, Any]:
+    """What a share's file says in the clear, with its bytes still locked away. Raises SealBroken."""
+    try:
+        file = msgspec.json.decode(content, type=_File)
+    except msgspec.DecodeError as fault:
+        raise SealBroken(f"{name} is no share: {fault}") from None
+    told = ("batch_id", "sealed_digest", "split_id", "k", "n", "index")
+    return {field: getattr(file, field) for field in told}
 
 
 def open_share(content: bytes, passphrase: str, name: str) -> OpenShare:

@@ -175,6 +175,11 @@ class Memory:
                 if cursor == b"0":
                     break
 
+    async def read_scores(self, members: Mapping[str, Sequence[str]]) -> list[list[bytes | None]]:
+        """Of sorted sets the scores of some members, None where there is no such member; in one round trip."""
+        wanted = [(key, ("ZMSCORE", key, *names)) for key, names in members.items() if names]
+        return _whole(await self._answers(Purpose.BULK, wanted))
+
     async def delete_fields(self, redis_key: str, fields: Sequence[str]) -> None:
         await self._ask(Purpose.BULK, redis_key, "HDEL", *fields)
 
@@ -266,6 +271,19 @@ class Memory:
         answers = await asyncio.gather(*map(read, nodes), return_exceptions=True)
         found = _whole(answers) if of_all else _each(answers)
         return [clocks for clocks in found if not isinstance(clocks, TryLater)]
+
+    async def ask_each(self, command: str, *arguments: str) -> dict[str, Any]:
+        """Every primary server's answer by its address; ErrorReply or TryLater in the place of one that gives none."""
+
+        async def ask(node: Node) -> Any:
+            try:
+                return await node.line(Purpose.CALLS).ask(command, *arguments)
+            except (NotAnswered, ErrorReply) as fault:
+                return _meant(fault)
+
+        nodes, _ = await self._primaries()
+        answers = await asyncio.gather(*map(ask, nodes))
+        return {str(node.address): answer for node, answer in zip(nodes, answers, strict=True)}
 
     async def _primaries(self) -> tuple[list[Node], int]:
         try:

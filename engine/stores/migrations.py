@@ -76,6 +76,11 @@ async def migrate(dsn: str, folder: Path = FOLDER) -> list[str]:
         await connection.close()
 
 
+def newest(folder: Path = FOLDER) -> str:
+    """The name of the last migration that this version has."""
+    return max(path.name for path in folder.glob("*.sql"))
+
+
 async def pending(connection: postgres.Connection, folder: Path = FOLDER) -> list[str]:
     """Names of migrations this version has and the database lacks; for readiness."""
     known = await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")

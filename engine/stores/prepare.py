@@ -125,25 +125,7 @@ def _call(
     memory: Memory, batch: Batch, sitting: Sitting, login: str, disarmed_ms: int | None
 ) -> tuple[list[str], list[str | bytes | int]]:
     keys = memory.partition_of(sitting.sitting_id)
-    edges = timing.boundaries(batch, sitting.extra_time_s)
-    card = Card(
-        name=sitting.name,
-        admission_ticket=sitting.admission_ticket,
-        site=sitting.site,
-        room=sitting.room,
-        seat=sitting.seat,
-    )
-    fields: dict[str, str | bytes | int] = {
-        "batch": batch.batch_id,
-        "login": login,
-        "card": msgspec.json.encode(card),
-        "check_in_ms": edges.check_in_ms,
-        "entry_ms": edges.latest_entry_ms,
-        "starts_ms": edges.starts_ms,
-        "ends_ms": edges.ends_ms,
-        "closes_ms": edges.closes_ms,
-        **({"disarmed_ms": disarmed_ms} if disarmed_ms else {}),
-    }
+    fields = laid_fields(batch, sitting, login, disarmed_ms)
     arguments: list[str | bytes | int] = [
         sitting.sitting_id,
         sitting.state,
@@ -159,3 +141,28 @@ def _call(
     for item, seq, value in sitting.responses:
         arguments += [item, seq, value]
     return [keys.marker, keys.due, keys.news, keys.sitting(sitting.sitting_id)], arguments
+
+
+def laid_fields(
+    batch: Batch, sitting: Sitting, login: str, disarmed_ms: int | None = None
+) -> dict[str, str | bytes | int]:
+    """What a sitting's hash holds of the batch and the roster, whatever its candidate has done."""
+    edges = timing.boundaries(batch, sitting.extra_time_s)
+    card = Card(
+        name=sitting.name,
+        admission_ticket=sitting.admission_ticket,
+        site=sitting.site,
+        room=sitting.room,
+        seat=sitting.seat,
+    )
+    return {
+        "batch": batch.batch_id,
+        "login": login,
+        "card": msgspec.json.encode(card),
+        "check_in_ms": edges.check_in_ms,
+        "entry_ms": edges.latest_entry_ms,
+        "starts_ms": edges.starts_ms,
+        "ends_ms": edges.ends_ms,
+        "closes_ms": edges.closes_ms,
+        **({"disarmed_ms": disarmed_ms} if disarmed_ms else {}),
+    }

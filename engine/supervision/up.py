@@ -196,14 +196,19 @@ async def _start_servers(supervisor: Supervisor, data: Path, settings: Settings,
     took_s = time.monotonic() - started_s
     versions = [f"{server.flavour} {'.'.join(map(str, server.version))}" for server in (postgres, redis)]
     say(f"{' and '.join(versions)} ready after {took_s:.1f} s")
-    return msgspec.structs.replace(
-        settings,
-        postgres_dsn=embedded.postgres_dsn(postgres_sockets),
+    return msgspec.structs.replace(settings, **embedded_settings(data), drain_s=min(settings.drain_s, EMBEDDED_DRAIN_S))
+
+
+def embedded_settings(data: Path) -> dict[str, str]:
+    """What leads to the servers and keys of the embedded engine in a folder."""
+    sockets = embedded.socket_folder(data)
+    postgres_sockets = embedded.postgres_socket_folder(sockets)
+    return {
+        "postgres_dsn": embedded.postgres_dsn(postgres_sockets),
         **_role_dsns(postgres_sockets),
-        redis_url=embedded.redis_url(sockets),
-        secrets_dir=str(data / "secrets"),
-        drain_s=min(settings.drain_s, EMBEDDED_DRAIN_S),
-    )
+        "redis_url": embedded.redis_url(sockets),
+        "secrets_dir": str(data / "secrets"),
+    }
 
 
 def _role_dsns(sockets: Path) -> dict[str, str]:

@@ -136,6 +136,11 @@ def routes() -> list[Route]:
     ]
 
 
+def release() -> str:
+    """The digest over all files that their paths carry."""
+    return _read()[1]
+
+
 @cache
 def _read() -> tuple[dict[str, Page], str]:
     """All files by their path from here, and the digest their paths carry; once in a process."""

@@ -47,6 +47,7 @@ def test_an_operator_sets_up_runs_and_stops_an_engine(house: dict[str, str], tmp
     assert _run(house, "secrets", "create").returncode == 0
     key = _run(house, "key", "create", "--scope", "schedule", "--label", "排考系统").stdout.strip()
     listed = _run(house, "key", "list").stdout
+    ops_key = _run(house, "key", "create", "--scope", "ops").stdout.strip()
 
     assert "排考系统" in listed
     assert key not in listed
@@ -60,12 +61,15 @@ def test_an_operator_sets_up_runs_and_stops_an_engine(house: dict[str, str], tmp
         assert up.poll() is None, (tmp_path / "log").read_text()
         ready = json.loads(ready_file.read_text())
         answered = _status(int(house["LIANKAO_PORT"]), "/v1/batches?from_ms=0&to_ms=1", key)
+        looked = json.loads(_run(house, "preflight", "--json", "--no-canary", "--ops-key", ops_key).stdout)
     finally:
         code = servers.stop(up, signal.SIGTERM)
 
     assert ready["url"].endswith(":" + house["LIANKAO_PORT"])
     assert sorted(ready["processes"]) == ["courier-0", "grader-0", "recorder-0", "worker-0", "worker-1"]
     assert answered == 200
+    told = {finding["en"].partition(":")[0] for finding in looked["findings"] if finding["colour"] == "green"}
+    assert {"met 2 workers", "2 workers alike"} <= told
     assert code == 0
 
     key_id = listed.split()[0]

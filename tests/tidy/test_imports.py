@@ -41,6 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "keeping": {"rules", "sealing", "stores"},
     "web": {"rules", "wire"},
     "readiness": {"rules", "sealing", "stores", "metrics", "wire"},
+    "attestation": {"rules", "sealing", "stores", "settings", "access", "readiness", "web", "wire"},
+    "preflight": {"rules", "sealing", "stores", "settings", "attestation", "web"},
     "openapi": {"rules", "sealing", "wire", "tables"},
     # who starts whom
     "supervision": {"settings", "sealing", "stores", "notify"},
@@ -48,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "protocol": {"rules", "sealing", "log", "vault", "wire", "delivery", "patience"},
     "app": {
         "protocol", "patience", "rules", "sealing", "stores", "settings", "log", "metrics", "wire", "access",
-        "delivery", "scheduling", "scoring", "invigilation", "web", "readiness", "openapi",
+        "delivery", "scheduling", "scoring", "invigilation", "web", "readiness", "attestation", "openapi",
     },
     "ceremony": {"rules", "sealing"},
     "draw": {"ceremony", "rules"},
@@ -56,10 +58,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "keeping_command": {"keeping", "sealing", "settings", "stores"},
     "argument_types": set(),
     "load_command": {"argument_types"},
+    "preflight_command": {"preflight", "sealing", "settings", "stores", "supervision"},
     "serve": {"app", "protocol", "settings", "log", "listening", "notify", "pauses"},
     "__main__": {
-        "serve", "ceremony", "argument_types", "paper_command", "keeping_command", "load_command", "openapi", "keeping",
-        "recording", "scoring", "courier", "sealing", "settings", "stores", "supervision",
+        "serve", "ceremony", "argument_types", "paper_command", "keeping_command", "load_command", "preflight_command",
+        "openapi", "keeping", "recording", "scoring", "courier", "sealing", "settings", "stores", "supervision",
     },
     "__init__": set(),
 }  # fmt: skip
@@ -86,7 +89,7 @@ IMPURE_MODULES = {
     "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid",
 }  # fmt: skip
 # Beyond engine's own packages: the simulated crowd, started by those who show or rehearse an exam.
-LOADTEST_IMPORTERS = {"engine/load_command.py", "engine/supervision/demo.py"}
+LOADTEST_IMPORTERS = {"engine/load_command.py", "engine/preflight_command.py", "engine/supervision/demo.py"}
 
 ENGINE = python_files("engine")
 each_module = pytest.mark.parametrize("path", ENGINE, ids=str)

@@ -1,0 +1,152 @@
+"""All checks, in one order: each by itself, so that what cannot be looked at keeps nobody from looking at the rest.
+
+Changes nothing: it reads, and wraps one random secret. The canary, which does sit an exam, is sent by its caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from engine import VERSION
+from engine.attestation import digest_of
+from engine.preflight import ask_batches, ask_keys, ask_nodes, ask_servers
+from engine.preflight.ask_batches import Known
+from engine.preflight.ask_nodes import Caller, Met
+from engine.preflight.capacity import judge_files
+from engine.preflight.clocks import Reading, judge_clocks
+from engine.preflight.finding import Finding, red
+from engine.preflight.nodes import judge_equal, judge_unattested
+from engine.sealing import secrets
+from engine.settings import Settings
+from engine.stores import migrations
+from engine.stores.clock import now_ms
+from engine.stores.memory import Memory
+from engine.stores.postgres import Postgres
+from engine.web import pages
+
+CHECK_S = 120.0  # one check; the longest reads every sitting of a joint exam
+_CONNECTIONS = 4
+_SHARED_KEYS = ("token.key", "login.key", "webhook.key")
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What is to be looked at, and how; `own_ms` is this machine's clock."""
+
+    settings: Settings
+    urls: tuple[str, ...]
+    caller: Caller
+    batch_id: str | None = None
+    days: int = 3
+    data: Path | None = None
+    shares: tuple[Path, ...] = ()
+    own_ms: Callable[[], int] = now_ms
+
+
+async def look(asked: Asked) -> list[Finding]:
+    """Every finding but the canary's."""
+    memory = Memory(asked.settings.redis_url, asked.settings.partitions)
+    database = Postgres(asked.settings.postgres_dsn, _CONNECTIONS, "liankao-preflight")
+    try:
+        return await _look(asked, memory, database)
+    finally:
+        await memory.close()
+        await database.close()
+
+
+async def _look(asked: Asked, memory: Memory, database: Postgres) -> list[Finding]:
+    settings, found = asked.settings, list[Finding]()
+    met = await ask_nodes.meet(asked.urls, asked.caller, asked.own_ms)
+    batches: list[Known] = []
+
+    async def check(name: str, looking: Callable[[], Awaitable[Sequence[Finding]]]) -> None:
+        found.extend(await _told(name, looking))
+
+    async def scope() -> Sequence[Finding]:
+        batches.extend(await ask_batches.batches_in_scope(database, asked.batch_id, asked.days))
+        return await ask_batches.look_at_coming(database, batches, asked.batch_id, asked.days)
+
+    await check("batches", scope)
+    sittings = sum(known.sittings for known in batches)
+    login_key = ask_keys.key_files(settings.secrets_dir)[0].get("login.key")
+    await check("prepared", lambda: ask_batches.look_at_prepared(memory, database, batches, login_key))
+    await check("roster", lambda: ask_batches.look_at_rosters(database, batches))
+    await check("shares", lambda: ask_keys.look_at_shares(database, batches, asked.shares))
+    await check("provider", lambda: ask_keys.look_at_provider(settings, database, batches))
+    await check("secrets", lambda: ask_keys.look_at_secrets(settings, database))
+    needed_until_ms = max((known.closes_ms for known in batches), default=0)
+    await check("certificates", lambda: ask_keys.look_at_certificates(asked.urls, asked.caller.ca, needed_until_ms))
+    await check("clocks", lambda: _clocks(memory, database, met.readings, asked.own_ms))
+    await check("durability", lambda: ask_servers.look_at_durability(memory))
+    await check("memory", lambda: ask_servers.look_at_memory(memory, sittings))
+    await check("partitions", lambda: ask_servers.look_at_partitions(memory, database))
+    await check("postgresql", lambda: ask_servers.look_at_postgresql(settings, database))
+    machines = max(1, len(asked.urls))
+    await check("connections", lambda: ask_servers.look_at_connections(settings, database, machines))
+    await check("months", lambda: ask_servers.look_at_months(database))
+    await check("versions", lambda: ask_servers.look_at_schema(database))
+    await check("disks", lambda: ask_servers.look_at_disks(memory, database, asked.data, sittings))
+    await check("recorder", lambda: ask_servers.look_at_recorder(memory, database))
+    await check("grader", lambda: ask_servers.look_at_grader(database))
+    await check("pushes", lambda: ask_servers.look_at_pushes(database))
+    found += met.findings
+    found += _files(met, ask_batches.sittings_at_once(batches))
+    await check("versions", lambda: _versions(asked, database, met, batches))
+    return found
+
+
+async def _told(name: str, looking: Callable[[], Awaitable[Sequence[Finding]]]) -> Sequence[Finding]:
+    """What a check found, or that it could not look: whatever it was, somebody has to see to it."""
+    try:
+        async with asyncio.timeout(CHECK_S):
+            return await looking()
+    except TimeoutError:
+        why = f"no answer within {CHECK_S:g} s"
+    except Exception as fault:
+        why = f"{type(fault).__name__}: {fault}"
+    zh, en = f"没能检查：{why}", f"could not be looked at: {why}"
+    return [red(name, zh, en, "排除原因，再检查一次", "mend what it says, look again")]
+
+
+async def _clocks(
+    memory: Memory, database: Postgres, readings: Sequence[Reading], own_ms: Callable[[], int]
+) -> list[Finding]:
+    return judge_clocks([*await ask_servers.read_clocks(memory, database, own_ms), *readings])
+
+
+def _files(met: Met, channels: int) -> list[Finding]:
+    """Of each address the worker that may open the fewest; channels are shared out by all workers."""
+    workers = sum(len(answers.workers) for answers in met.answers)
+    return [
+        judge_files(answers.url, min(said["files_max"] for said in answers.workers.values()), channels, workers)
+        for answers in met.answers
+        if answers.workers
+    ]
+
+
+async def _versions(asked: Asked, database: Postgres, met: Met, batches: Sequence[Known]) -> list[Finding]:
+    found = [] if asked.caller.ops_key or not met.answers else [judge_unattested()]
+    found += judge_equal(met.answers, await _here(asked.settings, database))
+    urls = [answers.url for answers in met.answers]
+    return found + await ask_nodes.look_at_sealed(database, urls, batches, asked.caller)
+
+
+async def _here(settings: Settings, database: Postgres) -> dict[str, Any]:
+    """What workers should say, as far as this machine can know it."""
+    keys = ask_keys.key_files(settings.secrets_dir)[0]
+    names = (*_SHARED_KEYS, *(("wrap.key",) if settings.key_provider == "file" else ()))
+    here: dict[str, Any] = {
+        "version": VERSION,
+        "page": pages.release(),
+        "schema": migrations.newest(),
+        "partitions": settings.partitions,
+        "key_provider": settings.key_provider,
+        "published": digest_of(await ask_nodes.published(database)),
+    }
+    if set(names) <= set(keys):
+        here["keys"] = {name: secrets.fingerprint(keys[name], name) for name in names}
+    return here

@@ -1,0 +1,145 @@
+"""`./run preflight` on a whole engine, as operations run it: 0 when all is well, and 1 when something is red."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import secrets
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.__main__ import main
+from engine.supervision import embedded
+from loadtest import canary, people
+from loadtest.client import MachineClient
+from tests.servers import ROOT, Engine, environ, free_port
+
+# What depends on the machine that the tests run on: its disk, its limits, and the batches of other tests.
+OF_THE_MACHINE = {"disks", "files"}
+HOUR_MS = 3_600_000
+
+
+def preflight(engine: Engine, *more: str) -> tuple[int, dict[str, Any], str]:
+    """Exit code, the JSON on stdout, stderr."""
+    command = [sys.executable, "-m", "engine", "preflight", "--json", "--ready-file", str(engine.ready_file)]
+    command += ["--data", str(engine.data), *more]
+    done = subprocess.run(command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=150)
+    return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
+
+
+def not_green(told: dict[str, Any]) -> dict[str, str]:
+    """Check -> colour, without what is the machine's."""
+    return {
+        finding["check"]: finding["colour"]
+        for finding in told["findings"]
+        if finding["colour"] != "green"
+        and finding["check"] not in OF_THE_MACHINE
+        and not (finding["check"] == "nodes" and ("open_files" in finding["en"] or "backlog" in finding["en"]))
+    }
+
+
+async def armed(engine: Engine, batch_id: str) -> None:
+    """A mock of two candidates that starts tomorrow."""
+    tag = secrets.token_hex(3)
+    batch = {
+        "title": "明日模拟",
+        "occupation": "演练",
+        "level": 3,
+        "subject": "theory",
+        "kind": "mock",
+        "paper_id": f"P{tag}",
+        "admission_code": f"T{tag.upper()}",
+        "starts_ms": int(time.time() * 1000) + 20 * HOUR_MS,
+        "duration_s": 3600,
+    }
+    async with MachineClient(engine.url, engine.keys["schedule"]) as schedule:
+        await schedule.put_paper(f"P{tag}", canary.PAPER)
+        await schedule.put_batch(batch_id, batch)
+        await schedule.put_roster(batch_id, people.roster(2, "910000", random.Random(tag)))
+        await schedule.arm(batch_id, ["甲", "乙"])
+
+
+@pytest.fixture(scope="module")
+def batch_id(engine_up: Engine) -> str:
+    found = f"tomorrow-{secrets.token_hex(3)}"
+    asyncio.run(armed(engine_up, found))
+    return found
+
+
+@pytest.mark.slow
+def test_preflight_of_a_sound_engine_ends_with_0_and_its_canary_comes_back(
+    engine_up: Engine, batch_id: str, tmp_path: Path
+) -> None:
+    """Every check there is, with one candidate through the whole path and a page to print."""
+    page = tmp_path / "preflight.html"
+
+    code, told, said = preflight(engine_up, "--batch", batch_id, "--html", str(page))
+
+    assert (code, not_green(told)) == (0, {}), said
+    checks = {finding["check"] for finding in told["findings"]}
+    assert checks >= {"canary", "prepared", "versions", "nodes", "clocks", "certificates", "ports", "files", "roster"}
+    [flown] = [finding for finding in told["findings"] if finding["check"] == "canary"]
+    assert "scored 70 as known, signature valid" in flown["en"]
+    assert batch_id in page.read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_preflight_of_a_spoilt_engine_ends_with_1(engine_up: Engine, batch_id: str) -> None:
+    """A sitting is gone from Redis; arming once more, as the report says, brings it back."""
+    import redis
+
+    with redis.Redis.from_url(embedded.redis_url(embedded.socket_folder(engine_up.data))) as store:
+        sitting = next(key for key in store.scan_iter("{p*}:s:*") if store.hget(key, "batch") == batch_id.encode())
+        store.delete(sitting)
+    options = ("--batch", batch_id, "--no-canary")
+
+    spoilt = preflight(engine_up, *options)
+    asyncio.run(arm_again(engine_up, batch_id))
+    mended = preflight(engine_up, *options)
+
+    assert (spoilt[0], not_green(spoilt[1])) == (1, {"prepared": "red", "canary": "amber"})
+    assert (mended[0], not_green(mended[1])) == (0, {"canary": "amber"})
+
+
+async def arm_again(engine: Engine, batch_id: str) -> None:
+    async with MachineClient(engine.url, engine.keys["schedule"]) as schedule:
+        await schedule.arm(batch_id, ["甲", "乙"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--ready-file", "nowhere.json"], "nowhere.json"),
+        (["--data", "nowhere"], "embedded engine"),
+        (["--url", "127.0.0.1:8000"], "http://"),
+        (["--accept", "durability"], "cannot be accepted"),
+        (["--days", "0"], "1 to 60"),
+    ],
+)
+def test_preflight_that_cannot_run_ends_with_2(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Told in one line; nothing was judged."""
+    try:
+        code = main(["preflight", "--url", f"http://127.0.0.1:{free_port()}", *arguments])
+    except SystemExit as refused:  # argparse's own way
+        code = int(refused.code or 0)
+
+    told = capsys.readouterr()
+    assert (code, told.out) == (2, "")
+    assert says in told.err
+
+
+def test_a_canary_that_is_refused_says_at_which_step(engine_up: Engine) -> None:
+    """With a key that may not push."""
+    flight = asyncio.run(canary.fly(engine_up.url, engine_up.keys["results"], engine_up.keys["results"]))
+
+    assert flight.step == "paper"
+    assert "auth.scope" in flight.fault
+    assert flight.batch_id.startswith(canary.PREFIX)
