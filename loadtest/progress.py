@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -15,33 +16,57 @@ REFRESH_S = 0.5
 PLAIN_REFRESH_S = 10.0  # where lines cannot be overwritten
 
 
+class StatusLine:
+    """The last line of a terminal, written again and again; elsewhere one line after the other. Silent unless
+    `wanted`."""
+
+    def __init__(self, wanted: bool) -> None:
+        self.wanted = wanted
+        self.refreshes = sys.stderr.isatty()
+        self.refresh_s = REFRESH_S if self.refreshes else PLAIN_REFRESH_S
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if self.wanted:
+            self.clear()
+            print(text, file=sys.stderr, flush=True)
+
+    def show(self, line: str) -> None:
+        """In place of what was shown before; no longer than the terminal is wide, or it could not be overwritten."""
+        if self.wanted and self.refreshes:
+            print(f"\r\x1b[2K{line[: _columns() - 1]}", end="", file=sys.stderr, flush=True)
+        elif self.wanted:
+            print(line, file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self.wanted and self.refreshes:
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+
+
 class Progress:
     """Shows `phase` and the numbers of `tally` while `shown()` is entered; silent when `wanted` is False."""
 
     def __init__(self, tally: Tally, candidates: int, wanted: bool) -> None:
         self.tally = tally
         self.candidates = candidates
-        self.wanted = wanted
-        self.refreshes = sys.stderr.isatty()
+        self.status = StatusLine(wanted)
         self.phase = ""
         self._saves_before = 0
         self._time_before = time.monotonic()
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        if self.wanted:
-            self._clear()
-            print(text, file=sys.stderr, flush=True)
+        self.status.say(text)
 
     def enter(self, phase: str) -> None:
         self.phase = phase
-        if self.wanted and not self.refreshes:
-            print(phase, file=sys.stderr, flush=True)
+        if not self.status.refreshes:
+            self.status.say(phase)
 
     @asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
         """Refresh the line in the background."""
-        task = asyncio.create_task(self._refresh()) if self.wanted else None
+        task = asyncio.create_task(self._refresh()) if self.status.wanted else None
         try:
             yield
         finally:
@@ -49,14 +74,12 @@ class Progress:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-                self._clear()
+                self.status.clear()
 
     async def _refresh(self) -> None:
         while True:
-            await asyncio.sleep(REFRESH_S if self.refreshes else PLAIN_REFRESH_S)
-            line = self._line()
-            print(f"\r\x1b[2K{line}" if self.refreshes else line, end="" if self.refreshes else "\n", file=sys.stderr)
-            sys.stderr.flush()
+            await asyncio.sleep(self.status.refresh_s)
+            self.status.show(self._line())
 
     def _line(self) -> str:
         now, tally = time.monotonic(), self.tally
@@ -68,6 +91,9 @@ class Progress:
             f" · saves/s {per_second:.0f} · acknowledged {tally.acknowledged}/{tally.saves} · retried errors {errors}"
         )
 
-    def _clear(self) -> None:
-        if self.wanted and self.refreshes:
-            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+
+def _columns() -> int:
+    try:
+        return max(20, os.get_terminal_size(sys.stderr.fileno()).columns)
+    except (OSError, ValueError):  # its stderr is none any more
+        return 80

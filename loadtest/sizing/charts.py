@@ -4,14 +4,16 @@ By hand, and not with a charting library, because they must be there without scr
 all three, and thinned lines are smaller than a library.
 
 Promise: what stands out is drawn. Where a run has more seconds than a chart has room, each stretch keeps its lowest
-and its highest value in their order, and nothing is averaged; a stretch without any value is a gap.
+and its highest value in their order, and nothing is averaged; where values are missing is a gap.
 How: coordinates are whole numbers on a canvas twice as wide as what is seen, written as steps from point to point.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -26,6 +28,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 140, 16, 52, 52
 _INNER_WIDTH, _INNER_HEIGHT = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 _LABEL_WIDTH = 24  # of a phase's number, on this canvas
 _LOWEST_LOG_MS = 0.1
+_GAP = 3  # times the usual distance of two values
 
 Point = tuple[float, float]
 
@@ -55,6 +58,7 @@ class Stretch(Struct, frozen=True):
 def thinned(values: Mapping[int, float], from_s: int, until_s: int) -> list[Point | None]:
     """The values of seconds from `from_s` to before `until_s` with x counted from `from_s`."""
     length = max(1, -(-(until_s - from_s) // STRETCHES))
+    usual_s = statistics.median(b - a for a, b in pairwise(sorted(values))) if len(values) > 1 else 1
     points: list[Point | None] = []
     for begins in range(from_s, until_s, length):
         known = [
@@ -63,9 +67,9 @@ def thinned(values: Mapping[int, float], from_s: int, until_s: int) -> list[Poin
             if second in values and math.isfinite(values[second])
         ]
         if not known:
-            if points and points[-1] is not None:
-                points.append(None)
             continue
+        if points and points[-1] is not None and known[0][0] - points[-1][0] > max(_GAP * usual_s, length):
+            points.append(None)
         lowest, highest = min(known, key=_value), max(known, key=_value)
         points += sorted({lowest, highest})
     return points

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from loadtest.sizing.outcome import Criterion, PhaseOutcome
 
 NONE = "–"
+SHARES = ("share", "of 1")  # units whose figures are read as percentages
 NEAR = 0.8  # of a limit: worth a look though it holds
 _BEIJING = timedelta(hours=8)
 _PREFIXES = ("", "k", "M", "G", "T")
@@ -50,7 +51,7 @@ def in_unit(value: float | None, unit: str) -> str:
         return NONE
     if unit == "ms":
         return milliseconds(value)
-    if unit == "share":
+    if unit in SHARES:
         return share(value)
     if unit in ("bytes", "B"):
         return amount(value)
@@ -93,5 +94,5 @@ def used(criterion: Criterion) -> float | None:
 def is_near(criterion: Criterion) -> bool:
     """It holds, and not by much. A share that must be reached (all acknowledged) is always near, and says nothing."""
     fraction = used(criterion)
-    tells = criterion.is_at_most or criterion.unit != "share"
+    tells = criterion.is_at_most or criterion.unit not in SHARES
     return bool(criterion.holds) and tells and fraction is not None and NEAR <= fraction < 1

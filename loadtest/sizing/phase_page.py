@@ -15,19 +15,6 @@ _LOOP_NAMES = (
 _QUANTILES = ("p50", "p99", "p99.9")
 
 
-def failing(phase: PhaseOutcome) -> list[Criterion]:
-    return [each for each in phase.criteria if each.holds is False]
-
-
-def standing(phase: PhaseOutcome) -> str:
-    """`void`, `fails`, `holds`, or `unjudged` where nothing was asked of it."""
-    if phase.void:
-        return "void"
-    if failing(phase):
-        return "fails"
-    return "holds" if any(each.holds for each in phase.criteria) else "unjudged"
-
-
 def bandwidth_used(phase: PhaseOutcome) -> tuple[float | None, float | None]:
     return (phase.traffic.up_share, phase.traffic.down_share) if phase.traffic else (None, None)
 

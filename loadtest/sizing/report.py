@@ -16,9 +16,10 @@ from pathlib import Path
 from loadtest.sizing import figures, words
 from loadtest.sizing.markup import Child, Markup, pairs, row, table, tag
 from loadtest.sizing.outcome import Line, Outcome, PhaseOutcome, Text
-from loadtest.sizing.phase_page import bandwidth_used, failing, from_to, phase_section, standing
+from loadtest.sizing.phase_page import bandwidth_used, from_to, phase_section
 from loadtest.sizing.run_page import account_section, run_charts
 from loadtest.sizing.screen import text as text
+from loadtest.sizing.standing import caveats, failing, standing
 
 _STYLE = Path(__file__).with_name("report.css").read_text("utf-8")
 _SCRIPT = Path(__file__).with_name("report.js").read_text("utf-8")
@@ -91,6 +92,7 @@ def _head(outcome: Outcome) -> Markup:
         verdict,
         tag("p", words.MEANINGS[outcome.verdict]),
         reasons,
+        [tag("p", caveat, class_="warned") for caveat in caveats(outcome)],
         tag("div", pairs(_asked(outcome)), _line(outcome.line), class_="columns"),
     )
 

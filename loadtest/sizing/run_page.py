@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 from loadtest.sizing import charts, figures, words
 from loadtest.sizing.markup import Child, Markup, row, table, tag
 from loadtest.sizing.outcome import Outcome, Text
+from loadtest.sizing.plan import PhaseName
 
 _BITS_PER_BYTE = 8
+_IN_TURN = frozenset(PhaseName)  # one after the other; what else is judged spans some of them
 _LOOPS = Text(
     zh="闭环从真正发出时起计时：引擎慢下来，考生也就发得少，等待不算在内。开环从按计划应发出的时刻起计时，等待也算在内；"
     "两者差得多，说明有人在排队。",
@@ -31,6 +33,7 @@ class _Clock:
         self.stretches = [
             charts.Stretch(str(number), phase.from_ms / 1000 - self.from_s, phase.until_ms / 1000 - self.from_s)
             for number, phase in enumerate(outcome.phases, 1)
+            if phase.name in _IN_TURN
         ]
 
 

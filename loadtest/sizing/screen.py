@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from loadtest.sizing import figures, words
 from loadtest.sizing.outcome import Criterion, Outcome, PhaseOutcome, Text
-from loadtest.sizing.phase_page import failing, standing
+from loadtest.sizing.standing import caveats, failing, standing
 
 _NAME_WIDTH = 13
 _STATE_WIDTH = 11
@@ -25,6 +25,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     line = outcome.line
     yield f"{outcome.verdict}: {_said(words.MEANINGS[outcome.verdict])}"
     yield from _some([f"  - {_said(reason)}" for reason in outcome.reasons], _REASONS_SHOWN_MAX, "reasons")
+    yield from (f"  ! {_said(caveat)}" for caveat in caveats(outcome))
     yield ""
     yield (
         f"tier {outcome.tier}, {outcome.candidates} candidates, exam of {figures.number(outcome.minutes)} min, "

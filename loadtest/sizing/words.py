@@ -14,23 +14,21 @@ VERDICTS: Mapping[Word, Text] = {
     Word.VOID: Text(zh="无效", en="void"),
 }
 MEANINGS: Mapping[Word, Text] = {
-    Word.PASS: Text(
-        zh="每个阶段的每项指标都达标，每个已确认的答案、每个成绩都正确。",
-        en="Every criterion of every phase holds, and every acknowledged answer and every score is right.",
-    ),
+    Word.PASS: Text(zh="判定的每项指标都达标。", en="Every criterion that was judged holds."),
     Word.FAIL: Text(
         zh="至少一项指标未达标，或有答案、成绩不正确。原因如下。",
-        en="At least one criterion does not hold, or an answer or a score is not right. The reasons:",
+        en="At least one criterion does not hold, or an answer or a score is not right, for the reasons below.",
     ),
     Word.VOID: Text(
-        zh="压力机自身跟不上，测得的数字不能说明引擎如何：既不是通过，也不是未通过。请换更强的压力机重测。",
-        en="The machine that made the load could not keep up, so these figures say nothing of the engine: neither "
-        "passed nor failed. Repeat it with more generator CPU.",
+        zh="由于下列原因，测得的数字不能说明引擎如何：既不是通过，也不是未通过。请排除原因后重测。",
+        en="For the reasons below these figures say nothing of the engine: it has neither passed nor failed. Repeat "
+        "the test without them.",
     ),
 }
 SIGNS: Mapping[Word, str] = {Word.PASS: "✓", Word.FAIL: "✗", Word.VOID: "?"}
 PHASES: Mapping[str, Text] = {
     PhaseName.CHECK_IN: Text(zh="登录与候考", en="Check-in"),
+    "paper": Text(zh="密封试卷下载", en="Sealed papers"),  # judged beside check-in
     PhaseName.START: Text(zh="开考", en="Start"),
     PhaseName.STEADY: Text(zh="设计峰值", en="Design peak"),
     PhaseName.STRESS: Text(zh="两倍峰值", en="Twice the peak"),
@@ -39,6 +37,7 @@ PHASES: Mapping[str, Text] = {
     PhaseName.DEADLINE: Text(zh="收卷", en="Deadline"),
     PhaseName.GRADING: Text(zh="阅卷", en="Grading"),
     PhaseName.PULL: Text(zh="成绩拉取", en="Results pulled"),
+    "exam": Text(zh="整场考试", en="The whole exam"),
 }
 OPERATIONS: Mapping[str, Text] = {
     "page": Text(zh="打开页面", en="Open the page"),
@@ -78,17 +77,12 @@ ACCOUNT: Mapping[str, Text] = {
 }
 MUST_BE_NONE = frozenset(FAILURES)
 ROLES: Mapping[str, Text] = {
-    "worker": Text(zh="工作进程", en="workers"),
-    "workers": Text(zh="工作进程", en="workers"),
+    "engine": Text(zh="引擎工作进程", en="engine's workers"),
     "recorder": Text(zh="记录进程", en="recorder"),
     "grader": Text(zh="阅卷进程", en="grader"),
     "courier": Text(zh="推送进程", en="courier"),
     "sealer": Text(zh="密封进程", en="sealer"),
-    "redis": Text(zh="Redis/Valkey", en="Redis/Valkey"),
-    "valkey": Text(zh="Valkey", en="Valkey"),
-    "postgres": Text(zh="PostgreSQL", en="PostgreSQL"),
     "supervisor": Text(zh="监管进程", en="supervisor"),
-    "proxy": Text(zh="代理", en="proxy"),
 }
 KINDS: Mapping[str, Text] = {
     "swarm": Text(zh="闭环压力机（Locust）", en="closed-loop generator (Locust)"),

@@ -126,6 +126,16 @@ def test_what_fails_is_said_where_it_fails() -> None:
     assert kinds.count("fails") == 1 + 2 + 1  # the phase, its two criteria, the account
 
 
+def test_a_verdict_says_what_it_leaves_open() -> None:
+    """A criterion that nobody could judge, an account that nobody settled: never silently taken for held."""
+    whole, half = outcomes.outcome(), outcomes.outcome(account={}, phases=outcomes.failed().phases)
+
+    for told in (read(half).text["en"], report.text(half)):
+        assert "1 of the criteria could not be judged" in told and "were not settled" in told
+    for told in (read(whole).text["en"], report.text(whole)):
+        assert "could not be judged" not in told and "not settled" not in told
+
+
 def test_closed_and_open_loop_stand_side_by_side() -> None:
     text = read(outcomes.failed()).text["en"]
     save, intended = (outcomes.latency(median, 39_000) for median in (90, 420))
@@ -166,7 +176,7 @@ def test_everything_that_is_measured_has_a_name_in_both_languages() -> None:
     """A new phase, operation or account shows up here first."""
     known = {**words.PHASES, **words.OPERATIONS, **words.ACCOUNT, **words.ROLES}
 
-    assert words.PHASES.keys() == set(PhaseName)
+    assert words.PHASES.keys() == {*PhaseName, "paper", "exam"}
     assert words.OPERATIONS.keys() == set(OPERATIONS)
     assert words.ACCOUNT.keys() > words.MUST_BE_NONE
     assert all(text.zh and text.en for text in known.values())
@@ -193,14 +203,16 @@ def test_thinning_keeps_what_stands_out(lasts_s: int) -> None:
     assert len(points) <= 2 * charts.STRETCHES
 
 
-def test_a_stretch_without_values_is_a_gap_and_no_line() -> None:
-    values = {second: 1.0 for second in (0, 1, 2, 6, 7)} | {9: float("nan")}
+def test_where_values_are_missing_is_a_gap_and_no_line() -> None:
+    """But what is only asked for every five seconds has none."""
+    values = dict.fromkeys((0, 1, 2, 6, 7), 1.0) | {9: float("nan")}
     points = charts.thinned(values, 0, 10)
     drawn = charts.over_time(Text(zh="", en=""), [charts.Drawn("a", points)], [], 10, 0, str)
 
-    assert points == [(0, 1), (1, 1), (2, 1), None, (6, 1), (7, 1), None]
+    assert points == [(0, 1), (1, 1), (2, 1), None, (6, 1), (7, 1)]
     (path,) = re.findall(r'class="line l0" d="(M[^"]*)"></path><', drawn)[:1]
     assert path.count("M") == 2
+    assert None not in charts.thinned(dict.fromkeys(range(0, 600, 5), 1.0), 0, 600)
 
 
 def test_lines_stay_within_their_chart() -> None:

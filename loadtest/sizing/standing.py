@@ -1,0 +1,39 @@
+"""How a phase stands, and what a verdict leaves open. Pure."""
+
+from __future__ import annotations
+
+from loadtest.sizing.outcome import Criterion, Outcome, PhaseOutcome, Text
+
+
+def failing(phase: PhaseOutcome) -> list[Criterion]:
+    return [each for each in phase.criteria if each.holds is False]
+
+
+def standing(phase: PhaseOutcome) -> str:
+    """`void`, `fails`, `holds`, or `unjudged` where nothing was asked of it."""
+    if phase.void:
+        return "void"
+    if failing(phase):
+        return "fails"
+    return "holds" if any(each.holds for each in phase.criteria) else "unjudged"
+
+
+def caveats(outcome: Outcome) -> list[Text]:
+    """What a reader must know who sees nothing but the verdict."""
+    found = []
+    open_ = [each for phase in outcome.phases for each in phase.criteria if each.holds is None]
+    if open_:
+        found.append(
+            Text(
+                zh=f"有 {len(open_)} 项指标未能判定，见各阶段表格。",
+                en=f"{len(open_)} of the criteria could not be judged: the tables of the phases say why.",
+            )
+        )
+    if not outcome.account:
+        found.append(
+            Text(
+                zh="没有逐个核对答案与成绩：未能证明没有丢失。",
+                en="Answers and scores were not settled one by one: that nothing was lost is not shown.",
+            )
+        )
+    return found
