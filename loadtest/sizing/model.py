@@ -7,17 +7,25 @@ times the average, and shown to hold at the **stress** of 0.2, for which nobody 
 
 A `Timetable` says which phase lasts how long. `NINETY_MINUTES` is the whole exam with the peaks in it, and as many
 saves as the model says; `TEN_MINUTES` leaves out the quiet hours and keeps every peak at its true rate, which is what
-matters to a machine: compressing answers instead would ask for nine times the load that Saturday brings.
+matters to a machine: compressing answers instead would ask for nine times the load that Saturday brings. `fitted` makes
+others in between, coming in and grading included in the minutes.
+
+A tenth of the candidates are played on a schedule of intended instants (`openloop`), the rest by Locust, which waits for
+an answer before it goes on; both are looked at, since a closed loop asks less of an engine that slows down.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loadtest.sizing.plan import Person, Phase, PhaseName
+import msgspec
+
+from loadtest import samples
+from loadtest.sizing.plan import Background, Person, Phase, PhaseName
 
 ITEMS = 100
 MINUTES = 90
@@ -31,7 +39,17 @@ EARLY_SHARE = 0.3  # hand in before the end
 DROPPING_SHARE = 0.05  # lose their own line once
 DROP_S = (5.0, 30.0)
 LATE_SHARE = 0.02  # come after the start, in its first phase
+EXTRA_TIME_SHARE = 0.02
+OPENLOOP_SHARE = 0.1  # played on a schedule of intended instants
 ARRIVES = (0.05, 0.9)  # of the check-in's span: few at once, nobody in the last seconds
+
+GRACE_S = 5
+CLOSING_S = 3.0  # until all are collected, at the end of DEADLINE
+PASS_MARK = 60
+BACKGROUND = Background(pushes_per_min=2.0, pushed_candidates=30, pulls_per_min=6.0)
+SPAN_MIN_S = 3.0  # of a phase, however short the exam
+MINUTES_MIN = 0.5
+_FIGURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,22 @@ class Timetable:
     @property
     def duration_s(self) -> float:
         return sum(span_s for _, span_s, _ in self.writing)
+
+    @property
+    def extra_time_s(self) -> int:
+        """What those have who have extra time."""
+        return max(2, round(self.duration_s * 0.05))
+
+    def rules(self) -> dict[str, Any]:
+        """The batch's, in the proportions of a whole exam; who comes late or hands in early is let."""
+        return {
+            "check_in_before_s": max(900, round(self.check_in_s)),
+            "latest_entry_s": max(1, round(self.duration_s / 3)),
+            "earliest_submit_s": max(1, round(self.duration_s / 3)),
+            "warn_before_end_s": max(1, round(self.duration_s / 6)),
+            "grace_s": GRACE_S,
+            "pass_mark": PASS_MARK,
+        }
 
     @property
     def saves_each(self) -> float:
@@ -90,13 +124,36 @@ TEN_MINUTES = Timetable(
 )
 
 
+def fitted(minutes: float) -> Timetable:
+    """The whole exam from ninety minutes on, otherwise one in which everything takes `minutes`, grading included.
+
+    Raises ValueError where that is too short for the phases.
+    """
+    if minutes >= MINUTES:
+        return NINETY_MINUTES
+    if minutes < MINUTES_MIN:
+        raise ValueError(f"{minutes} minutes: the phases of an exam need at least {MINUTES_MIN}")
+    part = minutes / 10
+    writing = [
+        (name, float(max(SPAN_MIN_S, round(span_s * part))), saves) for name, span_s, saves in TEN_MINUTES.writing
+    ]
+    return Timetable(
+        f"{minutes:g}_minutes",
+        float(max(SPAN_MIN_S * 2, round(TEN_MINUTES.check_in_s * part))),
+        writing,
+        grading_s=TEN_MINUTES.grading_s * part,
+        pull_s=TEN_MINUTES.pull_s * part,
+        cut_after_s=min(1.0, part * 10),
+    )
+
+
 def phases(timetable: Timetable, starts_ms: int, grace_s: float) -> list[Phase]:
     """All phases of an exam that starts at `starts_ms`; closing and collecting belong to DEADLINE."""
     found = [Phase(PhaseName.CHECK_IN, starts_ms - int(timetable.check_in_s * 1000), starts_ms)]
     spans = [*timetable.writing, (PhaseName.GRADING, timetable.grading_s, 0.0), (PhaseName.PULL, timetable.pull_s, 0.0)]
     from_ms = starts_ms
     for name, span_s, saves_per_s in spans:
-        until_ms = from_ms + int((span_s + (grace_s + 3 if name is PhaseName.DEADLINE else 0)) * 1000)
+        until_ms = from_ms + int((span_s + (grace_s + CLOSING_S if name is PhaseName.DEADLINE else 0)) * 1000)
         found.append(Phase(name, from_ms, until_ms, saves_per_s))
         from_ms = until_ms
     return found
@@ -122,7 +179,7 @@ def people(
         arrives_ms = starts_ms - int((1 - dice.uniform(*ARRIVES)) * timetable.check_in_s * 1000)
         if number in late:
             arrives_ms = dice.randint(starts_ms, late_from_ms)
-        drops = number in dropping and number not in late
+        drops_ms, drops_s = _drop(found, dice) if number in dropping and number not in late else (0, 0.0)
         planned.append(
             Person(
                 number=number,
@@ -130,11 +187,80 @@ def people(
                 id_number=row["id_number"],
                 arrives_ms=0 if number in absent else arrives_ms,
                 submits_ms=dice.randint(early_from_ms, early_until_ms) if number in early else 0,
-                drops_ms=dice.randint(late_from_ms, early_from_ms) if drops else 0,
-                drops_s=round(dice.uniform(*DROP_S), 1) if drops else 0.0,
+                drops_ms=drops_ms,
+                drops_s=drops_s,
             )
         )
     return planned
+
+
+def _drop(found: Sequence[Phase], dice: random.Random) -> tuple[int, float]:
+    """When a line is lost and for how long: it is back before the phase ends, so that the storm is one of all."""
+    phase = next(phase for phase in found if phase.name is PhaseName.STEADY)
+    phase_s = (phase.until_ms - phase.from_ms) / 1000
+    drops_s = round(min(dice.uniform(*DROP_S), phase_s / 2), 1)
+    return phase.from_ms + int(dice.uniform(0, phase_s - drops_s) * 1000), drops_s
+
+
+def dealt(planned: Sequence[Person], starts_ms: int) -> list[Person]:
+    """The same people, a tenth given to the open loop: spread over those who come in time, stay, and keep their line."""
+    plain = [
+        person.number
+        for person in planned
+        if 0 < person.arrives_ms < starts_ms and not person.submits_ms and not person.drops_ms
+    ]
+    wanted = max(1, round(len(planned) * OPENLOOP_SHARE))
+    chosen = set(plain[:: max(1, len(plain) // wanted)][:wanted])
+    return [
+        msgspec.structs.replace(person, plays="openloop") if person.number in chosen else person for person in planned
+    ]
+
+
+def extra_times(count: int, timetable: Timetable, dice: random.Random) -> list[int]:
+    """Seconds more, by row of the roster; most have none."""
+    chosen = _some(count, EXTRA_TIME_SHARE, dice)
+    return [timetable.extra_time_s if number in chosen else 0 for number in range(count)]
+
+
+def saves_planned(person: Person, found: Sequence[Phase], name: PhaseName, ends_ms: int) -> float:
+    """How many saves a person makes in the phases of that name, on average."""
+    if not person.arrives_ms:
+        return 0.0
+    stops_ms = min(person.submits_ms or ends_ms, ends_ms)
+    spans = (
+        (max(0, min(stops_ms, phase.until_ms) - max(person.arrives_ms, phase.from_ms)), phase.saves_per_s)
+        for phase in found
+        if phase.name is name
+    )
+    return sum(span_ms / 1000 * saves_per_s for span_ms, saves_per_s in spans)
+
+
+def paper() -> dict[str, Any]:
+    """The sample paper of a hundred items as a text exam: no figures."""
+    whole = samples.load("ldgx3").paper
+    sections = [
+        {**section, "items": [{**item, "stem": _FIGURE.sub("", item["stem"])} for item in section["items"]]}
+        for section in whole["sections"]
+    ]
+    return {**whole, "sections": sections, "media": {}}
+
+
+def as_numbers() -> dict[str, float]:
+    """The model for a report."""
+    return {
+        "items": ITEMS,
+        "saves_each": SAVES_EACH,
+        "design_saves_per_s": DESIGN_SAVES_PER_S,
+        "stress_saves_per_s": STRESS_SAVES_PER_S,
+        "absent_share": ABSENT_SHARE,
+        "late_share": LATE_SHARE,
+        "extra_time_share": EXTRA_TIME_SHARE,
+        "early_share": EARLY_SHARE,
+        "dropping_share": DROPPING_SHARE,
+        "openloop_share": OPENLOOP_SHARE,
+        "background_pushes_per_min": BACKGROUND.pushes_per_min,
+        "background_pulls_per_min": BACKGROUND.pulls_per_min,
+    }
 
 
 def _some(count: int, share: float, dice: random.Random) -> set[int]:
