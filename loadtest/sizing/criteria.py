@@ -1,0 +1,197 @@
+"""What may be asked of a phase, and how it is found in what was measured. Pure.
+
+A criterion has a name, a label, a unit, and a function from the facts of a phase to the figure, or to a sentence that
+says why there is none: then it is not judged, which is told, and never taken for held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hdrh.histogram import HdrHistogram
+from msgspec import Struct
+
+from loadtest.sizing.outcome import Criterion, Text, Traffic
+
+Found = float | str
+
+
+class Facts(Struct, kw_only=True):
+    """Of one phase. `numbers`: what was counted or timed once, by the criterion that asks for it."""
+
+    name: str
+    from_ms: int
+    until_ms: int
+    histograms: Mapping[str, HdrHistogram] = {}  # by operation
+    errors: Mapping[str, int] = {}  # by operation/what
+    traffic: Traffic | None = None
+    why_no_traffic: str = ""
+    is_both_ways: bool = False  # `traffic` tells both directions as one: an upper bound of each
+    cpu: Mapping[str, float] = {}
+    memory_mib: Mapping[str, float] = {}
+    recorder_lag_s: float | None = None
+    numbers: Mapping[str, float] = {}
+
+
+class Rule(Struct, frozen=True):
+    """`found` of what; at most the limit, or at least."""
+
+    label: Text
+    unit: str
+    found: Callable[[Facts], Found]
+    is_at_most: bool = True
+
+
+def judged(facts: Facts, limits: Mapping[str, float]) -> list[Criterion]:
+    """Every criterion that has a limit, in the order of the limits."""
+    return [_judged(facts, name, CRITERIA[facts.name][name], limit) for name, limit in limits.items()]
+
+
+def _judged(facts: Facts, name: str, rule: Rule, limit: float) -> Criterion:
+    found = rule.found(facts)
+    told: dict[str, Any] = {"name": name, "label": rule.label, "limit": limit, "unit": rule.unit}
+    told["is_at_most"] = rule.is_at_most
+    if isinstance(found, str):
+        return Criterion(found=None, holds=None, why=found, **told)
+    holds = found <= limit if rule.is_at_most else found >= limit
+    if name == "line_share" and facts.is_both_ways and not holds:
+        why = "both directions are counted as one here: an upper bound, which says nothing once it is over the limit"
+        return Criterion(found=found, holds=None, why=why, **told)
+    return Criterion(found=found, holds=holds, **told)
+
+
+# --- how figures are found ---------------------------------------------------------------------------------------
+
+
+def _percentile(operation: str, percentile: float, unit_us: float = 1000) -> Callable[[Facts], Found]:
+    def find(facts: Facts) -> Found:
+        histogram = facts.histograms.get(operation)
+        if histogram is None or not histogram.total_count:
+            return f"no {operation} in this phase"
+        if percentile == 100:
+            return float(histogram.get_max_value()) / unit_us
+        return float(histogram.get_value_at_percentile(percentile)) / unit_us
+
+    return find
+
+
+def _errors(facts: Facts) -> Found:
+    return float(sum(facts.errors.values()))
+
+
+def _refused(facts: Facts) -> Found:
+    return float(sum(count for key, count in facts.errors.items() if "refused" in key.lower()))
+
+
+def _skew_ms(facts: Facts) -> Found:
+    histogram = facts.histograms.get("key")
+    if histogram is None or not histogram.total_count:
+        return "no key in this phase"
+    return float(histogram.get_max_value() - histogram.get_min_value()) / 1000
+
+
+def _number(name: str) -> Callable[[Facts], Found]:
+    def find(facts: Facts) -> Found:
+        return facts.numbers.get(name, "it was not seen")
+
+    return find
+
+
+def _line_share(facts: Facts) -> Found:
+    if "line_share" in facts.numbers:
+        return facts.numbers["line_share"]
+    if facts.traffic is None:
+        return facts.why_no_traffic or "no interface was counted"
+    return max(facts.traffic.up_share, facts.traffic.down_share)
+
+
+def _of_role(kind: str, role: str) -> Callable[[Facts], Found]:
+    def find(facts: Facts) -> Found:
+        return getattr(facts, kind).get(role, "the engine's processes are not on this machine")  # type: ignore[no-any-return]
+
+    return find
+
+
+def _recorder_lag_s(facts: Facts) -> Found:
+    return "the engine shows no recorder_lag_seconds" if facts.recorder_lag_s is None else facts.recorder_lag_s
+
+
+# --- what may be asked -------------------------------------------------------------------------------------------
+
+ERRORS = Rule(Text("错误数", "errors"), "", _errors)
+LINE = Rule(Text("占用带宽份额", "share of the line"), "of 1", _line_share)
+LAG = Rule(Text("落库滞后", "recorder's lag"), "s", _recorder_lag_s)
+CPU = Rule(Text("引擎CPU", "engine's CPU"), "cores", _of_role("cpu", "engine"))
+MEMORY = Rule(Text("引擎内存", "engine's memory"), "MiB", _of_role("memory_mib", "engine"))
+SAVING = {
+    "saves_share_min": Rule(
+        Text("已确认保存占计划", "saves acknowledged, of those planned"),
+        "of 1",
+        _number("saves_share"),
+        is_at_most=False,
+    ),
+    "save_p50_ms": Rule(Text("保存确认p50", "save acknowledged, p50"), "ms", _percentile("save", 50)),
+    "save_p99_ms": Rule(Text("保存确认p99", "save acknowledged, p99"), "ms", _percentile("save", 99)),
+    "save_p99_9_ms": Rule(Text("保存确认p99.9", "save acknowledged, p99.9"), "ms", _percentile("save", 99.9)),
+    "intended_p50_ms": Rule(Text("自应发时刻p50", "since it was due, p50"), "ms", _percentile("save_intended", 50)),
+    "intended_p99_ms": Rule(Text("自应发时刻p99", "since it was due, p99"), "ms", _percentile("save_intended", 99)),
+    "intended_p99_9_ms": Rule(
+        Text("自应发时刻p99.9", "since it was due, p99.9"), "ms", _percentile("save_intended", 99.9)
+    ),
+}
+WRITING = {"errors": ERRORS, **SAVING, "line_share": LINE, "recorder_lag_s": LAG, "cpu_engine": CPU}
+CRITERIA: dict[str, dict[str, Rule]] = {
+    "check_in": {
+        "errors": ERRORS,
+        "entered_missing": Rule(
+            Text("开考时仍未完成签到", "not checked in at the start"), "", _number("entered_missing")
+        ),
+        "login_p99_ms": Rule(Text("登录p99", "login, p99"), "ms", _percentile("login", 99)),
+        "line_share": LINE,
+        "cpu_engine": CPU,
+    },
+    "paper": {
+        "errors": ERRORS,
+        "papers_missing": Rule(
+            Text("开考时仍无密封试卷", "sealed papers not there at the start"), "", _number("papers_missing")
+        ),
+    },
+    "start": {
+        "errors": ERRORS,
+        "keys_missing": Rule(Text("未收到密钥", "keys that did not come"), "", _number("keys_missing")),
+        "key_last_ms": Rule(Text("最后一份密钥", "the last key"), "ms", _percentile("key", 100)),
+        "key_skew_ms": Rule(Text("开考时差", "between the first key and the last"), "ms", _skew_ms),
+    },
+    "steady": WRITING,
+    "stress": WRITING,
+    "reconnect": {
+        **WRITING,
+        "refused": Rule(Text("被拒连接", "connections refused"), "", _refused),
+        "back_missing": Rule(Text("未恢复通道", "channels that did not come back"), "", _number("back_missing")),
+        "reconnect_last_s": Rule(
+            Text("最后恢复", "the last one back"), "s", _percentile("reconnect", 100, unit_us=1_000_000)
+        ),
+    },
+    "late": WRITING,
+    "deadline": {
+        "errors": ERRORS,
+        "collected_s": Rule(
+            Text("收卷完成(截止加宽限后)", "all collected, after end and grace"), "s", _number("collected_s")
+        ),
+        "line_share": LINE,
+        "recorder_lag_s": LAG,
+    },
+    "grading": {"grading_s": Rule(Text("评分用时", "all graded, after end and grace"), "s", _number("grading_s"))},
+    "pull": {
+        "errors": ERRORS,
+        "pull_s": Rule(Text("取成绩用时", "all results pulled"), "s", _number("pull_s")),
+    },
+    "exam": {
+        "lost": Rule(Text("丢失答案", "answers lost"), "", _number("lost")),
+        "wrong": Rule(Text("其他不符", "anything else that is wrong"), "", _number("wrong")),
+        "line_share": LINE,
+        "recorder_lag_s": LAG,
+        "memory_engine_mib": MEMORY,
+    },
+}
