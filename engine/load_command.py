@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.argument_types import count, minutes, natural
+from engine.argument_types import at_least_zero, count, minutes, natural, share
 
 
 def rehearse_arguments(made: argparse.ArgumentParser) -> None:
@@ -18,6 +18,30 @@ def rehearse_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--schedule-key", metavar="KEY", help="with --url: an API key of scope schedule")
     made.add_argument("--results-key", metavar="KEY", help="with --url: an API key of scope results")
     made.add_argument("--ready-file", metavar="FILE", help="instead of --url: an engine that `up` brought up")
+
+
+def loadtest_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--tier", metavar="NAME", help="50, 200, 2000, 5000, or another of the file of tiers")
+    made.add_argument("--tiers", type=Path, metavar="FILE", help="instead of loadtest/tiers.toml")
+    made.add_argument(
+        "--minutes", type=minutes, metavar="M", help="everything, from check-in to results; 90: a whole exam"
+    )
+    made.add_argument("--shaped", action="store_true", help="enforce the tier's bandwidth on a line of its own; root")
+    made.add_argument("--delay-ms", type=at_least_zero, default=0.0, metavar="D", help="each way")
+    made.add_argument("--loss", type=share, default=0.0, metavar="P", help="share of packets, 0 to 0.5")
+    made.add_argument("--http", action="store_true", help="candidates save over HTTP instead of the channel")
+    made.add_argument("--seed", type=int, metavar="S", help="same seed, same behaviour; default: another each time")
+    made.add_argument("--workers", type=count, default=1, metavar="K", help="of an engine of its own")
+    made.add_argument("--generators", type=count, metavar="N", help="Locust processes; default by tier")
+    made.add_argument("--report", type=Path, metavar="FILE", help="the HTML; its JSON lies beside it")
+    made.add_argument("--keep", type=Path, metavar="DIR", help="plan, reports and ledgers of the generators go there")
+    made.add_argument("--ui", action="store_true", help="Locust's own pages as well, from 127.0.0.1:8089 on")
+    made.add_argument("--json", action="store_true", help="the outcome as JSON on stdout, nothing else")
+    made.add_argument("--url", metavar="URL", help="a running engine; without one, embedded servers are started")
+    made.add_argument("--schedule-key", metavar="KEY", help="with --url: an API key of scope schedule")
+    made.add_argument("--results-key", metavar="KEY", help="with --url: an API key of scope results")
+    made.add_argument("--ready-file", metavar="FILE", help="instead of --url: an engine that `up` brought up")
+    made.add_argument("--ca-file", metavar="FILE", default="", help="what TLS of --url is checked against")
 
 
 def torture_arguments(made: argparse.ArgumentParser) -> None:
@@ -40,6 +64,12 @@ def rehearse(args: argparse.Namespace) -> int:
     return rehearse.main(args)
 
 
+def loadtest(args: argparse.Namespace) -> int:
+    from loadtest.sizing import command
+
+    return command.main(args)
+
+
 def torture(args: argparse.Namespace) -> int:
     from loadtest.torture import command
 
@@ -49,6 +79,7 @@ def torture(args: argparse.Namespace) -> int:
 # name: its arguments, what runs it, what it is for
 COMMANDS = {
     "rehearse": (rehearse_arguments, rehearse, "a full exam with simulated candidates, every answer checked"),
+    "loadtest": (loadtest_arguments, loadtest, "a tier's load on an engine, judged phase by phase, with a verdict"),
     "torture": (
         torture_arguments,
         torture,

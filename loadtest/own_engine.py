@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,15 +28,16 @@ class EngineMissing(Exception):
 
 
 @contextmanager
-def own_engine() -> Iterator[dict[str, Any]]:
+def own_engine(*, workers: int = 1, settings: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
     """Start one and yield its ready file's content; it is stopped and its folder deleted afterwards.
 
-    The folder is short because unix sockets live in it. Should we be killed, the kernel stops the engine too.
+    `ready_file` in it names that file, which stays true while processes are replaced. The folder is short because unix
+    sockets live in it. Should we be killed, the kernel stops the engine too.
     """
     with tempfile.TemporaryDirectory(prefix="lk-rehearse-", ignore_cleanup_errors=True) as folder:
-        engine = start_engine(Path(folder))
+        engine = start_engine(Path(folder), workers=workers, settings=settings)
         try:
-            yield wait_ready(engine, Path(folder))
+            yield {**wait_ready(engine, Path(folder)), "ready_file": str(ready_file_in(Path(folder)))}
         finally:
             stop_engine(engine)
 
@@ -47,9 +48,17 @@ def ready_file_in(folder: Path) -> Path:
 
 
 def start_engine(
-    folder: Path, *, root: Path = ROOT, workers: int = 1, port: int | None = None
+    folder: Path,
+    *,
+    root: Path = ROOT,
+    workers: int = 1,
+    port: int | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """`up --embedded` of the sources in `root`, with `folder`/data, on a free port; it is not waited for."""
+    """`up --embedded` of the sources in `root`, with `folder`/data, on a free port; it is not waited for.
+
+    `settings`: variables of its own, beyond the defaults.
+    """
     ready_file_in(folder).unlink(missing_ok=True)  # of an earlier one that was killed
     command = [sys.executable, "-m", "engine", "up", "--embedded", "--data", str(folder / "data")]
     command += [
@@ -65,7 +74,7 @@ def start_engine(
         return subprocess.Popen(
             [*dies_with_us, *command],
             cwd=root,
-            env=_environ(root),
+            env={**_environ(root), **(settings or {})},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

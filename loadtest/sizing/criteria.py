@@ -182,7 +182,10 @@ CRITERIA: dict[str, dict[str, Rule]] = {
         "line_share": LINE,
         "recorder_lag_s": LAG,
     },
-    "grading": {"grading_s": Rule(Text("评分用时", "all graded, after end and grace"), "s", _number("grading_s"))},
+    "grading": {
+        "errors": ERRORS,
+        "grading_s": Rule(Text("评分用时", "all graded, after end and grace"), "s", _number("grading_s")),
+    },
     "pull": {
         "errors": ERRORS,
         "pull_s": Rule(Text("取成绩用时", "all results pulled"), "s", _number("pull_s")),

@@ -10,8 +10,8 @@ saves as the model says; `TEN_MINUTES` leaves out the quiet hours and keeps ever
 matters to a machine: compressing answers instead would ask for nine times the load that Saturday brings. `fitted` makes
 others in between, coming in and grading included in the minutes.
 
-A tenth of the candidates are played on a schedule of intended instants (`openloop`), the rest by Locust, which waits for
-an answer before it goes on; both are looked at, since a closed loop asks less of an engine that slows down.
+A tenth of the candidates are played on a schedule of intended instants (`openloop`), the rest by Locust, which waits
+for an answer before it goes on; both are looked at, since a closed loop asks less of an engine that slows down.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ OPENLOOP_SHARE = 0.1  # played on a schedule of intended instants
 ARRIVES = (0.05, 0.9)  # of the check-in's span: few at once, nobody in the last seconds
 
 GRACE_S = 5
+GRACE_SHORT_S = 2  # of an exam that takes less than a minute or two
 CLOSING_S = 3.0  # until all are collected, at the end of DEADLINE
 PASS_MARK = 60
 BACKGROUND = Background(pushes_per_min=2.0, pushed_candidates=30, pulls_per_min=6.0)
@@ -75,6 +76,10 @@ class Timetable:
         """What those have who have extra time."""
         return max(2, round(self.duration_s * 0.05))
 
+    @property
+    def grace_s(self) -> int:
+        return GRACE_S if self.duration_s >= 60 else GRACE_SHORT_S
+
     def rules(self) -> dict[str, Any]:
         """The batch's, in the proportions of a whole exam; who comes late or hands in early is let."""
         return {
@@ -82,7 +87,7 @@ class Timetable:
             "latest_entry_s": max(1, round(self.duration_s / 3)),
             "earliest_submit_s": max(1, round(self.duration_s / 3)),
             "warn_before_end_s": max(1, round(self.duration_s / 6)),
-            "grace_s": GRACE_S,
+            "grace_s": self.grace_s,
             "pass_mark": PASS_MARK,
         }
 
@@ -203,7 +208,7 @@ def _drop(found: Sequence[Phase], dice: random.Random) -> tuple[int, float]:
 
 
 def dealt(planned: Sequence[Person], starts_ms: int) -> list[Person]:
-    """The same people, a tenth given to the open loop: spread over those who come in time, stay, and keep their line."""
+    """The same people, a tenth given to the open loop, of those who come in time, stay, and keep their line."""
     plain = [
         person.number
         for person in planned

@@ -31,7 +31,7 @@ class Tier(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     candidates: Annotated[int, Meta(ge=10, le=100_000)]
     up_mbit_per_s: Annotated[float, Meta(gt=0, le=100_000)]
     down_mbit_per_s: Annotated[float, Meta(gt=0, le=100_000)]
-    minutes: Annotated[float, Meta(ge=0.4, le=720)]
+    minutes: Annotated[float, Meta(ge=0.5, le=90)]
     criteria: Limits = {}
 
     @property
@@ -44,8 +44,8 @@ class Tier(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
-    tiers: dict[str, Tier]
-    criteria: Limits = {}
+    tiers: dict[str, dict[str, Any]]
+    criteria: dict[str, Any] = {}
 
 
 def read(file: Path, name: str) -> Tier:
@@ -69,23 +69,35 @@ def tier_in(content: Mapping[str, Any], name: str) -> Tier:
     except msgspec.ValidationError as fault:
         raise TierFault(str(fault)) from None
     _check("criteria", whole.criteria)
-    for known, tier in whole.tiers.items():
-        _check(f"tiers.{known}.criteria", tier.criteria)
-    if name not in whole.tiers:
-        raise TierFault(f"no tier {name!r}; there are: {', '.join(whole.tiers)}")
-    own = whole.tiers[name]
+    found = {known: _tier(known, told) for known, told in whole.tiers.items()}
+    if name not in found:
+        raise TierFault(f"no tier {name!r}; there are: {', '.join(found)}")
+    own = found[name]
     phases = [phase for phase in CRITERIA if phase in whole.criteria or phase in own.criteria]
     merged = {phase: {**whole.criteria.get(phase, {}), **own.criteria.get(phase, {})} for phase in phases}
     return msgspec.structs.replace(own, criteria=merged)
 
 
-def _check(where: str, limits: Limits) -> None:
+def _tier(name: str, told: Mapping[str, Any]) -> Tier:
+    _check(f"tiers.{name}.criteria", told.get("criteria", {}))
+    try:
+        return msgspec.convert(told, Tier)
+    except msgspec.ValidationError as fault:
+        raise TierFault(f"tiers.{name}: {fault}") from None
+
+
+def _check(where: str, limits: Any) -> None:
+    """Every phase and criterion is known, every limit a number."""
+    if not isinstance(limits, dict):
+        raise TierFault(f"{where}: expected tables by phase")
     for phase, criteria in limits.items():
         if phase not in CRITERIA:
             raise TierFault(f"{where}: no phase {phase!r}; there are: {', '.join(CRITERIA)}")
+        if not isinstance(criteria, dict):
+            raise TierFault(f"{where}.{phase} = {criteria!r}: expected a table of limits")
         for criterion, limit in criteria.items():
             if criterion not in CRITERIA[phase]:
                 known = ", ".join(CRITERIA[phase])
                 raise TierFault(f"{where}.{phase}: no criterion {criterion!r}; there are: {known}")
-            if not 0 <= limit < 1e9:
-                raise TierFault(f"{where}.{phase}.{criterion} = {limit}: expected a number from 0")
+            if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit < 1e9:
+                raise TierFault(f"{where}.{phase}.{criterion} = {limit!r}: expected a number from 0")

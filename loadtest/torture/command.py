@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import random
 import secrets
-import signal
 import sys
-from collections.abc import Iterator
-from typing import NoReturn
 
+from loadtest.interrupting import interruptible
 from loadtest.torture import prove
 from loadtest.torture.campaign import Options, run
 from loadtest.torture.faults import plan
@@ -49,21 +46,6 @@ def _prove(args: argparse.Namespace, seed: int) -> int:
     shown = prove.prove(SABOTAGES, args.candidates, seed, _say, args.keep)
     print(json.dumps(prove.as_json(shown), ensure_ascii=False) if args.json else prove.as_table(shown))
     return int(not all(one.is_caught for one in shown))
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a campaign as Ctrl-C does: everything it started is stopped first."""
-
-    def interrupt(number: int, frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _say(text: str) -> None:

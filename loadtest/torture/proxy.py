@@ -49,8 +49,9 @@ class Connection:
 class Proxy:
     """One listening port in front of one server. Conditions hold for bytes that arrive from then on."""
 
-    def __init__(self, upstream: Upstream, seed: int = 0) -> None:
+    def __init__(self, upstream: Upstream, seed: int = 0, host: str = "127.0.0.1") -> None:
         self.upstream = upstream
+        self.host = host
         self.port = 0
         self.delay_s = 0.0
         self.jitter_s = 0.0
@@ -103,7 +104,7 @@ class Proxy:
     async def listen(self) -> None:
         """On the same port as before, if there was one."""
         if self._server is None:
-            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, reuse_address=True)
+            self._server = await asyncio.start_server(self._accept, self.host, self.port, reuse_address=True)
             self.port = self._server.sockets[0].getsockname()[1]
 
     # --- the wire ----------------------------------------------------------------------------------------------
@@ -149,7 +150,7 @@ class Proxy:
                 if way in connection.silenced:
                     continue
                 # Pieces keep their order, whatever the jitter.
-                due_s = max(due_s, loop.time() + self.delay_s + self._dice.uniform(0, self.jitter_s))
+                due_s = max(due_s, loop.time() + self._under_way_s(piece))
                 await under_way.put((due_s, piece))
             if way not in connection.silenced:  # else the end of it is not told either
                 await under_way.put((due_s, b""))
@@ -173,6 +174,10 @@ class Proxy:
 
         with contextlib.suppress(OSError):
             await _until_first(read(), write())
+
+    def _under_way_s(self, piece: bytes) -> float:
+        """How long these bytes take."""
+        return self.delay_s + self._dice.uniform(0, self.jitter_s)
 
     def _cut_short(self, piece: bytes) -> bytes:
         if self._cut_after_bytes is None:

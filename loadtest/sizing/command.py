@@ -1,0 +1,156 @@
+"""`./run loadtest`: what was asked for, and how its outcome is told and kept.
+
+Exit codes: 0 PASS, 1 FAIL, 3 VOID, 2 when it could not run, 130 when it was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from loadtest.interrupting import interruptible
+from loadtest.own_engine import EngineMissing
+from loadtest.sizing import conductor, model, report, tiers
+from loadtest.sizing import outcome as outcomes
+from loadtest.sizing.conductor import Options
+from loadtest.sizing.crew import CrewFault
+from loadtest.sizing.ground import Asked, GroundFault
+from loadtest.sizing.outcome import Outcome, Word
+from loadtest.sizing.tiers import TierFault
+from loadtest.wire import Problem, Unreachable
+
+EXIT_CODES = {Word.PASS: 0, Word.FAIL: 1, Word.VOID: 3}
+COULD_NOT_RUN = 2
+
+
+class Unusable(Exception):
+    """Arguments that cannot be used; the message names them."""
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run one load test."""
+    try:
+        options = _options(args)
+        with interruptible():
+            outcome = conductor.run(options)
+        _keep(outcome, args.report or _report_file(options.tier_name))
+    except (Unusable, TierFault, GroundFault, CrewFault, EngineMissing, Unreachable, OSError) as fault:
+        return _could_not(fault)
+    except Problem as problem:
+        return _could_not(f"the engine refuses: {problem}")
+    except KeyboardInterrupt:
+        print("loadtest: interrupted, nothing was judged", file=sys.stderr)
+        return 130
+    print(outcomes.encode(outcome).decode() if args.json else report.text(outcome))
+    return EXIT_CODES[outcome.verdict]
+
+
+def _could_not(fault: object) -> int:
+    print(f"loadtest: {fault}", file=sys.stderr)
+    return COULD_NOT_RUN
+
+
+# --- arguments ---------------------------------------------------------------------------------------------------
+
+
+def _options(args: argparse.Namespace) -> Options:
+    if not args.tier:
+        raise Unusable("--tier says how many candidates and which line: 50, 200, 2000, 5000, or one of --tiers FILE")
+    tier = tiers.read(args.tiers or tiers.FILE, args.tier)
+    minutes = args.minutes or tier.minutes
+    try:
+        model.fitted(minutes)
+    except ValueError as fault:
+        raise Unusable(f"--minutes {fault}") from None
+    seed = secrets.randbits(31) if args.seed is None else args.seed
+    return Options(
+        tier_name=args.tier,
+        tier=tier,
+        minutes=minutes,
+        seed=seed,
+        command=_command(args, seed),
+        asked=_asked(args, seed),
+        channel=not args.http,
+        generators=args.generators,
+        ca_file=args.ca_file,
+        keep=args.keep,
+        shows_progress=not args.json,
+    )
+
+
+def _asked(args: argparse.Namespace, seed: int) -> Asked:
+    ready = _ready(args.ready_file)
+    url = args.url or ready.get("url", "")
+    if url and not url.startswith(("http://", "https://")):
+        raise Unusable(f"--url {url}: expected http://… or https://…")
+    keys = {
+        scope: given or ready.get("keys", {}).get(scope, "")
+        for scope, given in (("schedule", args.schedule_key), ("results", args.results_key))
+    }
+    for scope, api_key in keys.items():
+        if url and not api_key:
+            raise Unusable(f"--url needs --{scope}-key (./run key create --scope {scope} makes one) or --ready-file")
+    if url and args.shaped:
+        raise Unusable("--shaped: only for an engine of its own; the line to a running one is what it is")
+    if args.shaped and args.ui:
+        raise Unusable("--ui: not with --shaped, nobody reaches Locust's pages at the far end of a line")
+    return Asked(
+        url=url.rstrip("/"),
+        keys=keys,
+        ready_file=args.ready_file or "",
+        shaped=args.shaped,
+        ui=args.ui,
+        workers=args.workers,
+        delay_ms=args.delay_ms,
+        loss=args.loss,
+        seed=seed,
+    )
+
+
+def _ready(ready_file: str | None) -> Mapping[str, Any]:
+    if not ready_file:
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(Path(ready_file).read_text("utf-8"))
+        return {"url": found["url"], "keys": found["keys"]}
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise Unusable(f"--ready-file {ready_file}: {fault}") from None
+
+
+def _command(args: argparse.Namespace, seed: int) -> str:
+    """What repeats the run: with its seed, without its keys."""
+    words = ["./run", "loadtest", "--tier", args.tier, "--seed", str(seed)]
+    for name, value in (
+        ("tiers", args.tiers), ("minutes", args.minutes), ("generators", args.generators), ("url", args.url),
+        ("ready-file", args.ready_file), ("ca-file", args.ca_file), ("delay-ms", args.delay_ms), ("loss", args.loss),
+    ):  # fmt: skip
+        if value:
+            words += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
+    words += ["--workers", str(args.workers)] if args.workers != 1 else []
+    words += [f"--{name}" for name in ("shaped", "http", "ui") if getattr(args, name)]
+    for scope, given in (("schedule", args.schedule_key), ("results", args.results_key)):
+        words += [f"--{scope}-key", "KEY"] if given else []
+    return shlex.join(words)
+
+
+# --- what is left ------------------------------------------------------------------------------------------------
+
+
+def _report_file(tier_name: str) -> Path:
+    return Path(f"loadtest-{tier_name}-{time.strftime('%Y%m%d-%H%M%S')}.html")
+
+
+def _keep(outcome: Outcome, file: Path) -> None:
+    """The page, and its outcome beside it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(report.page(outcome), "utf-8")
+    beside = file.with_suffix(".json")
+    beside.write_bytes(outcomes.encode(outcome))
+    print(f"loadtest: {file} and {beside}", file=sys.stderr)

@@ -1,0 +1,423 @@
+"""How a load test is judged: each criterion both ways, what makes a phase void, and which word comes of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from loadtest.judge import Verdict
+from loadtest.sizing import model, tiers
+from loadtest.sizing.evidence import Evidence, Instants
+from loadtest.sizing.measure import Recorder, Report
+from loadtest.sizing.outcome import Criterion, Line, Outcome, Text, Word, decode, encode
+from loadtest.sizing.plan import Person, Phase, PhaseName, Plan
+from loadtest.sizing.verdict import GENERATOR_CPU_MAX, LATENESS_P99_MAX_MS, digest, outcome_of, word_of
+from loadtest.sizing.watching import Sample, gauges
+
+STARTS_MS = 1_763_773_200_000
+TIMETABLE = model.fitted(1)
+PHASES = model.phases(TIMETABLE, STARTS_MS, TIMETABLE.grace_s + TIMETABLE.extra_time_s)
+ENDS_MS = STARTS_MS + int(TIMETABLE.duration_s * 1000)
+CLOSES_MS = ENDS_MS + (TIMETABLE.grace_s + TIMETABLE.extra_time_s) * 1000
+ROWS = [{"candidate_id": f"c{number}", "id_number": f"{number}"} for number in range(50)]
+
+
+def a_plan() -> Plan:
+    people = model.dealt(model.people(ROWS, TIMETABLE, STARTS_MS, random.Random(1)), STARTS_MS)
+    return Plan(
+        url="http://engine",
+        batch_id="b",
+        paper_id="p",
+        admission_code="C",
+        schedule_key="",
+        results_key="",
+        starts_ms=STARTS_MS,
+        ends_ms=ENDS_MS,
+        grace_s=TIMETABLE.grace_s,
+        seed=1,
+        phases=PHASES,
+        people=people,
+        cut_ms=model.begins_ms(PHASES, PhaseName.RECONNECT) + 500,
+    )
+
+
+def a_span(name: PhaseName) -> Phase:
+    return next(phase for phase in PHASES if phase.name is name)
+
+
+def a_recorder(plan: Plan) -> Recorder:
+    """What a generator notes of an exam in which all went well: everything within 10 ms."""
+    recorder = Recorder("swarm-0", plan.phase_at)
+    for person in plan.people:
+        if person.arrives_ms:
+            _arrive(recorder, plan, person)
+    for name in (PhaseName.STEADY, PhaseName.STRESS, PhaseName.RECONNECT, PhaseName.LATE):
+        _write(recorder, plan, a_span(name))
+    for second in range(PHASES[0].from_ms // 1000, PHASES[-1].until_ms // 1000):
+        recorder.cpu(0.3, second * 1000)
+    return recorder
+
+
+def _arrive(recorder: Recorder, plan: Plan, person: Person) -> None:
+    for operation in ("login", "pledge", "sealed"):
+        recorder.note(operation, 10_000, person.arrives_ms + 100)
+    if person.arrives_ms < STARTS_MS:
+        recorder.note("key", 20_000, STARTS_MS + 20)
+    if person.arrives_ms < plan.cut_ms and not 0 < person.submits_ms <= plan.cut_ms:
+        recorder.note("reconnect", 900_000, plan.cut_ms + 900)
+
+
+def _write(recorder: Recorder, plan: Plan, phase: Phase) -> None:
+    planned = sum(model.saves_planned(person, plan.phases, phase.name, ENDS_MS) for person in plan.people)
+    count = round(planned) + 1
+    for number in range(count):
+        at_ms = phase.from_ms + 100 + (phase.until_ms - phase.from_ms - 200) * number / count
+        for operation in ("save", "save_intended", "lateness"):
+            recorder.note(operation, 5_000, at_ms)
+
+
+def samples(up_per_s: int = 4_000, cpu_per_s: float = 0.05, lag_s: float = 0.1) -> list[Sample]:
+    """A reading a second: so many bytes up (half as many down), so much CPU of the engine."""
+    seconds = range(PHASES[0].from_ms // 1000 - 1, PHASES[-1].until_ms // 1000 + 5)
+    return [
+        Sample(
+            at_ms=second * 1000,
+            up_bytes=number * up_per_s,
+            down_bytes=number * up_per_s // 2,
+            cpu_s={"engine": number * cpu_per_s, "Redis": number * 0.01},
+            memory_mib={"engine": 100.0},
+            recorder_lag_s=lag_s,
+            channels=40,
+        )
+        for number, second in enumerate(seconds)
+    ]
+
+
+def evidence(recorder: Recorder | None = None, **other: Any) -> Evidence:
+    plan = a_plan()
+    told: dict[str, Any] = {
+        "tier_name": "50",
+        "tier": tiers.read(tiers.FILE, "50"),
+        "minutes": 1.0,
+        "seed": 1,
+        "command": "./run loadtest --tier 50 --seed 1",
+        "plan": plan,
+        "reports": [(recorder or a_recorder(plan)).report()],
+        "samples": samples(),
+        "said": [],
+        "line": Line(enforced=True, up_kbit_per_s=10_000, down_kbit_per_s=5_000),
+        "is_both_ways": False,
+        "why_no_traffic": "",
+        "instants": Instants(
+            closes_ms=CLOSES_MS,
+            collected_ms=CLOSES_MS + 700,
+            graded_ms=CLOSES_MS + 1500,
+            pull_from_ms=CLOSES_MS + 2000,
+            pull_until_ms=CLOSES_MS + 2400,
+        ),
+        "account": Verdict(candidates=50, submitted=14, collected=35, absent=1, graded=49),
+        "began_ms": STARTS_MS - 60_000,
+        "took_s": 90.0,
+        "machine": {"cpu": "x"},
+        "versions": {"engine": "1"},
+        "configuration": {"tier": "50"},
+    }
+    return Evidence(**{**told, **other})
+
+
+def noted(note: Callable[[Recorder], None]) -> dict[str, Any]:
+    """All as it should be, and one thing more."""
+    plan = a_plan()
+    recorder = a_recorder(plan)
+    note(recorder)
+    return {"recorder": recorder}
+
+
+def slow(operation: str, phase: PhaseName, latency_ms: float, times: int = 1) -> dict[str, Any]:
+    begins_ms = a_span(phase).from_ms + 1000
+
+    def note(recorder: Recorder) -> None:
+        for _ in range(times):
+            recorder.note(operation, latency_ms * 1000, begins_ms + latency_ms)
+
+    return noted(note)
+
+
+def failing(outcome: Outcome) -> list[str]:
+    return [f"{phase.name}.{one.name}" for phase in outcome.phases for one in phase.criteria if one.holds is False]
+
+
+# --- the word ----------------------------------------------------------------------------------------------------
+
+
+def test_an_exam_in_which_all_went_well_passes() -> None:
+    """Every criterion that the tier has is judged, and holds."""
+    outcome = outcome_of(evidence())
+
+    assert outcome.verdict is Word.PASS, outcome.reasons
+    assert failing(outcome) == []
+    assert [f"{phase.name}.{one.name}" for phase in outcome.phases for one in phase.criteria if one.holds is None] == []
+    assert [phase.name for phase in outcome.phases] == [
+        "check_in", "paper", "start", "steady", "stress", "reconnect", "late", "deadline", "grading", "pull", "exam",
+    ]  # fmt: skip
+    assert decode(encode(outcome)) == outcome
+
+
+INSTANTS = {
+    "closes_ms": CLOSES_MS,
+    "collected_ms": CLOSES_MS + 700,
+    "graded_ms": CLOSES_MS + 1500,
+    "pull_from_ms": CLOSES_MS,
+    "pull_until_ms": CLOSES_MS + 400,
+}
+
+
+def seen(**when: int) -> dict[str, Any]:
+    return {"instants": Instants(**{**INSTANTS, **when})}
+
+
+def people_more(count: int) -> dict[str, Any]:
+    """A plan with candidates who come in time, and of whom nothing was noted."""
+    plan = a_plan()
+    strangers = [Person(900 + number, f"s{number}", f"s{number}", STARTS_MS - 5000) for number in range(count)]
+    return {"recorder": a_recorder(plan), "plan": msgspec.structs.replace(plan, people=[*plan.people, *strangers])}
+
+
+@pytest.mark.parametrize(
+    ("what", "named"),
+    [
+        (lambda: noted(lambda recorder: recorder.fail("login", "try_later", STARTS_MS - 4000)), {"check_in.errors"}),
+        (lambda: noted(lambda recorder: recorder.fail("sealed", "404", STARTS_MS - 4000)), {"paper.errors"}),
+        (lambda: slow("login", PhaseName.CHECK_IN, 2500, 5), {"check_in.login_p99_ms"}),
+        (lambda: slow("key", PhaseName.START, 1200), {"start.key_last_ms", "start.key_skew_ms"}),
+        (lambda: slow("save", PhaseName.STEADY, 600, 5), {"steady.save_p99_ms"}),
+        (lambda: slow("save", PhaseName.STEADY, 2500, 5), {"steady.save_p99_ms", "steady.save_p99_9_ms"}),
+        (lambda: slow("save", PhaseName.STEADY, 120, 200), {"steady.save_p50_ms"}),
+        (lambda: slow("save_intended", PhaseName.STEADY, 600, 5), {"steady.intended_p99_ms"}),
+        (lambda: slow("save_intended", PhaseName.STEADY, 120, 200), {"steady.intended_p50_ms"}),
+        (lambda: slow("save_intended", PhaseName.STRESS, 3500, 5), {"stress.intended_p99_9_ms"}),
+        (lambda: slow("save", PhaseName.LATE, 600, 5), {"late.save_p99_ms"}),
+        (lambda: slow("reconnect", PhaseName.RECONNECT, 16_000), {"reconnect.reconnect_last_s"}),
+        (
+            lambda: noted(lambda recorder: recorder.fail("reconnect", "refused", a_span(PhaseName.RECONNECT).from_ms)),
+            {"reconnect.errors", "reconnect.refused"},
+        ),
+        (lambda: noted(lambda recorder: recorder.fail("submit", "500", ENDS_MS)), {"deadline.errors"}),
+        (
+            lambda: people_more(3),
+            {
+                "check_in.entered_missing", "paper.papers_missing", "start.keys_missing", "reconnect.back_missing",
+            },
+        ),
+        (lambda: people_more(20), {"steady.saves_share_min", "stress.saves_share_min", "late.saves_share_min"}),
+        (lambda: {"samples": samples(up_per_s=60_000)}, {"steady.line_share"}),
+        (lambda: {"samples": samples(up_per_s=400_000)}, {"stress.line_share", "late.line_share"}),
+        (lambda: {"samples": samples(lag_s=6)}, {"steady.recorder_lag_s", "late.recorder_lag_s"}),
+        (lambda: {"samples": samples(lag_s=11)}, {"reconnect.recorder_lag_s"}),
+        (lambda: seen(collected_ms=CLOSES_MS + 5500), {"deadline.collected_s"}),
+        (lambda: seen(graded_ms=CLOSES_MS + 61_000), {"grading.grading_s"}),
+        (lambda: seen(pull_until_ms=CLOSES_MS + 61_000), {"pull.pull_s"}),
+        (lambda: {"account": Verdict(lost=1)}, {"exam.lost"}),
+        (lambda: {"account": Verdict(wrong_scores=1)}, {"exam.wrong"}),
+        (lambda: {"account": Verdict(failed_candidates=2)}, {"exam.wrong"}),
+    ],
+)  # fmt: skip
+def test_whatever_does_not_hold_fails_the_run_and_is_named(what: Callable[[], dict[str, Any]], named: set[str]) -> None:
+    """One thing is wrong in an exam in which all else went well."""
+    outcome = outcome_of(evidence(**what()))
+
+    assert outcome.verdict is Word.FAIL
+    assert named <= set(failing(outcome))
+    assert {name.split(".")[0] for name in failing(outcome)} >= {name.split(".")[0] for name in named}
+    phase, criterion = sorted(named)[0].split(".")
+    label = next(one.label for each in outcome.phases for one in each.criteria if one.name == criterion)
+    assert any(reason.en.startswith(f"{phase}: {label.en}") for reason in outcome.reasons)
+    assert all(reason.zh and reason.en for reason in outcome.reasons)
+
+
+@pytest.mark.parametrize("tier", ["5000"])
+def test_the_engines_processor_and_memory_have_limits_in_the_largest_tier(tier: str) -> None:
+    """15 % of one core at the design peak."""
+    largest = tiers.read(tiers.FILE, tier)
+    small = msgspec.structs.replace(tiers.read(tiers.FILE, "50"), criteria=largest.criteria)
+
+    within, beyond = (outcome_of(evidence(tier=small, samples=samples(cpu_per_s=used))) for used in (0.14, 0.16))
+
+    assert within.verdict is Word.PASS
+    assert failing(beyond) == ["steady.cpu_engine"]
+
+
+# --- void --------------------------------------------------------------------------------------------------------
+
+
+def busy(share: float) -> dict[str, Any]:
+    span = a_span(PhaseName.STRESS)
+
+    def note(recorder: Recorder) -> None:
+        for second in range(span.from_ms // 1000, span.until_ms // 1000):
+            recorder.cpu(share, second * 1000)
+
+    return noted(note)
+
+
+def test_a_generator_without_air_makes_its_phase_void() -> None:
+    """Then it measured itself; the run says so instead of passing."""
+    fine, short = (outcome_of(evidence(**busy(GENERATOR_CPU_MAX + more))) for more in (-0.01, 0.02))
+
+    assert fine.verdict is Word.PASS
+    assert short.verdict is Word.VOID
+    assert [phase.name for phase in short.phases if phase.void] == ["stress"]
+    assert "swarm-0 used 72%" in short.reasons[0].en
+
+
+def test_a_generator_that_is_late_makes_its_phase_void() -> None:
+    """What it sent came later than intended: not the engine's fault."""
+    fine, late = (
+        outcome_of(evidence(**slow("lateness", PhaseName.STEADY, LATENESS_P99_MAX_MS * times, 20)))
+        for times in (0.9, 2)
+    )
+
+    assert fine.verdict is Word.PASS
+    assert late.verdict is Word.VOID
+    assert [phase.name for phase in late.phases if phase.void] == ["steady"]
+
+
+def test_what_fails_in_a_void_phase_fails_nothing_but_what_fails_elsewhere_does() -> None:
+    """A phase that does not count cannot condemn, and cannot excuse another."""
+    plan = a_plan()
+    recorder = a_recorder(plan)
+    span = a_span(PhaseName.STRESS)
+    for second in range(span.from_ms // 1000, span.until_ms // 1000):
+        recorder.cpu(0.99, second * 1000)
+    recorder.fail("save", "500", span.from_ms + 10)
+
+    alone = outcome_of(evidence(recorder))
+    recorder.fail("save", "500", a_span(PhaseName.STEADY).from_ms + 10)
+    with_another = outcome_of(evidence(recorder))
+
+    assert alone.verdict is Word.VOID
+    assert with_another.verdict is Word.FAIL
+    assert any(reason.en.startswith("steady") for reason in with_another.reasons)
+
+
+def test_a_run_that_is_void_still_fails_for_lost_answers() -> None:
+    """Whoever measured, what was acknowledged was acknowledged."""
+    why = [Text("进程结束", "a generator ended badly")]
+
+    broken = outcome_of(evidence(voids=why, **slow("save", PhaseName.STEADY, 2500, 9)))
+    lost = outcome_of(evidence(voids=why, account=Verdict(lost=3)))
+
+    assert broken.verdict is Word.VOID
+    assert broken.reasons == why
+    assert lost.verdict is Word.FAIL
+    assert "answers lost" in lost.reasons[0].en
+
+
+def test_nothing_measured_is_not_passed() -> None:
+    assert word_of([], [])[0] is Word.VOID
+    assert outcome_of(evidence(reports=[], samples=[])).verdict is Word.FAIL
+
+
+# --- what is not judged ------------------------------------------------------------------------------------------
+
+
+def criterion(outcome: Outcome, phase: str, name: str) -> Criterion:
+    return next(one for each in outcome.phases if each.name == phase for one in each.criteria if one.name == name)
+
+
+def test_bytes_of_both_directions_together_can_hold_but_never_fail() -> None:
+    """The loopback's counters are an upper bound of each direction."""
+    below, above = (
+        criterion(outcome_of(evidence(is_both_ways=True, samples=samples(up_per_s=each))), "steady", "line_share")
+        for each in (4_000, 60_000)
+    )
+
+    assert below.holds is True
+    assert above.holds is None and "upper bound" in above.why
+
+
+def test_what_cannot_be_seen_is_told_and_not_taken_for_held() -> None:
+    """A foreign engine shows no processes; without a known interface there are no bytes."""
+    blind = [Sample(at_ms=sample.at_ms) for sample in samples()]
+
+    outcome = outcome_of(evidence(samples=blind, why_no_traffic="no way to it"))
+
+    assert outcome.verdict is Word.PASS
+    share = criterion(outcome, "steady", "line_share")
+    assert share.holds is None and share.why == "no way to it"
+    assert any("steady.line_share" in note.en for note in outcome.notes)
+
+
+# --- figures -----------------------------------------------------------------------------------------------------
+
+
+def test_shares_are_of_the_tiers_line_and_of_one_direction_each() -> None:
+    """4,000 bytes a second up of 10 Mbit/s, 2,000 down of 5 Mbit/s."""
+    outcome = outcome_of(evidence())
+    traffic = next(phase.traffic for phase in outcome.phases if phase.name == "steady")
+
+    assert traffic is not None
+    assert (traffic.up_share, traffic.down_share) == (pytest.approx(0.0032), pytest.approx(0.0032))
+    assert traffic.up_bytes == pytest.approx(4_000 * 15, rel=0.1)
+
+
+def test_a_whole_exam_is_held_against_what_its_line_carries_in_that_time() -> None:
+    """A short one has all the logins and few of the saves: those that are missing cost as much as those in `steady`."""
+    outcome = outcome_of(evidence())
+    whole = next(phase for phase in outcome.phases if phase.name == "exam")
+    steady = next(phase for phase in outcome.phases if phase.name == "steady")
+    assert whole.traffic is not None and steady.traffic is not None
+    saves, at_peak = whole.operations["save"].count, steady.operations["save"].count
+
+    carried_on = whole.traffic.up_bytes + steady.traffic.up_bytes / at_peak * (135 * 50 - saves)
+
+    assert criterion(outcome, "exam", "line_share").found == pytest.approx(
+        carried_on * 8 / (90 + 15) / 60 / 10_000_000, rel=0.15
+    )
+
+
+def test_the_configurations_digest_tells_configurations_apart_and_nothing_else() -> None:
+    """The order of names does not count; any value does."""
+    one = {"tier": "50", "minutes": "1"}
+
+    assert digest(one) == digest({"minutes": "1", "tier": "50"})
+    assert digest(one) != digest({**one, "minutes": "2"})
+    assert outcome_of(evidence(configuration=one)).configuration_digest == digest(one)
+
+
+def test_series_tell_each_second() -> None:
+    outcome = outcome_of(evidence())
+    second = a_span(PhaseName.STEADY).from_ms // 1000 + 2
+
+    assert outcome.series["up_bytes"][second] == 4_000
+    assert outcome.series["cpu/engine"][second] == pytest.approx(0.05)
+    assert sum(outcome.series["acknowledged"].values()) == sum(
+        phase.operations["save"].count for phase in outcome.phases if phase.name == "exam"
+    )
+
+
+def test_gauges_are_read_off_what_an_engine_shows() -> None:
+    """Of several recorders the one that is furthest behind; of several workers all channels."""
+    shown = (
+        '# HELP recorder_lag_seconds Age\nrecorder_lag_seconds 0.25\nrecorder_lag_seconds{pid="7"} 1.5\n'
+        'channel_open 40.0\nchannel_open{pid="9"} 2.0\nchannel_opened_total 9\n'
+    )
+
+    assert gauges(shown) == (1.5, 42)
+    assert gauges("") == (None, None)
+
+
+def test_reports_of_several_generators_count_together() -> None:
+    recorder = a_recorder(a_plan())
+    other = msgspec.structs.replace(recorder.report(), process="swarm-1")
+
+    outcome = outcome_of(evidence(reports=[recorder.report(), other]))
+
+    alone = outcome_of(evidence())
+    assert outcome.phases[3].operations["save"].count == 2 * alone.phases[3].operations["save"].count
+    assert isinstance(other, Report)
+    assert set(outcome.phases[3].generators) == {"swarm-0", "swarm-1"}
