@@ -42,6 +42,9 @@ async def put_batch(request: Request) -> Response:
     document = await read_json(request)
     async with scheduling.database.transaction(is_dry_run=is_dry) as connection:
         row = await connection.fetchrow(queries.lock_batch, batch_id)
+        if row is None:  # it may be made at this moment: who comes second brings another version
+            await connection.execute(queries.hold_new_batch, batch_id)
+            row = await connection.fetchrow(queries.lock_batch, batch_id)
         stored = batch_of(row) if row else None
         papers = await _papers_named(connection, document)
         # What was accepted once is accepted again, even when its window has passed since.

@@ -6,6 +6,10 @@ SELECT * FROM batch WHERE batch_id = $1
 -- The same, held against other pushes until the transaction ends; what only refers to it, as results do, goes on.
 SELECT * FROM batch WHERE batch_id = $1 FOR NO KEY UPDATE
 
+-- hold_new_batch(batch_id) -> one row
+-- Of a batch that is not there yet: whoever makes it takes turns until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended('new batch ' || $1::text, 0))
+
 -- papers_known(paper_ids) -> one row per paper that has been pushed
 -- Shared lock: they stay as they are until the batch is stored.
 SELECT paper_id, items, points FROM paper WHERE paper_id = ANY ($1::text[]) ORDER BY paper_id FOR SHARE

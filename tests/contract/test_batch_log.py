@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -113,3 +114,20 @@ def test_log_of_an_unknown_batch_is_404(outsider: Outsider) -> None:
 def test_log_needs_scope_schedule(outsider: Outsider, scope: str) -> None:
     """API.md: scopes do not include one another."""
     refused(outsider.call("GET", f"/v1/batches/{outsider.batch()}/log", scope=scope), 403, "auth.scope")
+
+
+def test_two_versions_of_a_new_batch_at_one_moment_are_made_and_changed(outsider: Outsider) -> None:
+    """One of them makes it, the other is its next version: 201 and 200, and the log says the same."""
+    clients = [Outsider(outsider.url, outsider.keys) for _ in range(2)]
+    document = outsider.batch_document(outsider.paper())
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(6):
+            batch_id = out.unique("B")
+            versions = [{**document, "title": title} for title in ("甲", "乙")]
+            answers = list(threads.map(Outsider.put_batch, clients, versions, [batch_id] * 2))
+
+            assert sorted(answer.status_code for answer in answers) == [200, 201]
+            second = "甲" if answers[0].status_code == 200 else "乙"
+            created, changed = log_of(outsider, batch_id)["events"]
+            assert (created["kind"], changed["kind"], changed["after"]) == ("created", "changed", {"title": second})
+            assert outsider.show_batch(batch_id)["title"] == second
