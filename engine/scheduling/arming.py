@@ -27,7 +27,7 @@ from engine.scheduling.batches import queries as batch_queries
 from engine.scheduling.forms import Form, assign_forms
 from engine.scheduling.package import package_faults, package_of, read_arming, seal_packaged
 from engine.scheduling.resources import Scheduling
-from engine.scheduling.roster import find_overlaps
+from engine.scheduling.roster import find_overlaps, hold_rosters
 from engine.scheduling.roster import queries as roster_queries
 from engine.scheduling.sealer_jobs import SealBatch, SealedBatch
 from engine.scheduling.warning import all_warned, with_warnings
@@ -100,6 +100,10 @@ async def _arm(
     await connection.execute(_queries.arm, batch_id, now_ms(), witnesses)
     after = {**(pinned[0] if batch.papers is None else {"papers": pinned}), "sittings": len(sittings)}
     await batch_log.record(connection, batch_id, "armed", people=witnesses, key_id=api_key_id, after=after)
+    # Sealing took a while, in which somebody may have been put into a batch that is at the same time now.
+    await hold_rosters(connection)
+    if met := await _overlaps(connection, batch, sittings):
+        raise _not_ready(batch, [{"code": "roster.overlap", "message": message} for message in met])
 
 
 async def _forms(connection: Connection, batch: Batch) -> list[Form]:
@@ -129,10 +133,8 @@ async def _check_ready(
     unseated = [row["candidate_id"] for row in sittings if not row["room"] or not row["seat"]]
     if unseated:
         not_ready("seat.missing", f"{len(unseated)} candidates have no room or seat, the first is {unseated[0]!r}")
-    overlaps = await find_overlaps(connection, batch, [row["id_number"] for row in sittings])
-    for row in sittings:
-        if row["id_number"] in overlaps:
-            not_ready("roster.overlap", f"candidate {row['candidate_id']!r}: {overlaps[row['id_number']]}")
+    for message in await _overlaps(connection, batch, sittings):
+        not_ready("roster.overlap", message)
     for code, message in package_faults(forms, batch.batch_id, shares):
         not_ready(code, message)
     recipient = await public_keys.answer_key_recipient(connection)
@@ -151,10 +153,22 @@ async def _check_ready(
     if recorded < partitions:
         not_ready("recorder.missing", f"a running recorder holds {recorded} of {partitions} partitions")
     if missing:
-        detail = "; ".join(entry["message"] for entry in missing[:3])
-        more = f" (and {len(missing) - 3} more)" if len(missing) > 3 else ""
-        listed = missing[:FAULTS_LISTED_MAX]
-        raise Refused("batch.not_ready", f"batch {batch.batch_id!r}: {detail}{more}", not_ready=listed, errors=listed)
+        raise _not_ready(batch, missing)
+
+
+async def _overlaps(connection: Connection, batch: Batch, sittings: Sequence[Record]) -> list[str]:
+    """Who cannot be in this batch too, and why."""
+    found = await find_overlaps(connection, batch, [row["id_number"] for row in sittings])
+    return [
+        f"candidate {row['candidate_id']!r}: {found[row['id_number']]}" for row in sittings if row["id_number"] in found
+    ]
+
+
+def _not_ready(batch: Batch, missing: Sequence[dict[str, str]]) -> Refused:
+    detail = "; ".join(entry["message"] for entry in missing[:3])
+    more = f" (and {len(missing) - 3} more)" if len(missing) > 3 else ""
+    listed = missing[:FAULTS_LISTED_MAX]
+    return Refused("batch.not_ready", f"batch {batch.batch_id!r}: {detail}{more}", not_ready=listed, errors=listed)
 
 
 async def _pin(

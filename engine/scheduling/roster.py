@@ -151,6 +151,11 @@ def _faulty_response(batch_id: str, roster: FaultyRoster) -> Response:
     return Response(roster.workbook, refused.status, headers=headers, media_type=XLSX)
 
 
+async def hold_rosters(connection: Connection) -> None:
+    """Until this transaction ends no other push puts anybody into a batch: whom `find_overlaps` misses sits nowhere."""
+    await connection.execute(queries.hold_rosters)
+
+
 async def find_overlaps(connection: Connection, batch: Batch, id_numbers: Sequence[str]) -> dict[str, str]:
     """id_number -> why that person cannot be in this batch too, naming the other."""
     closes_ms = timing.boundaries(batch, 0).closes_ms
@@ -201,9 +206,6 @@ async def _replace(
     if changes:
         if is_armed:
             _check_armed_change(batch, changes, seats_open)
-        overlaps = await find_overlaps(connection, batch, list(people.values()))
-        if overlaps:
-            raise _Overlapping(overlaps)
         await connection.execute(queries.remove_sittings, [sitting["sitting_id"] for sitting in changes.left])
         if is_armed:
             await seat_late(connection, batch, [*changes.new_people, *changes.moved_people])
@@ -213,7 +215,13 @@ async def _replace(
     answer: dict[str, Any] = {**counts, "warnings": roster.warnings} if roster.warnings else dict(counts)
     if seats_open:
         answer["seating"] = await _seat_open(connection, row, key_id)
-    return with_warnings(answer, await roster_warned(connection, batch, people)), is_armed
+    answer = with_warnings(answer, await roster_warned(connection, batch, people))
+    if changes:  # last of all, for no other roster is taken until this one stands
+        await hold_rosters(connection)
+        overlaps = await find_overlaps(connection, batch, list(people.values()))
+        if overlaps:
+            raise _Overlapping(overlaps)
+    return answer, is_armed
 
 
 async def _seat_open(connection: Connection, row: Record, key_id: str) -> dict[str, Any]:

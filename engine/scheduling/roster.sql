@@ -2,6 +2,10 @@
 -- The roster as it stands.
 SELECT * FROM sitting WHERE batch_id = $1 ORDER BY sitting_id
 
+-- hold_rosters() -> one row
+-- Pushes into any batch take turns from here to their commit: two that put one person into two batches see one another.
+SELECT pg_advisory_xact_lock(hashtextextended('rosters', 0))
+
 -- overlapping(batch_id, id_numbers, starts_ms, closes_ms, admission_code, now_ms) -> any number of rows
 -- The same persons in another batch: at the same time, or under the same code while it has not closed.
 SELECT asked.id_number, batch.batch_id, batch.starts_ms < $4 AND closes.closes_ms > $3 AS same_time

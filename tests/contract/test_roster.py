@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.contract import outsider as out
-from tests.contract.outsider import NOTHING, Outsider, accepted, now_ms, person, refused, unique_code
+from tests.contract.outsider import NOTHING, Outsider, accepted, now_ms, person, refused
 
 REPLY = {"accepted", "added", "changed", "removed", "unchanged"}
 
@@ -360,67 +360,6 @@ def test_names_are_shown_folded(outsider: Outsider) -> None:
     exam = outsider.exam(rows=[person(name=name) for name in typed])
     shown = [accepted(exam.log_in(index))["candidate"]["name"] for index in range(len(typed))]
     assert shown == list(typed.values())
-
-
-def test_person_in_an_overlapping_batch_is_a_fault_naming_it(outsider: Outsider, paper_id: str) -> None:
-    """SMALL_PRINT: same person in two batches whose `[starts, ends + grace)` overlap: a fault naming the other."""
-    starts_ms = now_ms() + 200_000_000
-    same = person()
-    first = outsider.batch(outsider.batch_document(paper_id, starts_ms=starts_ms, duration_s=60, rules={"grace_s": 5}))
-    accepted(outsider.put_roster(first, [same]))
-    inside = outsider.batch_document(paper_id, starts_ms=starts_ms + 64_999)
-    second = outsider.batch(inside)
-    row = person(id_number=same["id_number"])
-    problem = refused(outsider.put_roster(second, [person(), row]), 422, "roster.invalid")
-    assert [fault["pointer"] for fault in problem["errors"]] == ["/1/id_number"]
-    assert first in problem["errors"][0]["message"]
-    assert rostered(outsider, second) == 0
-    accepted(outsider.put_batch({**inside, "starts_ms": starts_ms + 65_000}, second))  # the edge: the later holds
-    assert accepted(outsider.put_roster(second, [row]))["accepted"] == 1
-
-
-def test_person_under_one_code_in_two_unclosed_batches_is_a_fault(outsider: Outsider, paper_id: str) -> None:
-    """API.md: batches may share a code, but a person on two unclosed batches with one code is a roster fault."""
-    code, same = unique_code(), person()
-    first = outsider.batch(outsider.batch_document(paper_id, admission_code=code, starts_ms=now_ms() + 10**8))
-    second = outsider.batch(outsider.batch_document(paper_id, admission_code=code, starts_ms=now_ms() + 2 * 10**8))
-    accepted(outsider.put_roster(first, [same]))
-    problem = refused(outsider.put_roster(second, [person(id_number=same["id_number"])]), 422, "roster.invalid")
-    assert [fault["pointer"] for fault in problem["errors"]] == ["/0/id_number"]
-    assert first in problem["errors"][0]["message"]
-    assert accepted(outsider.put_roster(second, [person()]))["accepted"] == 1
-
-
-def test_overlaps_are_listed_with_the_other_faults(outsider: Outsider, paper_id: str) -> None:
-    """API.md: 422 lists **every** fault found: an overlap does not wait until all rows are right."""
-    starts_ms = now_ms() + 300_000_000
-    same = person()
-    first = outsider.batch(outsider.batch_document(paper_id, starts_ms=starts_ms))
-    accepted(outsider.put_roster(first, [same]))
-    second = outsider.batch(outsider.batch_document(paper_id, starts_ms=starts_ms))
-    rows = [person(id_number=same["id_number"]), person(seat="x")]
-    assert broken(outsider, second, rows) == ["/0/id_number", "/1/seat"]
-
-
-def test_overlap_in_lines_is_named_by_its_line(outsider: Outsider, paper_id: str) -> None:
-    """SMALL_PRINT: NDJSON `row` = line, blank ones counted, for every kind of fault."""
-    starts_ms = now_ms() + 500_000_000
-    same = person()
-    accepted(outsider.put_roster(outsider.batch(outsider.batch_document(paper_id, starts_ms=starts_ms)), [same]))
-    second = outsider.batch(outsider.batch_document(paper_id, starts_ms=starts_ms))
-    lines = [json.dumps(person()), "", "", json.dumps(person(id_number=same["id_number"]))]
-    problem = refused(outsider.put_roster_lines(second, lines), 422, "roster.invalid")
-    assert [(fault["row"], fault["field"]) for fault in problem["errors"]] == [(4, "id_number")]
-
-
-def test_overlaps_see_15_digits_as_18(outsider: Outsider, paper_id: str) -> None:
-    """SMALL_PRINT: a 15-digit number equals its 18-digit form."""
-    starts_ms = now_ms() + 600_000_000
-    long = out.resident()
-    first = outsider.batch(outsider.batch_document(paper_id, starts_ms=starts_ms))
-    accepted(outsider.put_roster(first, [person(id_number=long[:6] + long[8:17])]))
-    second = outsider.batch(outsider.batch_document(paper_id, starts_ms=starts_ms))
-    assert broken(outsider, second, [person(id_number=long)]) == ["/0/id_number"]
 
 
 def test_roster_of_an_unknown_batch_is_not_found(outsider: Outsider) -> None:
