@@ -12,9 +12,8 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from engine.rules.forms import Seated, give_forms
-from engine.rules.seating import Assigned
 from engine.rules.sites import Layout
-from engine.rules.terms import Batch, Candidate, SittingState
+from engine.rules.terms import Batch, SittingState
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
 
@@ -29,11 +28,11 @@ class Form(Struct, frozen=True):
     package: Record | None
 
 
-async def seat_late(connection: Connection, batch: Batch, came: Iterable[Candidate | Assigned]) -> None:
-    """In the rooms that these have come into, after arming."""
-    rooms = {(each.site, each.room) for each in came}
-    if batch.papers and rooms:
-        await assign_forms(connection, batch, sorted(rooms))
+async def seat_late(connection: Connection, batch: Batch, rooms: Iterable[tuple[str, str]]) -> None:
+    """In those (site, room) that somebody came into or left, after arming."""
+    changed = sorted(set(rooms))
+    if batch.papers and changed:
+        await assign_forms(connection, batch, changed)
 
 
 async def assign_forms(connection: Connection, batch: Batch, rooms: Sequence[tuple[str, str]] | None = None) -> None:

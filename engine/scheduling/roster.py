@@ -208,7 +208,7 @@ async def _replace(
             _check_armed_change(batch, changes, seats_open)
         await connection.execute(queries.remove_sittings, [sitting["sitting_id"] for sitting in changes.left])
         if is_armed:
-            await seat_late(connection, batch, [*changes.new_people, *changes.moved_people])
+            await seat_late(connection, batch, changes.rooms)
         await connection.execute(queries.mark_unlaid, batch_id)
         before, after = roster_event(counts, changes.new_people, changes.other_people, changes.stood, is_armed)
         await batch_log.record(connection, batch_id, "roster", key_id=key_id, before=before, after=after)
@@ -262,6 +262,15 @@ class _Changes:
             person
             for person in self.other_people
             if any(getattr(person, field) != self.stood[person.candidate_id][field] for field in _PLACE)
+        ]
+
+    @property
+    def rooms(self) -> list[tuple[str, str]]:
+        """The (site, room) that somebody comes into, and those that somebody leaves."""
+        moved = self.moved_people
+        left = [self.stood[person.candidate_id] for person in moved]
+        return [(person.site, person.room) for person in (*self.new_people, *moved)] + [
+            (stood["site"], stood["room"]) for stood in left
         ]
 
     @property

@@ -63,7 +63,7 @@ async def assign(
         await connection.execute(_queries.mark_unlaid, batch.batch_id)
         await batch_log.record(connection, batch.batch_id, "seated", key_id=key_id, after=logged)
         if is_armed:
-            await seat_late(connection, batch, plan.assigned)
+            await seat_late(connection, batch, [(each.site, each.room) for each in plan.assigned])
     answer = await asyncio.to_thread(_answer, plan, sites, sittings, others)
     return answer, plan
 

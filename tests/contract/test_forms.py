@@ -214,6 +214,18 @@ def test_who_comes_late_differs_from_his_neighbours_and_nobody_changes_his_paper
     assert all(one != other for one, other in pairwise(in_order[:-1])), in_order
 
 
+def test_who_is_left_in_a_room_differs_as_well(outsider: Outsider) -> None:
+    """A seat between two with the same paper becomes empty: now they are neighbours."""
+    papers, _ = push_papers(outsider)
+    roster = room(["01", "02", "03"])
+    exam = armed(outsider, papers, roster, starts_ms=now_ms() + 600_000, rules={"check_in_before_s": 3600})
+    exam.roster[1] = {**roster[1], "room": "102", "seat": "01"}
+    accepted(outsider.put_roster(exam.batch_id, exam.roster))
+
+    first, third = (exam.arrive(number).login["paper"]["digest"] for number in (0, 2))
+    assert first != third
+
+
 def test_a_paper_of_an_armed_batch_is_in_use(outsider: Outsider) -> None:
     """API.md: `paper.in_use`; whichever of the forms it is. The batch's papers stand."""
     papers, _ = push_papers(outsider)
