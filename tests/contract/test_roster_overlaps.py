@@ -51,6 +51,19 @@ def test_person_under_one_code_in_two_unclosed_batches_is_a_fault(outsider: Outs
     assert accepted(outsider.put_roster(second, [person()]))["accepted"] == 1
 
 
+def test_a_batch_is_not_closed_for_who_has_extra_time(outsider: Outsider, paper_id: str) -> None:
+    """Logging in with the one code he would still come into the first; everybody else may be in the second."""
+    rules = {"grace_s": 0, "latest_entry_s": 1}
+    first = outsider.batch_document(paper_id, starts_ms=now_ms() - 500, duration_s=1, rules=rules)
+    slow, quick = person(extra_time_s=600), person()
+    accepted(outsider.put_roster(outsider.batch(first), [slow, quick]))
+    second = outsider.batch_document(paper_id, admission_code=first["admission_code"], starts_ms=now_ms() + 10**9)
+    batch_id = outsider.batch(second)
+    out.sleep_until(first["starts_ms"] + 1000)
+
+    assert broken(outsider, batch_id, [{**slow, "extra_time_s": 0}, quick]) == ["/0/id_number"]
+
+
 def test_overlaps_are_listed_with_the_other_faults(outsider: Outsider, paper_id: str) -> None:
     """API.md: 422 lists **every** fault found: an overlap does not wait until all rows are right."""
     starts_ms = now_ms() + 300_000_000
