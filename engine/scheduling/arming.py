@@ -24,6 +24,7 @@ from engine.rules.people import read_people
 from engine.rules.terms import Batch
 from engine.scheduling.batches import describe, unknown_batch
 from engine.scheduling.batches import queries as batch_queries
+from engine.scheduling.clashes import clashes_warned
 from engine.scheduling.forms import Form, assign_forms
 from engine.scheduling.package import package_faults, package_of, read_arming, seal_packaged
 from engine.scheduling.resources import Scheduling
@@ -68,11 +69,15 @@ async def arm(request: Request) -> Response:
 
 
 async def _describe(connection: Connection, batch_id: str) -> dict[str, Any]:
-    """The batch as it stands, with what the calendar says of it and of its roster."""
+    """The batch as it stands, with what the calendar says of it and of its roster, and where it meets other batches."""
     row = await connection.fetchrow(batch_queries.find_batch, batch_id)
     sittings = await connection.fetch(roster_queries.sittings_of, batch_id)
     people = {sitting["candidate_id"]: sitting["id_number"] for sitting in sittings}
-    warned = await all_warned(connection, batch_of(row), row["pushed_ms"], people)
+    batch = batch_of(row)
+    warned = [
+        *await all_warned(connection, batch, row["pushed_ms"], people),
+        *await clashes_warned(connection, batch),
+    ]
     return with_warnings((await describe(connection, [row]))[0], warned)
 
 

@@ -15,7 +15,7 @@ import msgspec
 from engine import batch_log
 from engine.rules import exact_json, timing
 from engine.rules.errors import Refused
-from engine.rules.limits import BATCH_LOG_CANDIDATES_MAX, DURATION_S_MAX, EXTRA_TIME_S_MAX, RULE_S_MAX
+from engine.rules.limits import BATCH_LOG_CANDIDATES_MAX
 from engine.rules.room_placing import Kind
 from engine.rules.seating import Plan, Seated, Unassigned, Unseated, plan_seats
 from engine.rules.seating_call import SeatingCall, check_names, rooms_chosen
@@ -23,6 +23,7 @@ from engine.rules.seating_warnings import Sitter, warnings_of
 from engine.rules.shape import Faults
 from engine.rules.sites import Site
 from engine.rules.terms import Batch
+from engine.scheduling.clashes import LONGEST_MS
 from engine.scheduling.forms import seat_late
 from engine.scheduling.sites import queries as site_queries
 from engine.scheduling.sites import sites_of
@@ -33,7 +34,6 @@ from engine.stores.sql import Queries
 from engine.wire import check
 
 _queries = Queries(__file__)
-_LONGEST_MS = (DURATION_S_MAX + RULE_S_MAX + EXTRA_TIME_S_MAX) * 1000  # from a start to the last closing
 
 
 async def assign(
@@ -86,7 +86,7 @@ async def _beside(
     """Who of other batches sits at the same sites at the same time."""
     extra_time_s = max((sitting["extra_time_s"] for sitting in sittings), default=0)
     closes_ms = timing.boundaries(batch, extra_time_s).closes_ms
-    earliest_ms = batch.starts_ms - _LONGEST_MS
+    earliest_ms = batch.starts_ms - LONGEST_MS
     found: list[Record] = await connection.fetch(
         _queries.beside, batch.batch_id, names, batch.starts_ms, closes_ms, earliest_ms
     )
