@@ -23,7 +23,7 @@ async def clashes_warned(connection: Connection, batch: Batch) -> list[Warned]:
     closes_ms = timing.boundaries(batch, 0).closes_ms
     window = (batch.batch_id, batch.starts_ms, closes_ms, batch.starts_ms - LONGEST_MS)
     found: list[Warned] = []
-    seat = await connection.fetchrow(_queries.seats_shared, *window)
+    seat = await connection.fetchrow(_queries.seats_shared, *window, EXTRA_TIME_S_MAX * 1000)
     if seat is not None:
         told = f"{seat['seats']} seats are also those of candidates of other batches at the same time, the first is"
         place = f"{seat['seat']!r} of room {seat['room']!r} at {seat['site']!r}, of batch {seat['batch_id']!r} too"

@@ -1,13 +1,23 @@
--- seats_shared(batch_id, starts_ms, closes_ms, earliest_ms) -> at most one row
+-- seats_shared(batch_id, starts_ms, closes_ms, earliest_ms, extra_time_ms) -> at most one row
 -- How many of a batch's seats another batch has at the same time, and the first. `earliest_ms`: what began before is over.
-SELECT ours.site, ours.room, ours.seat, min(batch.batch_id) AS batch_id, count(*) OVER () AS seats
-FROM batch
-JOIN sitting AS theirs USING (batch_id)
-JOIN sitting AS ours
-    ON ours.batch_id = $1 AND ours.site = theirs.site AND ours.room = theirs.room AND ours.seat = theirs.seat AND ours.seat <> ''
-WHERE batch.batch_id <> $1 AND batch.starts_ms > $4 AND theirs.seat <> ''
-  AND batch.starts_ms < $3 + ours.extra_time_s * 1000::bigint
-  AND batch.starts_ms + (batch.duration_s + (batch.rules ->> 'grace_s')::bigint + theirs.extra_time_s) * 1000::bigint > $2
+-- `extra_time_ms`: the most that anybody may have.
+WITH met AS MATERIALIZED (
+    SELECT theirs.*, beside.starts_ms, beside.closes_ms + theirs.extra_time_s * 1000::bigint AS closes_ms
+    FROM (SELECT DISTINCT site, room FROM sitting WHERE batch_id = $1 AND seat <> '') AS used
+    CROSS JOIN (
+        SELECT batch_id, starts_ms, starts_ms + (duration_s + (rules ->> 'grace_s')::bigint) * 1000 AS closes_ms
+        FROM batch WHERE batch_id <> $1 AND starts_ms > $4 AND starts_ms < $3::bigint + $5::bigint
+    ) AS beside
+    -- OFFSET 0: room by room. Of a table that has just grown the planner knows little, and would read all of it.
+    CROSS JOIN LATERAL (
+        SELECT batch_id, site, room, seat, extra_time_s FROM sitting
+        WHERE batch_id = beside.batch_id AND site = used.site AND room = used.room OFFSET 0
+    ) AS theirs
+)
+SELECT ours.site, ours.room, ours.seat, min(met.batch_id) AS batch_id, count(*) OVER () AS seats
+FROM met
+JOIN sitting AS ours ON ours.batch_id = $1 AND ours.site = met.site AND ours.room = met.room AND ours.seat = met.seat
+WHERE ours.seat <> '' AND met.starts_ms < $3 + ours.extra_time_s * 1000::bigint AND met.closes_ms > $2
 GROUP BY ours.site, ours.room, ours.seat
 ORDER BY ours.site, ours.room, ours.seat
 LIMIT 1
@@ -16,9 +26,12 @@ LIMIT 1
 -- How many of a batch's people sit another batch before the extra time of one is over, and the first of them.
 SELECT ours.candidate_id, min(batch.batch_id) AS batch_id, count(*) OVER () AS people
 FROM sitting AS ours
-JOIN sitting AS theirs ON theirs.id_number = ours.id_number AND theirs.batch_id <> $1
+-- OFFSET 0: person by person, for the same reason.
+CROSS JOIN LATERAL (
+    SELECT sitting.batch_id, sitting.extra_time_s FROM sitting WHERE sitting.id_number = ours.id_number OFFSET 0
+) AS theirs
 JOIN batch ON batch.batch_id = theirs.batch_id
-WHERE ours.batch_id = $1 AND batch.starts_ms > $4
+WHERE ours.batch_id = $1 AND batch.batch_id <> $1 AND batch.starts_ms > $4
   AND batch.starts_ms < $3 + ours.extra_time_s * 1000::bigint
   AND batch.starts_ms + (batch.duration_s + (batch.rules ->> 'grace_s')::bigint + theirs.extra_time_s) * 1000::bigint > $2
 GROUP BY ours.candidate_id
