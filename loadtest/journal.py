@@ -100,6 +100,10 @@ class Journal:
             return
         self.generation = generation
         self.committed = 0
+        self.send_again()
+
+    def send_again(self) -> None:
+        """What was not forgotten no longer counts as saved."""
         again = {**self._saved, **self._unsaved}
         self._saved = {}
         self._unsaved = {seq: again[seq] for seq in sorted(again)}

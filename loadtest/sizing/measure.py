@@ -20,7 +20,7 @@ LOWEST_US, HIGHEST_US, DIGITS = 1, 120_000_000, 3
 # which the change was due. `key` from the start to the paper key; `closing` from the end to the collected receipt.
 OPERATIONS = (
     "page", "login", "confirm", "pledge", "sealed", "channel", "key", "save", "save_intended", "lateness", "reconnect",
-    "submit", "receipt", "closing", "push", "pull",
+    "submit", "receipt", "closing", "push", "pull", "look", "key_asked",
 )  # fmt: skip
 
 
