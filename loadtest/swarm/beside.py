@@ -100,7 +100,8 @@ class Puller(MachineClient):
 
     def pull(self) -> int:
         """One batch's results in the form whose turn it is; how many answers that took."""
-        path = f"/v1/batches/{self.play.plan.background.pulled_batch}/results"
+        plan = self.play.plan
+        path = f"/v1/batches/{plan.background.pulled_batch or plan.batch_id}/results"
         accept = KINDS[self._turn % len(KINDS)]
         self._turn += 1
         if accept != KINDS[0]:
