@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
-from engine import listening, pauses
+from engine import listening, pauses, precedence
 from engine.delivery import frames
 from engine.serve import configured
 from engine.settings import Settings
@@ -87,6 +87,7 @@ class Echo(asyncio.Protocol):
 async def _echo(settings: Settings) -> None:
     listener = listening.listen(settings.host, settings.port, settings.backlog)
     pauses.settle()
+    precedence.take_short_turns()
     server = await asyncio.get_running_loop().create_server(Echo, sock=listener, backlog=settings.backlog)
     await server.serve_forever()
 
@@ -111,6 +112,7 @@ def serve_asgi(port: int) -> None:
         timeout_graceful_shutdown=settings.drain_s,
     )
     pauses.settle()
+    precedence.take_short_turns()
     uvicorn.Server(config).run(sockets=[listening.listen(settings.host, settings.port, settings.backlog)])
 
 

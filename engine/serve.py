@@ -21,7 +21,7 @@ from typing import Any
 
 import uvicorn
 
-from engine import listening, log, notify, pauses
+from engine import listening, log, notify, pauses, precedence
 from engine.app import Worker
 from engine.protocol import Protocol
 from engine.settings import Settings
@@ -83,6 +83,7 @@ class Server(uvicorn.Server):
         self._listener = listening.listen(settings.host, settings.port, settings.backlog)
         await super().startup([self._listener])
         pauses.settle()
+        precedence.take_short_turns()
         notify.tell(notify.READY)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

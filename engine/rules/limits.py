@@ -230,6 +230,9 @@ GARBAGE_OBJECTS_MAX = 10_000  # new ones that stay before a process looks at the
 GARBAGE_ROUNDS = 10  # looks at the young before one at the older: all that is, once a million objects came to stay
 THREAD_TURN_S = 0.0005  # how long the event loop waits for a thread that computes: a save takes some such turns
 
+# --- processors ---------------------------------------------------------------------------------------------------
+SHORT_TURN_S = 0.0002  # of who saves: a chunk takes half of it; the kernel's own turns are of 3 ms and more
+
 # --- HTTP heads ------------------------------------------------------------------------------------------------
 HEAD_BYTES_MAX = 4 * 2**20  # request line and headers: a proxy's largest, many times over
 SAVE_HEAD_BYTES_MAX = 4 * 2**10  # of a save call that may go the short way: browsers send about 700 bytes

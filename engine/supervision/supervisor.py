@@ -19,6 +19,8 @@ from typing import BinaryIO
 
 from msgspec import Struct, field
 
+from engine import precedence
+
 RESTART_FIRST_S = 0.1
 RESTART_MAX_S = 5.0  # a server that cannot start is tried this often, for as long as it takes
 CALM_AFTER_S = 30.0  # who lived this long starts again at once
@@ -33,7 +35,10 @@ class CannotStart(Exception):
 
 
 class Program(Struct, frozen=True, kw_only=True):
-    """One process: `ready` is asked until true; `stop` is how it is asked to end; without `log` it writes to ours."""
+    """One process: `ready` is asked until true; `stop` is how it is asked to end; without `log` it writes to ours.
+
+    `goes_first`: it stands between candidates and `saved`, and cannot say so itself (`precedence.py`).
+    """
 
     name: str
     command: Sequence[str]
@@ -41,6 +46,7 @@ class Program(Struct, frozen=True, kw_only=True):
     log: Path | None = None
     stop: signal.Signals = signal.SIGTERM
     ready: Callable[[], bool] | None = None
+    goes_first: bool = False
     is_kept: bool = True  # False: it may end, and stays ended
 
 
@@ -181,7 +187,7 @@ class Supervisor:
         with _appending(program.log) as log:
             # Spawned by the loop's own thread, which lives as long as we do: the kernel's wish to end a child with
             # its parent is about the parent's *thread*.
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *program.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -190,6 +196,9 @@ class Supervisor:
                 start_new_session=True,
                 pass_fds=self._held,
             )
+        if program.goes_first:
+            precedence.take_short_turns(process.pid)
+        return process
 
     async def _keep(self, kept: Kept) -> None:
         name = kept.program.name

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import precedence
 from engine.supervision import embedded
 from tests import servers
 from tests.servers import wait_until
@@ -63,6 +64,18 @@ def test_a_killed_process_is_started_again(engine: servers.Engine, name: str) ->
         other: pid for other, pid in before.items() if other != name
     }
     assert engine.supervisor.poll() is None
+
+
+def test_who_saves_goes_before_who_computes(engine: servers.Engine) -> None:
+    """Workers and Redis have short turns of a processor, also once they were started again; the others do not."""
+    expected = {"worker-0", "worker-1", "redis"} if precedence.turn_ns() else set()  # an older kernel tells nothing
+
+    def first() -> set[str]:
+        turns_ns = {name: precedence.turn_ns(pid) for name, pid in engine.processes.items()}
+        return {name for name, turn_ns in turns_ns.items() if turn_ns < turns_ns["postgres"]}
+
+    wait_until(lambda: first() >= expected, RESTART_S, "short turns for who saves")
+    assert first() == expected
 
 
 def test_a_stopped_process_is_left_alone(engine: servers.Engine) -> None:

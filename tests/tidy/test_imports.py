@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notify": set(),
     "listening": {"rules"},
     "pauses": {"rules"},
+    "precedence": {"rules"},
     "wire": {"rules"},
     "vault": {"rules"},
     "tables": {"rules"},
@@ -45,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "preflight": {"rules", "sealing", "stores", "settings", "attestation", "web"},
     "openapi": {"rules", "sealing", "wire", "tables"},
     # who starts whom
-    "supervision": {"settings", "sealing", "stores", "notify"},
+    "supervision": {"settings", "sealing", "stores", "notify", "precedence"},
     "patience": {"rules", "stores", "log"},
     "protocol": {"rules", "sealing", "log", "vault", "wire", "delivery", "patience"},
     "app": {
@@ -59,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "argument_types": set(),
     "load_command": {"argument_types"},
     "preflight_command": {"preflight", "sealing", "settings", "stores", "supervision"},
-    "serve": {"app", "protocol", "settings", "log", "listening", "notify", "pauses"},
+    "serve": {"app", "protocol", "settings", "log", "listening", "notify", "pauses", "precedence"},
     "__main__": {
         "serve", "ceremony", "argument_types", "paper_command", "keeping_command", "load_command", "preflight_command",
         "openapi", "keeping", "recording", "scoring", "courier", "sealing", "settings", "stores", "supervision",
