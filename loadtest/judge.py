@@ -136,7 +136,7 @@ def _judge_absent(ledger: Ledger, result: dict[str, Any] | None, verdict: Verdic
 
 def _judge_entered(exam: Exam, ledger: Ledger, result: dict[str, Any] | None, pulled: Pulled, verdict: Verdict) -> None:
     stored = pulled.responses.get(ledger.sitting_id, {})
-    values = _judge_responses(ledger, stored, verdict)
+    values = judge_responses(ledger, stored, verdict)
     marked = mark_paper(exam.paper, values)
     _judge_marks(exam, ledger.candidate_id, stored, marked, verdict)
     _judge_receipts(exam, ledger, stored, pulled.public_keys, verdict)
@@ -150,7 +150,7 @@ def _judge_entered(exam: Exam, ledger: Ledger, result: dict[str, Any] | None, pu
     _judge_score(exam, result, marked, verdict)
 
 
-def _judge_responses(ledger: Ledger, stored: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
+def judge_responses(ledger: Ledger, stored: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
     """Check every item; returns the values that count: what is stored, or what was promised where it is wrong."""
     by_item: dict[str, list[Change]] = {}
     for change in ledger.changes:
