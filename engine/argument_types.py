@@ -66,3 +66,16 @@ def share(text: str) -> float:
     if number > 0.5:
         raise argparse.ArgumentTypeError(f"{text!r}: expected 0 to 0.5")
     return number
+
+
+def counts(text: str) -> list[int]:
+    """Whole numbers from 1, with commas between them."""
+    return [count(part.strip()) for part in text.split(",")]
+
+
+def rate(text: str) -> float:
+    """A number above 0, fractions allowed."""
+    number = at_least_zero(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0")
+    return number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.argument_types import at_least_zero, count, minutes, natural, share
+from engine.argument_types import at_least_zero, count, counts, minutes, natural, rate, seconds, share
 
 
 def rehearse_arguments(made: argparse.ArgumentParser) -> None:
@@ -58,6 +58,48 @@ def torture_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--prove", action="store_true", help="break the engine on purpose: the checker must see it")
 
 
+def capacity_arguments(made: argparse.ArgumentParser) -> None:
+    made.set_defaults(act="measure")
+    made.add_argument("--workers", type=counts, default=[1], metavar="K[,K]", help="of engines of our own; default 1")
+    made.add_argument("--sittings", type=count, default=3000, metavar="N", help="candidates who save; default 3000")
+    made.add_argument("--http", action="store_true", help="save over HTTP instead of the channel")
+    made.add_argument("--even", action="store_true", help="saves at even distances instead of by chance (Poisson)")
+    made.add_argument("--generators", type=count, default=1, metavar="G", help="processes that send; default 1")
+    made.add_argument("--start-at", type=rate, default=1000.0, metavar="R", help="the first rate; default 1000 saves/s")
+    made.add_argument("--up-to", type=rate, default=100_000.0, metavar="R", help="no rate above this is tried")
+    made.add_argument("--seconds", type=seconds, default=10.0, metavar="S", help="each rate is judged over; default 10")
+    made.add_argument("--p99-ms", type=rate, default=100.0, metavar="MS", help="from due to acknowledged; default 100")
+    made.add_argument("--seed", type=int, metavar="S", help="same seed, same saves; default: another each time")
+    made.add_argument("--json", action="store_true", help="one JSON object on stdout; progress stays on stderr")
+    made.add_argument("--write-costs", type=Path, metavar="FILE", help="what one unit cost, for `capacity plan`")
+    made.add_argument("--url", metavar="URL", help="a running engine; without one, embedded servers are started")
+    made.add_argument("--schedule-key", metavar="KEY", help="with --url: an API key of scope schedule")
+    made.add_argument("--results-key", metavar="KEY", help="with --url: to compare what was acknowledged")
+    made.add_argument("--ca-file", metavar="FILE", help="with an https --url: what its certificate is checked against")
+    made.add_argument("--ready-file", type=Path, metavar="FILE", help="instead of --url: an engine on this machine")
+    _plan_arguments(made.add_subparsers(metavar="plan"))
+
+
+def _plan_arguments(acts: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    what = "a bill of machines from what single units cost"
+    plan = acts.add_parser("plan", help=what, description=what)
+    plan.set_defaults(act="plan")
+    plan.add_argument("--candidates", type=count, required=True, metavar="N", help="who sit at one time")
+    plan.add_argument("--sites", type=count, required=True, metavar="S", help="with a link each")
+    plan.add_argument("--minutes", type=minutes, default=90.0, metavar="M", help="length of the exam; default 90")
+    plan.add_argument(
+        "--costs", type=Path, metavar="FILE", help="as `capacity --write-costs` wrote it; default: kept ones"
+    )
+    plan.add_argument(
+        "--saves-each", type=rate, default=135.0, metavar="N", help="of one candidate in all; default 135"
+    )
+    plan.add_argument("--saves-per-s", type=rate, default=0.1, metavar="R", help="of one at the peak; default 0.1")
+    plan.add_argument("--entry-minutes", type=minutes, default=15.0, metavar="M", help="all log in within; default 15")
+    plan.add_argument("--redis-gib", type=rate, default=8.0, metavar="G", help="memory of one primary; default 8")
+    plan.add_argument("--machine-cores", type=count, default=8, metavar="C", help="of one engine machine; default 8")
+    plan.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
+
+
 def rehearse(args: argparse.Namespace) -> int:
     from loadtest import rehearse
 
@@ -76,6 +118,12 @@ def torture(args: argparse.Namespace) -> int:
     return command.main(args)
 
 
+def capacity(args: argparse.Namespace) -> int:
+    from loadtest.capacity import command
+
+    return command.main(args)
+
+
 # name: its arguments, what runs it, what it is for
 COMMANDS = {
     "rehearse": (rehearse_arguments, rehearse, "a full exam with simulated candidates, every answer checked"),
@@ -85,4 +133,5 @@ COMMANDS = {
         torture,
         "exams while everything is killed and stopped; no acknowledged answer is lost",
     ),
+    "capacity": (capacity_arguments, capacity, "how many candidates this installation carries, and what gives first"),
 }

@@ -18,7 +18,7 @@ _STAT = re.compile(rb"\d+ \(.*\) ", re.DOTALL)  # the name may hold spaces and b
 def cpu_s(pid: int, children: Mapping[int, list[int]] | None = None) -> float:
     """Seconds of CPU that a process, its children and the children it has buried have used."""
     total_ticks = 0
-    children = _children() if children is None else children
+    children = children_of_all() if children is None else children
     left = [pid]
     while left:
         one = left.pop()
@@ -32,7 +32,7 @@ def cpu_s(pid: int, children: Mapping[int, list[int]] | None = None) -> float:
 def by_role(processes: Mapping[str, int]) -> dict[str, float]:
     """Seconds of CPU by role: `worker-0` and `worker-1` are both `engine`."""
     used: dict[str, float] = defaultdict(float)
-    children = _children()
+    children = children_of_all()
     for name, pid in processes.items():
         used[role_of(name)] += cpu_s(pid, children)
     return dict(used)
@@ -41,7 +41,7 @@ def by_role(processes: Mapping[str, int]) -> dict[str, float]:
 def memory_by_role(processes: Mapping[str, int]) -> dict[str, float]:
     """MiB in RAM by role, children included; what several processes share counts once (PSS) where we may look."""
     held: dict[str, float] = defaultdict(float)
-    children = _children()
+    children = children_of_all()
     for name, pid in processes.items():
         left = [pid]
         while left:
@@ -77,7 +77,7 @@ def resident_kib(pid: int) -> float:
 
 def largest_below_kib(pid: int) -> float:
     """Memory in RAM of the largest process that `pid` or a child of its has started."""
-    children = _children()
+    children = children_of_all()
     waiting, largest = list(children[pid]), 0.0
     while waiting:
         child = waiting.pop()
@@ -87,7 +87,8 @@ def largest_below_kib(pid: int) -> float:
     return largest
 
 
-def _children() -> dict[int, list[int]]:
+def children_of_all() -> dict[int, list[int]]:
+    """By the id of their parent."""
     found: dict[int, list[int]] = defaultdict(list)
     for entry in os.listdir(PROC):
         if entry.isdigit():
