@@ -45,16 +45,19 @@ class Stopped(Exception):
 class Candidate(Machine):
     """`play` is what all candidates of the process share."""
 
-    __slots__ = ("_key", "_key_came", "view", "writes")
+    __slots__ = ("_key", "_key_at_ms", "_key_came", "view", "writes")
 
     def __init__(self, play: Play, person: Person) -> None:
         super().__init__(play, person)
         self.view: dict[str, Any] = {}
         self.writes = False
         self._key = ""
+        self._key_at_ms = 0.0
         self._key_came = Event()
 
     def keyed(self, paper_key: str) -> None:
+        if not self._key:  # the machine's own work, opening the paper, comes after it
+            self._key_at_ms = self.play.clock.now_ms()
         self._key = paper_key
         self._key_came.set()
 
@@ -170,7 +173,7 @@ class Candidate(Machine):
         digest = self.view["paper"]["digest"]
         paper = self.play.library.open(digest, fetched, base64url(self._key), self.view["batch_id"])
         if was_waiting:
-            self.play.notes.note("key", (self.play.clock.now_ms() - self.starts_ms) / 1000)
+            self.play.notes.note("key", (self._key_at_ms - self.starts_ms) / 1000)
         self.writes = True
         self.play.writing += 1
         return paper
@@ -207,7 +210,7 @@ class Candidate(Machine):
             if not failures and self._key_came.wait(self._key_patience_s()):
                 break
             try:
-                self._key = self.call("key_asked", "GET", "/v1/sitting/paper-key", expects=(425,))["paper_key"]
+                self.keyed(self.call("key_asked", "GET", "/v1/sitting/paper-key", expects=(425,))["paper_key"])
             except Problem as problem:
                 if problem.status == 425:
                     self.starts_ms = problem.members.get("starts_ms", self.starts_ms)

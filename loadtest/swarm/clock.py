@@ -15,20 +15,20 @@ class EngineClock:
     """Instants are milliseconds since 1970 on the engine's clock; `sent` and `received` are time.monotonic()."""
 
     def __init__(self) -> None:
-        self._offset_ms = time.time() * 1000 - time.monotonic() * 1000
+        self.offset_ms = time.time() * 1000 - time.monotonic() * 1000
         self._uncertainty_ms = float("inf")
         self._sampled_ms = float("-inf")
 
     def now_ms(self) -> float:
-        return time.monotonic() * 1000 + self._offset_ms
+        return time.monotonic() * 1000 + self.offset_ms
 
     def sync(self, server_ms: float, sent: float, received: float) -> None:
         """Take one reading of the engine's clock."""
         sample_ms = server_ms - (sent + received) * 500
         uncertainty_ms = (received - sent) * 500
         received_ms = received * 1000
-        agrees = abs(sample_ms - self._offset_ms) <= uncertainty_ms + self._uncertainty_ms
+        agrees = abs(sample_ms - self.offset_ms) <= uncertainty_ms + self._uncertainty_ms
         fresh = received_ms - self._sampled_ms < SAMPLE_AGE_MAX_MS
         if agrees and fresh and uncertainty_ms > self._uncertainty_ms:
             return
-        self._offset_ms, self._uncertainty_ms, self._sampled_ms = sample_ms, uncertainty_ms, received_ms
+        self.offset_ms, self._uncertainty_ms, self._sampled_ms = sample_ms, uncertainty_ms, received_ms

@@ -171,7 +171,7 @@ class Http:
                 raise _Stale from None
             if not begun:
                 raise _Stale
-            reply, keeps = _read_reply(connection, begun)
+            reply, keeps = read_reply(connection, begun)
         except BaseException:
             connection.close()
             raise
@@ -261,7 +261,7 @@ def read_head(connection: Any, taken: bytes) -> tuple[int, dict[str, str], bytes
     return int(words[1]), headers, taken[ends + 4 :]
 
 
-def _read_reply(connection: Any, begun: bytes) -> tuple[Reply, bool]:
+def read_reply(connection: Any, begun: bytes) -> tuple[Reply, bool]:
     """The answer, and whether the connection may be kept."""
     status, headers, rest = read_head(connection, begun)
     keeps = headers.get("connection", "").lower() != "close"
@@ -329,9 +329,13 @@ def _decoded(body: bytes, coding: str) -> bytes:
     try:
         if coding == "br":
             return brotli.decompress(body)  # type: ignore[no-any-return]
-        return zlib.decompress(body, 47) if coding in ("gzip", "deflate") else body
+        if coding in ("gzip", "deflate"):
+            return zlib.decompress(body, 47)
     except (brotli.error, zlib.error):
         raise Unreachable("garbled") from None
+    if coding not in ("", "identity"):
+        raise Unreachable("garbled")  # zstd is offered, as browsers do, but there is nothing here to read it with
+    return body
 
 
 def retry_delay_s(failures: int, fault: Unreachable | Problem, chance: float) -> float:

@@ -32,7 +32,7 @@ GRADED_WITHIN_S = 30
 # All that an exam has, in ten seconds; the first second is read.
 SHORT = model.Timetable(
     "short",
-    12.0,  # for pushing and for the processes' beginning, too
+    10.0,  # for pushing and for the processes' beginning, too
     (
         (PhaseName.START, 1.0, SAVES_PER_S),
         (PhaseName.STEADY, 2.0, SAVES_PER_S),

@@ -14,6 +14,7 @@ from loadtest.client import MachineClient
 from loadtest.judge import Verdict
 from loadtest.ledger import Ledger
 from loadtest.sizing import measure
+from loadtest.sizing.plan import Background
 from tests.acceptance import swarming
 from tests.servers import Engine
 
@@ -21,6 +22,14 @@ CANDIDATES = 12
 ENDS_WITHIN_S = 60
 
 pytestmark = pytest.mark.slow
+
+
+# What each of the three exams is to show, beside an exam.
+CHANGES: dict[str, dict[str, Any]] = {
+    "channel": {"background": Background(pushes_per_min=20, pushed_candidates=3, pulls_per_min=40)},
+    "http": {"channel": False, "page": "cold"},
+    "machines": {"page": ""},
+}
 
 
 @dataclass
@@ -31,6 +40,8 @@ class Sat:
     reports: list[measure.Report]
     ledgers: list[Ledger]
     verdict: Verdict
+    folder: Path
+    plan_file: Path
 
     def counts(self) -> dict[str, int]:
         """Successes by operation, over all phases and processes."""
@@ -54,11 +65,10 @@ async def hold(engine: Engine, folders: dict[str, Path]) -> dict[str, Sat]:
     async with schedule, results:
         pushed = await asyncio.gather(*(swarming.push(schedule, engine, CANDIDATES) for _ in folders))
         planned = dict(zip(folders, pushed, strict=True))
-        channel, http = planned["channel"].written(folders["channel"]), folders["http"]
+        files = {name: planned[name].written(folders[name], **CHANGES[name]) for name in folders}
         started = {
-            "channel": play(channel, folders["channel"]),
-            "http": play(planned["http"].written(http, channel=False, page="cold"), http),
-            **play_on_three(planned["machines"].written(folders["machines"]), folders["machines"]),
+            **{name: play(files[name], folders[name]) for name in ("channel", "http")},
+            **play_on_three(files["machines"], folders["machines"]),
         }
         found = {}
         for name, process in started.items():
@@ -67,7 +77,7 @@ async def hold(engine: Engine, folders: dict[str, Path]) -> dict[str, Sat]:
                 names = ["swarm-0", "swarm-1"] if name == "machines" else ["swarm-0"]
                 reports, ledgers = swarming.left_behind(folders[name], names)
                 verdict = await swarming.judged(schedule, results, planned[name], ledgers)
-                found[name] = Sat(lines, reports, ledgers, verdict)
+                found[name] = Sat(lines, reports, ledgers, verdict, folders[name], files[name])
         return found
 
 
@@ -75,17 +85,14 @@ def play(plan_file: Path, folder: Path) -> Any:
     return swarming.started("loadtest.swarm", "--plan", str(plan_file), "--out", str(folder))
 
 
-def play_on_three(plan_file: Path, folder: Path) -> dict[str, Any]:
+def play_on_three(plan_file: Path, folder: Path, workers_plan: Path | None = None) -> dict[str, Any]:
     """A master that plays nobody, and two workers."""
     address = f"127.0.0.1:{free_port()}"
-    what = ["--plan", str(plan_file), "--out"]
-    master = [*what, str(folder), "--master", "--workers", "2", "--bind", address]
+    master = ["--plan", str(plan_file), "--out", str(folder), "--master", "--workers", "2", "--bind", address]
+    worker = ["--plan", str(workers_plan or plan_file), "--worker", address, "--out"]
     return {
         "machines": swarming.started("loadtest.swarm", *master),
-        **{
-            name: swarming.started("loadtest.swarm", *what, str(folder / name), "--worker", address)
-            for name in ("one", "two")
-        },
+        **{name: swarming.started("loadtest.swarm", *worker, str(folder / name)) for name in ("one", "two")},
     }
 
 
@@ -115,3 +122,74 @@ def test_every_operation_of_an_exam_is_measured(sat: dict[str, Sat]) -> None:
     assert counts["save"] == counts["save_intended"] > CANDIDATES
     assert counts["submit"] + counts["closing"] == CANDIDATES
     assert counts["lateness"] > counts["save"]
+
+
+def test_every_channel_that_the_storm_cuts_comes_back(sat: dict[str, Sat]) -> None:
+    """By itself, as the page comes back, and measured from the cut; the sitting was asked for meanwhile."""
+    (report,) = sat["channel"].reports
+    counts = sat["channel"].counts()
+
+    assert report.counters["cut"] == counts["reconnect"] > CANDIDATES / 2
+    assert counts["look"] >= CANDIDATES / 2
+
+
+def test_a_sound_engine_makes_no_errors(sat: dict[str, Sat]) -> None:
+    """What the swarm did itself, the cut and the lines that were lost as planned, is none of the engine's."""
+    assert {name: measure.merged(found.reports)[1] for name, found in sat.items()} == {
+        "channel": {},
+        "http": {},
+        "machines": {},
+    }
+    assert sat["channel"].reports[0].counters["drops"] == 1
+
+
+def test_without_a_channel_all_goes_over_http(sat: dict[str, Sat]) -> None:
+    """The key is asked for, every save is a call, and the page is loaded by a machine that has none of it."""
+    (report,) = sat["http"].reports
+    counts = sat["http"].counts()
+
+    assert not counts.keys() & {"channel", "reconnect"}
+    assert counts["key_asked"] == counts["page"] == CANDIDATES
+    assert report.counters["saves_over_http"] >= counts["save"] > CANDIDATES / 2
+
+
+def test_other_programs_push_and_pull_beside_the_exam(sat: dict[str, Sat]) -> None:
+    """At the plan's rates; each call counts, and none fails."""
+    counts = sat["channel"].counts()
+
+    assert counts["push"] >= 4 and counts["pull"] >= 1
+
+
+def test_two_machines_play_half_the_plan_each(sat: dict[str, Sat]) -> None:
+    """And their reports and ledgers lie at the master, whole."""
+    one, other = sat["machines"].reports
+
+    assert {one.process, other.process} == {"swarm-0", "swarm-1"}
+    assert [sum(key.startswith("login/") for key in each.histograms) > 0 for each in (one, other)] == [True, True]
+    assert len({ledger.candidate_id for ledger in sat["machines"].ledgers}) == CANDIDATES
+    assert not list(sat["machines"].folder.glob("*.part"))
+
+
+@pytest.mark.parametrize("name", ["channel", "http", "machines"])
+def test_a_swarm_says_once_a_second_how_it_is_going(sat: dict[str, Sat], name: str) -> None:
+    """For the conductor, and for who watches; afterwards Locust's own report is there."""
+    lines = sat[name].lines
+    saves = [line["saves"] for line in lines]
+
+    assert saves == sorted(saves) and saves[-1] > 0
+    assert lines[-1].keys() == {"now_ms", "entered", "writing", "saves", "acknowledged", "errors", "cpu"}
+    assert max(line["writing"] for line in lines) > CANDIDATES / 2
+    assert len(list(sat[name].folder.glob("*.html"))) == 1
+
+
+def test_a_worker_with_another_plan_is_sent_home(tmp_path: Path, sat: dict[str, Sat]) -> None:
+    """Two halves of different exams would add up to nothing; the master says which, and ends with 1."""
+    other = tmp_path / "other.json"
+    other.write_bytes(sat["machines"].plan_file.read_bytes() + b"\n")
+    started = play_on_three(sat["machines"].plan_file, tmp_path, workers_plan=other)
+
+    _, err = started.pop("machines").communicate(timeout=ENDS_WITHIN_S)
+
+    assert "has another plan" in err
+    for worker in started.values():
+        worker.communicate(timeout=ENDS_WITHIN_S)
