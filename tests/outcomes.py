@@ -22,7 +22,7 @@ PHASES = (
     ("grading", 620, 640, 0.0),
     ("pull", 640, 660, 0.0),
 )
-ROLES = {"worker": 0.42, "redis": 0.11, "postgres": 0.16, "recorder": 0.08, "grader": 0.01}
+ROLES = {"engine": 0.42, "Redis": 0.11, "PostgreSQL": 0.16, "recorder": 0.08, "grader": 0.01}
 CANDIDATES = 1000
 
 

@@ -24,6 +24,10 @@ SERIES = (
 )  # fmt: skip
 
 
+class _Format(Struct):
+    format: int
+
+
 class Word(StrEnum):
     """VOID: the generator was short of CPU or late, so nothing was measured."""
 
@@ -146,5 +150,8 @@ def encode(outcome: Outcome) -> bytes:
 
 
 def decode(text: bytes) -> Outcome:
-    """Raises msgspec.ValidationError naming what is wrong where."""
+    """Raises msgspec.DecodeError naming what is wrong where, first of all another format."""
+    told = msgspec.json.decode(text, type=_Format)
+    if told.format != FORMAT:
+        raise msgspec.ValidationError(f"an outcome of format {told.format}; this program reads format {FORMAT}")
     return msgspec.json.decode(text, type=Outcome)
