@@ -33,7 +33,7 @@ def compare(before: Outcome, after: Outcome) -> tuple[str, str]:
     """For the terminal (in English) and as a page. Raises CannotCompare."""
     refuse_unlike(before, after)
     warnings, differences, found = warnings_of(before, after), differences_of(before, after), changes_of(before, after)
-    text = "\n".join(_lines(before, after, warnings, differences, found))
+    text = "\n".join(map(figures.printable, _lines(before, after, warnings, differences, found)))
     return text, _page(before, after, warnings, differences, found)
 
 

@@ -96,3 +96,8 @@ def is_near(criterion: Criterion) -> bool:
     fraction = used(criterion)
     tells = criterion.is_at_most or criterion.unit not in SHARES
     return bool(criterion.holds) and tells and fraction is not None and NEAR <= fraction < 1
+
+
+def printable(line: str) -> str:
+    """For a terminal: what others wrote moves no cursor and colours nothing."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line)

@@ -18,7 +18,7 @@ _STATES = {"holds": "holds", "fails": "FAILS", "void": "VOID", "unjudged": "not 
 
 def text(outcome: Outcome) -> str:
     """In English, as all commands here speak."""
-    return "\n".join(map(_printable, _lines(outcome)))
+    return "\n".join(map(figures.printable, _lines(outcome)))
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:
@@ -89,8 +89,3 @@ def _some(lines: list[str], shown_max: int, what: str) -> Iterator[str]:
 
 def _said(told: Text) -> str:
     return told.en
-
-
-def _printable(line: str) -> str:
-    """What others wrote moves no cursor and colours nothing."""
-    return "".join(letter if letter.isprintable() else "?" for letter in line)

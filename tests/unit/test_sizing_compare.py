@@ -120,11 +120,12 @@ def test_who_compares_what_is_not_alike_is_warned(members: dict[str, object], wa
 
 
 def test_a_changed_verdict_is_told_first() -> None:
-    text, page = compare(outcomes.outcome(), outcomes.failed())
+    text, page = compare(outcomes.outcome(), outcomes.failed(tier="\x1b[2J"))
 
     assert text.splitlines()[0] == "verdict PASS -> FAIL  (changed)"
     assert page.index("PASS") < page.index("FAIL") < page.index("<table")
     assert "<script>alert" not in page and NASTY not in page
+    assert "\x1b" not in text
     assert 'class="fails"' in page
 
 
