@@ -53,6 +53,8 @@ OPERATIONS: Mapping[str, Text] = {
     ),
     "lateness": Text(zh="压力机发出晚于计划", en="Generator later than planned"),
     "reconnect": Text(zh="断线后重新连上", en="Back after a lost connection"),
+    "look": Text(zh="查看自己的考试状态", en="Look at the own sitting"),
+    "key_asked": Text(zh="主动索取试卷密钥", en="Ask for the paper key"),
     "submit": Text(zh="交卷", en="Hand in"),
     "receipt": Text(zh="取回执", en="Fetch the receipt"),
     "closing": Text(zh="考试结束至收卷回执", en="From the end to the collected receipt"),
