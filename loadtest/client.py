@@ -88,6 +88,10 @@ class MachineClient:
         history: list[dict[str, Any]] = stored["history"]
         return history
 
+    async def put_webhook(self, webhook_id: str, url: str, secret: str) -> None:
+        """Have every result that is published from now on pushed to `url`."""
+        await self._put(f"/v1/webhooks/{webhook_id}", {"url": url, "secret": secret})
+
     async def public_keys(self) -> dict[str, str]:
         """The engine's signing keys: `{key_id: base64 of 32 bytes}`."""
         reply = await self._json("GET", "/v1/keys")

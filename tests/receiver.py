@@ -70,7 +70,7 @@ class Receiver:
     async def start(self) -> None:
         app = web.Application()
         app.router.add_post("/{path:.*}", self._take)
-        self._runner = web.AppRunner(app)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)  # by default it waits a minute for who stalls
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)  # the same port after it was down
         await site.start()

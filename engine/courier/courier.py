@@ -26,6 +26,7 @@ from engine.rules.limits import (
     DELIVERIES_AT_ONCE,
     DELIVERIES_PER_TURN,
     DELIVERIES_PER_WEBHOOK,
+    DELIVERY_HOLD_MS_MAX,
     DELIVERY_HOLD_S,
 )
 from engine.sealing.envelope import SealBroken
@@ -51,6 +52,11 @@ class Pace(Struct, frozen=True):
     def hold_ms(self) -> int:
         """Longer than one attempt takes: who still attempts still holds."""
         return int((self.timeout_s + DELIVERY_HOLD_S) * 1000)
+
+    @property
+    def wait_ms_max(self) -> int:
+        """What the longest wait, or any courier's hold, lasts."""
+        return max(int(self.retry_max_s * 1000), DELIVERY_HOLD_MS_MAX)
 
 
 class Queue(Struct, frozen=True):
@@ -87,6 +93,7 @@ class Courier:
                 list(busy),
                 list(busy.values()),
                 self._pace.hold_ms,
+                self._pace.wait_ms_max,
             )
         for row in rows:
             queue = Queue(**dict(row))

@@ -1,5 +1,6 @@
--- take_queues(queues_max, per_webhook_max, busy_webhooks, busy_queues, hold_ms) -> up to queues_max rows
--- Queues in which something is due, held for a while; those that other couriers hold or take are passed over.
+-- take_queues(queues_max, per_webhook_max, busy_webhooks, busy_queues, hold_ms, wait_ms_max) -> up to queues_max rows
+-- Queues in which something is due, held for a while; those that other couriers hold or take are passed over. One that
+-- is to wait longer than anything ever waits was put off by a clock that has been set back since: it is due.
 WITH moment AS (
     SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms
 ), taken AS (
@@ -8,7 +9,8 @@ WITH moment AS (
         moment,
         LATERAL (
             SELECT queue.webhook_id, queue.batch_id FROM webhook_queue AS queue
-            WHERE queue.webhook_id = webhook.webhook_id AND queue.waiting > 0 AND queue.visible_ms <= moment.now_ms
+            WHERE queue.webhook_id = webhook.webhook_id AND queue.waiting > 0
+                AND (queue.visible_ms <= moment.now_ms OR queue.visible_ms > moment.now_ms + $6::bigint)
             ORDER BY queue.visible_ms
             LIMIT greatest(0, $2::integer - coalesce(busy.queues, 0))
             FOR UPDATE SKIP LOCKED

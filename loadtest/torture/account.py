@@ -74,6 +74,7 @@ class Pushed:
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
     persons: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)  # batch -> person -> roster row
     untrue: list[tuple[str, str, int]] = field(default_factory=list)  # told as committed before they were
+    webhook_secret: str = ""  # of the campaign's own webhook
 
 
 def read_ledgers(folder: Path) -> Ledgers:
@@ -87,7 +88,7 @@ def read_ledgers(folder: Path) -> Ledgers:
 def read_book(path: Path) -> Pushed:
     """The campaign's own record. Raises Unreadable."""
     pushed = Pushed(paper={})
-    for line in _lines(path):
+    for line in lines_of(path):
         if line["k"] == "paper":
             pushed.paper = line["paper"]
         elif line["k"] == "batch":
@@ -95,6 +96,8 @@ def read_book(path: Path) -> Pushed:
             pushed.batches[line["batch_id"]] = batch
             rows = {f"{batch['admission_code']}/{row['id_number']}": row for row in line["roster"]}
             pushed.persons[line["batch_id"]] = rows
+        elif line["k"] == "webhook":
+            pushed.webhook_secret = line["secret"]
         elif line["k"] == "untrue":
             pushed.untrue.append((line["sitting_id"], line["item"], line["seq"]))
     return pushed
@@ -104,7 +107,7 @@ def _read_ledger(path: Path, found: Ledgers) -> None:
     calls: dict[str, Call] = {}
     logins: dict[str, tuple[str, int]] = {}  # call -> person, sent
     sitting_of: dict[str, str] = {}  # token -> sitting
-    for line in _lines(path):
+    for line in lines_of(path):
         kind = line["k"]
         if kind == "stuck":
             found.stuck.append((line["person"], line["why"]))
@@ -128,7 +131,7 @@ def _read_ledger(path: Path, found: Ledgers) -> None:
             calls[line["call"]].answered_ns = line["ns"]
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def lines_of(path: Path) -> Iterator[dict[str, Any]]:
     """The file's lines. The last one may be torn: its writer was killed before it acted on it."""
     with open(path, "rb") as held:
         for number, line in enumerate(held, 1):

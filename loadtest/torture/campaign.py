@@ -33,6 +33,7 @@ from loadtest.torture import evidence
 from loadtest.torture.auditor import Auditor
 from loadtest.torture.faults import Fault, Planned, strike_all
 from loadtest.torture.field import Field, Ground, NotBack, standing
+from loadtest.torture.receiver import Receiver
 from loadtest.torture.report import Outcome
 from loadtest.torture.season import Book, Season
 from loadtest.torture.wiring import CandidatesWire
@@ -40,6 +41,8 @@ from loadtest.torture.wiring import CandidatesWire
 CANDIDATES_PER_CROWD = 60  # one process of candidates for so many at a time
 CROWD_STOP_S = 120.0  # after the last end: receipts are waited for
 CHECKER_S = 600.0
+DELIVERED_S = 60.0  # after the last result: a courier may just have been killed, and its hold lasts ten seconds
+POLL_S = 0.1
 SAYS_EVERY_S = 5.0
 
 
@@ -95,6 +98,7 @@ class Campaign:
         self.outcome = outcome
         self.dice = random.Random(f"{options.seed} beside the faults")
         self.book = Book(accounts / "book.jsonl")
+        self.receiver = Receiver(accounts / "deliveries.jsonl", random.Random(f"{options.seed} at the receiver"))
         self.crowds: list[asyncio.subprocess.Process] = []
 
     async def hold(self, log: BinaryIO) -> None:
@@ -106,6 +110,7 @@ class Campaign:
             async with contextlib.AsyncExitStack() as laid:
                 wire = self.options.wire
                 url = self.field.url if wire is None else await laid.enter_async_context(wire.laid(self.field.url))
+                laid.enter_context(self.receiver.open())
                 await self._open_crowds(log, url)
                 await self._hold_exams()
         except* NotBack as faults:
@@ -121,6 +126,9 @@ class Campaign:
     async def _hold_exams(self) -> None:
         async with MachineClient(self.field.url, self.field.keys["schedule"]) as machine:
             season = Season(machine, self.book, self._hand_out, self.options.candidates, self.dice)
+            scorer = MachineClient(machine.wire, self.field.keys["results"])
+            await scorer.put_webhook("torture", self.receiver.url, self.receiver.secret)
+            self.book.note("webhook", secret=self.receiver.secret)
             await season.begin()
             await self._strike_during(season)
             await self._finish(season)
@@ -154,7 +162,15 @@ class Campaign:
             self.options.says(f"not graded: {', '.join(ungraded)}")
         self.options.says("collecting the evidence")
         found = await evidence.collect(self.field, season.held)
+        await self._until_delivered(sum(map(len, found["results"].values())))
         await asyncio.to_thread((self.accounts / "evidence.json").write_bytes, orjson.dumps(found))
+
+    async def _until_delivered(self, results: int) -> None:
+        """What is not there afterwards, the checker says."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DELIVERED_S):
+                while not self.receiver.has(results):  # noqa: ASYNC110 - a state of another thread, not an event
+                    await asyncio.sleep(POLL_S)
 
     async def _wait_for(self, crowd: asyncio.subprocess.Process) -> None:
         try:

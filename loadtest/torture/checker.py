@@ -1,6 +1,6 @@
 """Settles a campaign's account; `python -m loadtest.torture.checker FOLDER` is a program of its own.
 
-It reads ledgers (`ledger-*.jsonl`), book (`book.jsonl`) and evidence (`evidence.json`), prints a verdict as JSON and
+It reads ledgers (`ledger-*.jsonl`), book, deliveries and evidence (`evidence.json`), prints a verdict as JSON and
 exits 0 when nothing is wrong, else 1.
 
 It shares no code with the engine, nor with the clients that wrote the ledgers. What it decides, exactly:
@@ -13,6 +13,7 @@ It shares no code with the engine, nor with the clients that wrote the ledgers. 
 * A save is **lawful** when it was sent before end + grace, before the hand-in was answered, and before another login
   of its sitting was answered. What is acknowledged unlawfully, or recorded though it was only sent so, is a fault.
 * Reaching `position <= committed` in one generation is a promise that PostgreSQL holds the change.
+* Every published result was taken by the campaign's webhook at least once (`deliveries.py`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import orjson
 from loadtest.marking import mark_paper
 from loadtest.receipts import is_signed, responses_digest
 from loadtest.torture.account import Account, Call, Login, Pushed, Unreadable, read_book, read_ledgers
+from loadtest.torture.deliveries import settle_deliveries
 
 KINDS = (
     "lost",  # acknowledged, and at the end missing, older or altered
@@ -46,6 +48,8 @@ KINDS = (
     "wrong_states",
     "bad_receipts",
     "wrong_scores",
+    "undelivered",  # published, and never taken by the webhook
+    "wrong_deliveries",  # pushed, and not as it was published, or not in its batch's order
     "disagreeing",  # what is served differs from what lies in PostgreSQL
     "stuck",  # a client got an answer it cannot go on from
 )
@@ -60,6 +64,7 @@ class Verdict:
     acknowledged: int = 0
     sittings: int = 0
     calls: int = 0
+    deliveries: int = 0
     faults: dict[str, dict[Any, str]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
 
     def fault(self, kind: str, about: Any, text: str) -> None:
@@ -68,7 +73,8 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         named = [f"{kind}: {text}" for kind in KINDS for text in self.faults[kind].values()]
         counts = {kind: len(self.faults[kind]) for kind in KINDS}
-        figures = {"acknowledged": self.acknowledged, "sittings": self.sittings, "calls": self.calls}
+        names = ("acknowledged", "sittings", "calls", "deliveries")
+        figures = {name: getattr(self, name) for name in names}
         return {**figures, **counts, "faults": named[:NAMED_MAX]}
 
 
@@ -107,6 +113,7 @@ def check(folder: Path) -> Verdict:
             continue
         settled = Settling(account or Account(sitting_id, sitting["person"]), sitting, pushed, verdict)
         settled.settle(sitting["person"] in ledgers.attempted, results.get(sitting_id, []), evidence["keys"])
+    verdict.deliveries = settle_deliveries(folder, pushed.webhook_secret, evidence, verdict.fault)
     for batch_id, rows in pushed.persons.items():
         known = sum(sitting["batch_id"] == batch_id for sitting in evidence["sittings"].values())
         if known != len(rows):

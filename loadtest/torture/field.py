@@ -20,7 +20,14 @@ from loadtest.own_engine import ROOT, EngineMissing, ready_file_in, start_engine
 WORKERS = 2
 RESTART_PATIENCE_S = 90.0  # the supervisor waits 5 s at most; PostgreSQL's recovery and a loaded machine take the rest
 POLL_S = 0.05
-CLASSES = ("worker", "recorder", "grader", "redis", "postgres")
+CLASSES = ("worker", "recorder", "grader", "courier", "redis", "postgres")
+# The campaign's receiver stands on this machine, and has no hours for a courier's usual patience.
+SETTINGS = {
+    "LIANKAO_COURIER_NETWORKS": "127.0.0.0/8",
+    "LIANKAO_COURIER_RETRY_FIRST_S": "0.2",
+    "LIANKAO_COURIER_RETRY_MAX_S": "2",
+    "LIANKAO_COURIER_TIMEOUT_S": "5",
+}
 
 
 class NotBack(Exception):
@@ -41,7 +48,7 @@ class Field:
         self.folder = folder
         self.data = folder / "data"
         self._root = root
-        self._supervisor = start_engine(folder, root=root, workers=WORKERS)
+        self._supervisor = start_engine(folder, root=root, workers=WORKERS, settings=SETTINGS)
         ready = self._ready()
         self.url: str = ready["url"]
         self.keys: dict[str, str] = ready["keys"]
@@ -54,7 +61,7 @@ class Field:
         """After every process was killed: the whole engine anew, on the same folder and port. Raises NotBack."""
         await asyncio.to_thread(self._supervisor.wait)
         port = int(self.url.rpartition(":")[2])
-        self._supervisor = start_engine(self.folder, root=self._root, workers=WORKERS, port=port)
+        self._supervisor = start_engine(self.folder, root=self._root, workers=WORKERS, port=port, settings=SETTINGS)
         try:
             await asyncio.to_thread(self._ready)
         except EngineMissing as fault:

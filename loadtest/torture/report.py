@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-FIGURES = ("acknowledged", "sittings", "calls")
+FIGURES = ("acknowledged", "sittings", "calls", "deliveries")
 FAULTS_SHOWN = 30
 
 

@@ -194,6 +194,12 @@ SABOTAGES = (
         ("bad_receipts",),
     ),
     Sabotage(
+        "a courier that takes a refusal for a delivery",
+        (Replaced("engine/courier/courier.py", "        if answer.is_delivered:\n", "        if True:\n"),),
+        ("undelivered",),
+        (Planned(8, Kill("courier")),),
+    ),
+    Sabotage(
         "a tolerance that ends before its edge",
         (
             Replaced(

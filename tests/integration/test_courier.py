@@ -275,3 +275,15 @@ async def test_hastening_leaves_what_a_courier_holds(pushing: Pushing) -> None:
     await pushing.deliver(pushing.courier(), until_state={"waiting": 1, "delivered": 1})
 
     assert [message.batch_id for message in pushing.receiver.accepted] == ["put-off"]
+
+
+async def test_a_queue_put_off_by_a_clock_that_was_set_back_is_sent_now(pushing: Pushing) -> None:
+    """PostgreSQL's clock was an hour ahead while it was put off: nothing waits that long, so it is due."""
+    await pushing.webhook()
+    await pushing.publish("P", 1)
+    await pushing.made()
+    await pushing.exam.query("UPDATE webhook_queue SET visible_ms = $1 RETURNING 1", now_ms() + 3_600_000)
+
+    await pushing.deliver(pushing.courier(), until_state={"delivered": 1})
+
+    assert len(pushing.receiver.ids) == 1

@@ -17,7 +17,12 @@ from loadtest.torture.sabotage import SABOTAGES, CannotSabotage, Replaced, Sabot
 from tests.servers import ROOT
 
 # Reads and judges; everything else of the load generator is on the other side of the account.
-CHECKERS_OWN = {"loadtest.marking", "loadtest.receipts", "loadtest.torture.account"}
+CHECKERS_OWN = {
+    "loadtest.marking",
+    "loadtest.receipts",
+    "loadtest.torture.account",
+    "loadtest.torture.deliveries",
+}
 
 
 def test_the_same_seed_plans_the_same_faults() -> None:
@@ -58,7 +63,7 @@ def test_a_sabotage_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 def test_the_checker_shares_no_code_with_who_is_checked() -> None:
     """Neither with the engine nor with the clients that wrote the ledgers."""
     imported = set()
-    for name in ("checker", "account"):
+    for name in ("checker", "account", "deliveries"):
         tree = ast.parse((ROOT / "loadtest" / "torture" / f"{name}.py").read_text("utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("loadtest", "engine")):
