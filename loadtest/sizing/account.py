@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -124,8 +123,3 @@ def all_ledgers(files: Iterable[Path], planned: Mapping[str, Person]) -> Iterato
             stays_away = not person.arrives_ms
             failures = [] if stays_away else ["no generator left a ledger of them"]
             yield Ledger(candidate_id=candidate_id, stays_away=stays_away, failures=failures)
-
-
-def now_of(offset_ms: float) -> Callable[[], float]:
-    """The engine's clock, as far as its Date tells."""
-    return lambda: time.time() * 1000 + offset_ms

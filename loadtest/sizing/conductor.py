@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,9 +27,10 @@ from loadtest.sizing.exam import Pushed
 from loadtest.sizing.ground import Asked, Ground, ground
 from loadtest.sizing.outcome import Outcome, Text
 from loadtest.sizing.plan import Plan
+from loadtest.sizing.progress import Progress, Status
 from loadtest.sizing.tiers import Tier
 from loadtest.sizing.verdict import outcome_of
-from loadtest.sizing.watching import Watcher
+from loadtest.sizing.watching import Clock, Watcher
 from loadtest.wire import Problem, Unreachable, Wire
 
 GENERATORS_LATE_S = 90.0  # after the last planned second; then they are ended, and their phase is void
@@ -71,22 +71,32 @@ def run(options: Options) -> Outcome:
     began_s = time.monotonic()
     timetable = model.fitted(options.minutes)
     with _folder(options.keep) as folder, ground(options.tier, options.asked) as on:
-        _say(options, _line_in_words(on))
-        evidence = uvloop.run(_conduct(options, timetable, on, folder))
+        clock = Clock()
+        rates = (on.line.up_kbit_per_s, on.line.down_kbit_per_s)
+        progress = Progress(Status(options.tier.candidates, *rates), clock, options.shows_progress)
+        progress.say(_line_in_words(on))
+        with progress.shown():
+            evidence = uvloop.run(_conduct(options, timetable, on, folder, progress, clock))
     evidence.took_s = time.monotonic() - began_s
     return outcome_of(evidence)
 
 
-async def _conduct(options: Options, timetable: model.Timetable, on: Ground, folder: Path) -> Evidence:
+async def _conduct(
+    options: Options, timetable: model.Timetable, on: Ground, folder: Path, progress: Progress, now_ms: Clock
+) -> Evidence:
     began_ms = int(time.time() * 1000)
     async with Wire(on.near_url) as wire:
         schedule = MachineClient(wire, on.keys["schedule"], CLIENT_PATIENCE_S)
         counts = exam.processes_of(options.tier.candidates, options.generators)
-        _say(options, f"pushing: {options.tier.candidates} candidates, {sum(counts.values())} generators")
+        progress.enter(
+            f"pushing: {options.tier.candidates} candidates for {sum(counts.values())} generators"
+        )
         pushed = await exam.push(
             schedule, timetable, options.tier.candidates, options.seed, sum(counts.values()), _told(options, on)
         )
-        now_ms = account.now_of(await schedule.server_ms() - time.time() * 1000 if not on.is_own else 0.0)
+        if not on.is_own:
+            now_ms.offset_ms = await schedule.server_ms() - time.time() * 1000
+        progress.follow(pushed.plan.phases)
         plan_file = folder / "plan.json"
         plans.write(pushed.plan, plan_file)
         seen = Seen(instants=Instants(closes_ms=exam.closes_ms(pushed.plan, timetable)))
@@ -95,17 +105,17 @@ async def _conduct(options: Options, timetable: model.Timetable, on: Ground, fol
             metrics_url=f"{on.near_url}/metrics",
             counters=on.counters,
             processes=on.processes,
-            looked=lambda sample: None,
+            looked=lambda sample: progress.moved(sample.at_ms, sample.up_bytes, sample.down_bytes),
             metrics_every=LOOPBACK_METRICS_EVERY if on.is_both_ways else 1,
         )
-        with watcher, Crew(on.before, plan_file, folder, counts, lambda name, said: None, options.asked.ui) as crew:
+        with watcher, Crew(on.before, plan_file, folder, counts, progress.told, options.asked.ui) as crew:
             closing = asyncio.create_task(_see_it_close(schedule, pushed.plan.batch_id, seen, now_ms))
             try:
                 await _accompany(pushed.plan, crew, seen, now_ms)
                 await closing
             finally:
                 closing.cancel()
-            verdict = await _settle(options, on, wire, pushed, crew, seen, now_ms, folder)
+            verdict = await _settle(progress, on, wire, pushed, crew, seen, now_ms, folder)
             reports, missing = crew.reports()
             seen.faults += [*crew.faults(), *missing]
         if missing or crew.faults():
@@ -189,7 +199,7 @@ async def _see_it_close(schedule: MachineClient, batch_id: str, seen: Seen, now_
 
 
 async def _settle(
-    options: Options,
+    progress: Progress,
     on: Ground,
     wire: Wire,
     pushed: Pushed,
@@ -199,7 +209,7 @@ async def _settle(
     folder: Path,
 ) -> Verdict | None:
     """The account, or None with the reason among the voids."""
-    _say(options, "pulling results and comparing")
+    progress.enter("pulling results and comparing")
     schedule = MachineClient(wire, on.keys["schedule"], CLIENT_PATIENCE_S)
     scorer = MachineClient(wire, on.keys["results"], CLIENT_PATIENCE_S)
     try:
@@ -284,8 +294,3 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="lk-sizing-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
-
-
-def _say(options: Options, text: str) -> None:
-    if options.shows_progress:
-        print(f"loadtest: {text}", file=sys.stderr, flush=True)

@@ -26,6 +26,15 @@ Counters = Callable[[], tuple[int, int]]  # bytes from candidates, bytes to them
 Processes = Callable[[], Mapping[str, int]]
 
 
+class Clock:
+    """The engine's clock in milliseconds, as far as its Date tells: this machine's until `offset_ms` is known."""
+
+    offset_ms = 0.0
+
+    def __call__(self) -> float:
+        return time.time() * 1000 + self.offset_ms
+
+
 class Sample(Struct, frozen=True, kw_only=True):
     """At one instant of the engine's clock; what could not be read is None or empty."""
 
