@@ -88,9 +88,7 @@ async def _conduct(
     async with Wire(on.near_url) as wire:
         schedule = MachineClient(wire, on.keys["schedule"], CLIENT_PATIENCE_S)
         counts = exam.processes_of(options.tier.candidates, options.generators)
-        progress.enter(
-            f"pushing: {options.tier.candidates} candidates for {sum(counts.values())} generators"
-        )
+        progress.enter(f"pushing: {options.tier.candidates} candidates for {sum(counts.values())} generators")
         pushed = await exam.push(
             schedule, timetable, options.tier.candidates, options.seed, sum(counts.values()), _told(options, on)
         )

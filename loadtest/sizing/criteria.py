@@ -125,11 +125,8 @@ LAG = Rule(Text("落库滞后", "recorder's lag"), "s", _recorder_lag_s)
 CPU = Rule(Text("引擎CPU", "engine's CPU"), "cores", _of_role("cpu", "engine"))
 MEMORY = Rule(Text("引擎内存", "engine's memory"), "MiB", _of_role("memory_mib", "engine"))
 SAVING = {
-    "saves_share_min": Rule(
-        Text("已确认保存占计划", "saves acknowledged, of those planned"),
-        "of 1",
-        _number("saves_share"),
-        is_at_most=False,
+    "saves_missing": Rule(
+        Text("计划内未确认的保存份额", "saves planned and not acknowledged"), "of 1", _number("saves_missing")
     ),
     "save_p50_ms": Rule(Text("保存确认p50", "save acknowledged, p50"), "ms", _percentile("save", 50)),
     "save_p99_ms": Rule(Text("保存确认p99", "save acknowledged, p99"), "ms", _percentile("save", 99)),

@@ -308,7 +308,9 @@ def _numbers(
 def _while_writing(evidence: Evidence, name: PhaseName, own: Mapping[str, HdrHistogram]) -> dict[str, float]:
     plan = evidence.plan
     planned = sum(model.saves_planned(person, plan.phases, name, plan.ends_ms) for person in plan.people)
-    found = {"saves_share": round(_count(own, "save") / planned, 4)} if planned else {}
+    # Changes come by chance: what three standard deviations explain is not missing.
+    missing = max(0.0, planned - _count(own, "save") - 3 * planned**0.5)
+    found = {"saves_missing": round(missing / planned, 4)} if planned else {}
     if name is PhaseName.RECONNECT and plan.cut_ms and plan.channel:
         there = [
             person

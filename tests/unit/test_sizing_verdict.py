@@ -213,7 +213,7 @@ def people_more(count: int) -> dict[str, Any]:
                 "check_in.entered_missing", "paper.papers_missing", "start.keys_missing", "reconnect.back_missing",
             },
         ),
-        (lambda: people_more(20), {"steady.saves_share_min", "stress.saves_share_min", "late.saves_share_min"}),
+        (lambda: people_more(60), {"steady.saves_missing", "stress.saves_missing", "late.saves_missing"}),
         (lambda: {"samples": samples(up_per_s=60_000)}, {"steady.line_share"}),
         (lambda: {"samples": samples(up_per_s=400_000)}, {"stress.line_share", "late.line_share"}),
         (lambda: {"samples": samples(lag_s=6)}, {"steady.recorder_lag_s", "late.recorder_lag_s"}),
