@@ -26,7 +26,7 @@ from loadtest.sizing.evidence import Evidence, Instants
 from loadtest.sizing.exam import Pushed
 from loadtest.sizing.ground import Asked, Ground, ground
 from loadtest.sizing.outcome import Outcome, Text
-from loadtest.sizing.plan import Plan
+from loadtest.sizing.plan import PhaseName, Plan
 from loadtest.sizing.progress import Progress, Status
 from loadtest.sizing.tiers import Tier
 from loadtest.sizing.verdict import outcome_of
@@ -62,6 +62,7 @@ class Seen(Struct, kw_only=True):
 
     instants: Instants
     voids: list[Text] = []
+    void_phases: dict[str, str] = {}
     faults: list[str] = []
 
 
@@ -87,10 +88,10 @@ async def _conduct(
     began_ms = int(time.time() * 1000)
     async with Wire(on.near_url) as wire:
         schedule = MachineClient(wire, on.keys["schedule"], CLIENT_PATIENCE_S)
-        counts = exam.processes_of(options.tier.candidates, options.generators)
+        counts = exam.processes_of(options.tier, options.generators)
         progress.enter(f"pushing: {options.tier.candidates} candidates for {sum(counts.values())} generators")
         pushed = await exam.push(
-            schedule, timetable, options.tier.candidates, options.seed, sum(counts.values()), _told(options, on)
+            schedule, timetable, options.tier, options.seed, sum(counts.values()), _told(options, on)
         )
         if not on.is_own:
             now_ms.offset_ms = await schedule.server_ms() - time.time() * 1000
@@ -139,6 +140,7 @@ async def _conduct(
             versions=place.versions(await _description(wire), on.processes() if on.processes else {}),
             configuration=configuration(options, timetable, on, counts),
             voids=seen.voids,
+            void_phases=seen.void_phases,
             faults=seen.faults,
             notes=_notes(on),
         )
@@ -159,15 +161,12 @@ async def _accompany(plan: Plan, crew: Crew, seen: Seen, now_ms: Callable[[], fl
     """Until all generators are done, or should long have been."""
     first_ms = min((person.arrives_ms for person in plan.people if person.arrives_ms), default=plan.starts_ms)
     until_ms = plan.phases[-1].until_ms + GENERATORS_LATE_S * 1000
-    is_checked = False
     while not crew.are_done() or now_ms() < plan.starts_ms:
         if now_ms() < plan.starts_ms:
             crew.check_alive()
-        if not is_checked and now_ms() > first_ms:
-            is_checked = True
-            if not crew.have_spoken():
-                text = "the first candidate was due before every generator was there"
-                seen.voids.append(Text("首位考生应到时发压进程尚未就绪", text))
+        if first_ms < now_ms() < plan.starts_ms and not crew.have_spoken():
+            why = "the first candidate was due before every generator was there"
+            seen.void_phases = dict.fromkeys((PhaseName.CHECK_IN, "paper"), why)
         if now_ms() > until_ms:
             seen.voids.append(Text("发压进程超时未结束", "generators did not end in time"))
             return
@@ -246,6 +245,7 @@ def configuration(
         "candidates": str(options.tier.candidates),
         "up_mbit_per_s": f"{options.tier.up_mbit_per_s:g}",
         "down_mbit_per_s": f"{options.tier.down_mbit_per_s:g}",
+        "openloop_share": f"{options.tier.openloop_share:g}",
         "minutes": f"{options.minutes:g}",
         "timetable": timetable.name,
         "channel": str(options.channel).lower(),

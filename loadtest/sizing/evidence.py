@@ -33,7 +33,8 @@ class Progress(Struct, frozen=True):
 
 
 class Evidence(Struct, kw_only=True):
-    """`is_both_ways`: bytes of both directions come as one figure. `voids`: why nothing of it may count."""
+    """`is_both_ways`: bytes of both directions come as one figure. `voids`: why nothing of it may count; `void_phases`:
+    why one phase may not."""
 
     tier_name: str
     tier: Tier
@@ -55,5 +56,6 @@ class Evidence(Struct, kw_only=True):
     versions: dict[str, str]
     configuration: dict[str, str]
     voids: list[Text] = []
+    void_phases: dict[str, str] = {}
     notes: list[Text] = []
     faults: list[str] = []

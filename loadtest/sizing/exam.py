@@ -18,6 +18,7 @@ from loadtest.judge import Exam
 from loadtest.receipts import canonical_digest
 from loadtest.sizing import model
 from loadtest.sizing.plan import Person, PhaseName, Plan
+from loadtest.sizing.tiers import Tier
 from loadtest.wire import Problem
 
 WITNESSES = ["容量测试见证人甲", "容量测试见证人乙"]
@@ -35,9 +36,9 @@ class Pushed(Struct, kw_only=True):
     plan: Plan
 
 
-def processes_of(candidates: int, wanted: int | None) -> dict[str, int]:
+def processes_of(tier: Tier, wanted: int | None) -> dict[str, int]:
     """Generator processes by kind; `wanted`: as many of Locust."""
-    openloop = max(1, round(candidates * model.OPENLOOP_SHARE))
+    candidates, openloop = tier.candidates, round(tier.candidates * tier.openloop_share)
     swarm = wanted or math.ceil((candidates - openloop) / PLAYED_EACH_MAX)
     return {"swarm": swarm, "openloop": math.ceil(openloop / OPENLOOP_EACH_MAX)}
 
@@ -50,7 +51,7 @@ def prepare_s(candidates: int, processes: int) -> float:
 async def push(
     client: MachineClient,
     timetable: model.Timetable,
-    candidates: int,
+    tier: Tier,
     seed: int,
     processes: int,
     told: Mapping[str, Any],
@@ -59,7 +60,7 @@ async def push(
 
     Raises Problem where the engine refuses.
     """
-    dice = random.Random(seed)
+    dice, candidates = random.Random(seed), tier.candidates
     tag = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
     paper = model.paper()
     paper_id, batch_id = f"sizing-paper-{tag}", f"sizing-{tag}"
@@ -74,7 +75,7 @@ async def push(
     await client.put_batch(batch_id, batch)
     roster = await _roster(client, batch_id, candidates, model.extra_times(candidates, timetable, dice))
     await client.arm(batch_id, WITNESSES)
-    planned = model.dealt(model.people(roster, timetable, starts_ms, dice), starts_ms)
+    planned = model.dealt(model.people(roster, timetable, starts_ms, dice), starts_ms, tier.openloop_share)
     phases = model.phases(timetable, starts_ms, timetable.grace_s + timetable.extra_time_s)
     reconnect_ms = model.begins_ms(phases, PhaseName.RECONNECT)
     plan = Plan(

@@ -207,14 +207,16 @@ def _drop(found: Sequence[Phase], dice: random.Random) -> tuple[int, float]:
     return phase.from_ms + int(dice.uniform(0, phase_s - drops_s) * 1000), drops_s
 
 
-def dealt(planned: Sequence[Person], starts_ms: int) -> list[Person]:
-    """The same people, a tenth given to the open loop, of those who come in time, stay, and keep their line."""
+def dealt(planned: Sequence[Person], starts_ms: int, openloop_share: float = OPENLOOP_SHARE) -> list[Person]:
+    """The same people, a share of them given to the open loop: of those who come in time, stay, and keep their line."""
     plain = [
         person.number
         for person in planned
         if 0 < person.arrives_ms < starts_ms and not person.submits_ms and not person.drops_ms
     ]
-    wanted = max(1, round(len(planned) * OPENLOOP_SHARE))
+    wanted = round(len(planned) * openloop_share)
+    if not wanted:
+        return list(planned)
     chosen = set(plain[:: max(1, len(plain) // wanted)][:wanted])
     return [
         msgspec.structs.replace(person, plays="openloop") if person.number in chosen else person for person in planned
@@ -262,7 +264,6 @@ def as_numbers() -> dict[str, float]:
         "extra_time_share": EXTRA_TIME_SHARE,
         "early_share": EARLY_SHARE,
         "dropping_share": DROPPING_SHARE,
-        "openloop_share": OPENLOOP_SHARE,
         "background_pushes_per_min": BACKGROUND.pushes_per_min,
         "background_pulls_per_min": BACKGROUND.pulls_per_min,
     }

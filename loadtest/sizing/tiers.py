@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from loadtest.sizing.criteria import CRITERIA
+from loadtest.sizing.model import OPENLOOP_SHARE
 
 FILE = Path(__file__).resolve().parent.parent / "tiers.toml"
 MEGABYTE_READING = 8  # the same figure read as MByte/s is a line of so many times as many bits
@@ -26,12 +27,16 @@ class TierFault(ValueError):
 
 
 class Tier(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One tier; `criteria` holds what applies to every tier as well."""
+    """One tier; `criteria` holds what applies to every tier as well.
+
+    `openloop_share` of its candidates are played on a schedule of intended instants, the rest by Locust.
+    """
 
     candidates: Annotated[int, Meta(ge=10, le=100_000)]
     up_mbit_per_s: Annotated[float, Meta(gt=0, le=100_000)]
     down_mbit_per_s: Annotated[float, Meta(gt=0, le=100_000)]
     minutes: Annotated[float, Meta(ge=0.5, le=90)]
+    openloop_share: Annotated[float, Meta(ge=0, le=0.5)] = OPENLOOP_SHARE
     criteria: Limits = {}
 
     @property

@@ -179,7 +179,7 @@ def _phase(
         name=span.name,
         from_ms=span.from_ms,
         until_ms=span.until_ms,
-        void="" if span.name == EXAM else void_because(evidence.reports, span, generators),
+        void="" if span.name == EXAM else void_because(evidence, span, generators),
         operations=operations,
         error_kinds=dict(facts.errors),
         criteria=judged(facts, evidence.tier.criteria.get(span.name, {})),
@@ -368,15 +368,16 @@ def generator_cpu(reports: Iterable[Report], from_ms: int, until_ms: int) -> dic
     return found
 
 
-def void_because(reports: Iterable[Report], span: Span, generators: Mapping[str, float]) -> str:
+def void_because(evidence: Evidence, span: Span, generators: Mapping[str, float]) -> str:
     """Why what was measured in a phase does not count; "": it does."""
+    seen = [evidence.void_phases[span.name]] if span.name in evidence.void_phases else []
     busy = [
         f"{process} used {share:.0%} of a core (at most {GENERATOR_CPU_MAX:.0%})"
         for process, share in generators.items()
         if share > GENERATOR_CPU_MAX
     ]
     late = []
-    for report in reports:
+    for report in evidence.reports:
         for phase in sorted(span.of or ()):
             if encoded := report.histograms.get(f"lateness/{phase}"):
                 p99_ms = HdrHistogram.decode(encoded).get_value_at_percentile(99) / 1000
@@ -384,4 +385,4 @@ def void_because(reports: Iterable[Report], span: Span, generators: Mapping[str,
                     late.append(
                         f"{report.process} was late by {p99_ms:.0f} ms at p99 (at most {LATENESS_P99_MAX_MS:g})"
                     )
-    return "; ".join(busy + late)
+    return "; ".join(seen + busy + late)

@@ -1,0 +1,54 @@
+"""The command line of load tests: what cannot be used is refused with exit 2 before anything is started."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from engine import __main__ as command_line
+from loadtest.sizing import command
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("", "--tier"),
+        ("--tier 300", "no tier '300'"),
+        ("--tier 50 --tiers nowhere.toml", "nowhere.toml"),
+        ("--tier 50 --minutes 0.2", "--minutes 0.2"),
+        ("--tier 50 --url ftp://x", "--url ftp://x"),
+        ("--tier 50 --url http://x", "--schedule-key"),
+        ("--tier 50 --url http://x --schedule-key K", "--results-key"),
+        ("--tier 50 --url http://x --schedule-key K --results-key K --shaped", "--shaped"),
+        ("--tier 50 --shaped --ui", "--ui"),
+        ("--tier 50 --ready-file nowhere.json", "--ready-file nowhere.json"),
+        ("--tier 50 --url https://127.0.0.1:9 --schedule-key K --results-key K --loss 0.1", "only in front of http"),
+    ],
+)
+def test_what_cannot_be_used_is_named(words: str, named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = command_line.parser().parse_args(["loadtest", *shlex.split(words)])
+
+    assert command.main(chosen) == command.COULD_NOT_RUN
+    assert named in capsys.readouterr().err
+
+
+def test_a_command_that_repeats_a_run_has_its_seed_and_no_key() -> None:
+    words = "--tier 50 --url http://x --schedule-key SECRET1 --results-key SECRET2 --minutes 2 --http --delay-ms 20"
+    chosen = command_line.parser().parse_args(["loadtest", *words.split()])
+
+    options = command._options(chosen)
+
+    again = command_line.parser().parse_args(shlex.split(options.command)[1:])
+    assert "SECRET" not in options.command
+    assert (again.seed, again.minutes, again.http, again.delay_ms, again.url) == (options.seed, 2, True, 20, "http://x")
+
+
+def test_a_report_lies_where_it_was_asked_for(tmp_path: Path) -> None:
+    """Its outcome beside it, also in a folder that was not there."""
+    from tests import outcomes
+
+    command._keep(outcomes.failed(), tmp_path / "new" / "page.html")
+
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"page.html", "page.json"}
