@@ -48,8 +48,9 @@ GRACE_SHORT_S = 2  # of an exam that takes less than a minute or two
 CLOSING_S = 3.0  # until all are collected, at the end of DEADLINE
 PASS_MARK = 60
 BACKGROUND = Background(pushes_per_min=2.0, pushed_candidates=30, pulls_per_min=6.0)
-SPAN_MIN_S = 3.0  # of a phase, however short the exam
-MINUTES_MIN = 0.5
+CHECK_IN_MIN_S = 5.0
+SPAN_MIN_S = 2.0  # of a phase, however short the exam
+MINUTES_MIN = 0.4
 _FIGURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 
 
@@ -144,7 +145,7 @@ def fitted(minutes: float) -> Timetable:
     ]
     return Timetable(
         f"{minutes:g}_minutes",
-        float(max(SPAN_MIN_S * 2, round(TEN_MINUTES.check_in_s * part))),
+        float(max(CHECK_IN_MIN_S, round(TEN_MINUTES.check_in_s * part))),
         writing,
         grading_s=TEN_MINUTES.grading_s * part,
         pull_s=TEN_MINUTES.pull_s * part,

@@ -23,7 +23,7 @@ TIERS = """
 candidates = 30
 up_mbit_per_s = 10
 down_mbit_per_s = 5
-minutes = 0.5
+minutes = 0.4
 openloop_share = 0
 [criteria.check_in]
 errors = 0

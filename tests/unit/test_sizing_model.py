@@ -53,7 +53,7 @@ def test_everybody_comes_and_goes_within_the_exam(timetable: model.Timetable) ->
     assert sum(person.arrives_ms > STARTS_MS for person in there) == 8
 
 
-@pytest.mark.parametrize("minutes", [0.5, 1, 2, 4, 10, 30])
+@pytest.mark.parametrize("minutes", [0.4, 1, 2, 4, 10, 30])
 def test_an_exam_fits_its_minutes_and_keeps_its_peaks(minutes: float) -> None:
     """Down to the least that phases need; from ninety on it is the whole exam."""
     timetable = model.fitted(minutes)
