@@ -1,4 +1,4 @@
-"""`./run loadtest` on a real engine: a small tier from the first login to a verdict that an impossible wish makes fail."""
+"""`./run loadtest` on a real engine: a small tier to a verdict that an impossible wish makes fail."""
 
 from __future__ import annotations
 
