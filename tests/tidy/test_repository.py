@@ -22,7 +22,6 @@ LONG = {
     "ops/samples/ldgx3/paper.json": "a paper, item by item",
     "tests/integration/test_channel_watch.py": "everything that an open channel must hear of",
     "tests/contract/test_garbage.py": "every reader of a body, given everything that is none",
-    "tests/unit/test_marking.py": "every rule of marking at its edges",
     "tests/unit/test_question_set.py": "every fault of a paper",
     "tests/unit/test_rostering.py": "every fault of a roster",
 }

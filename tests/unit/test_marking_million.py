@@ -9,8 +9,8 @@ import pytest
 from engine.rules import exact_json
 from engine.rules.marking import AnswerKey, mark_item
 from engine.rules.question_set import read_question_set
+from tests.unit.papers import Dice, random_paper
 from tests.unit.second_marking import second_mark
-from tests.unit.test_marking import Dice, random_paper
 
 RESPONSES = 1_000_000
 PARTS = 8  # shared by the processes that run the tests
