@@ -84,10 +84,16 @@ TABLE_ROWS_MAX = 1_048_576  # what spreadsheets have
 TABLE_COLUMNS_MAX = 16_384
 TABLE_TEXT_CHARACTERS_MAX = 1_000  # of a cell that counts: no field takes more than a tenth of it
 ROSTER_READS_AT_ONCE = 2  # rosters that one worker has read at the same time: one may take seconds of a core
-ROSTER_CHUNK_ROWS = 500  # candidates that a worker handles without giving way to saves: about 2 ms
+ROSTER_CHUNK_ROWS = 250  # candidates that a worker handles together, in steps of well below a millisecond
 ROSTER_READ_TIMEOUT_S = 60  # 50,000 rows take a few seconds
 ROSTER_READ_MEMORY_BYTES_MAX = 2 * 2**30  # address space
 INSTANT_MS_MAX = 253_402_300_799_000  # the end of year 9999: beyond it dates cannot be printed
+
+LAID_AT_ONCE = 25  # sittings of an armed batch that go to Redis together: it is at them for about a millisecond
+LAID_REST_S_MAX = 0.01  # after each few: 100,000 candidates are laid within minutes, however busy Redis is
+LAID_ROWS = 100  # read at a time: half a millisecond of a worker
+REBUILT_AT_ONCE = 500  # of a partition that is being rebuilt
+REBUILT_ROWS = 1_000  # bounds the responses held in memory: about 100 each
 
 # --- the batch log ---------------------------------------------------------------------------------------------
 BATCH_LOG_PAGE_DEFAULT = 100

@@ -25,7 +25,7 @@ from engine.rules.terms import Batch, SittingState
 from engine.scheduling.batches import describe, unknown_batch
 from engine.scheduling.batches import queries as batch_queries
 from engine.scheduling.resources import Scheduling
-from engine.scheduling.roster import sitting_id_of
+from engine.scheduling.roster import sitting_ids_of
 from engine.stores.clock import now_ms
 from engine.stores.laying import batch_of
 from engine.stores.memory import Memory, partition_number
@@ -88,7 +88,7 @@ async def _undo(
     """The event's `before` and `after`. The moment names what is armed next, so it is above every earlier one."""
     disarmed_ms = max(now_ms(), row["armed_ms"], (row["disarmed_ms"] or 0) + 1)
     sittings = await connection.fetch(_queries.sittings_of, batch.batch_id)
-    renamed = [sitting_id_of(batch.batch_id, sitting["candidate_id"], disarmed_ms) for sitting in sittings]
+    renamed = sitting_ids_of(batch.batch_id, [sitting["candidate_id"] for sitting in sittings], disarmed_ms)
     digests = await connection.fetchval(
         _queries.undo_arming,
         batch.batch_id,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from engine.rules.limits import LAID_ROWS, REBUILT_ROWS
 from engine.rules.photo import EVENT_PREFIX, PhotoState
 from engine.rules.terms import Batch, Rules
 from engine.stores.memory import Memory
@@ -19,7 +20,6 @@ from engine.stores.prepare import Sitting, prepare_batch, prepare_sittings, prep
 from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
-_SITTINGS_AT_ONCE = 1_000  # bounds the responses held in memory: about 100 each
 
 
 def batch_of(row: Record) -> Batch:
@@ -45,16 +45,21 @@ async def lay_ready(
         for form in range(len(batch.paper_ids)):  # one after the other: a sealed paper may have many MiB
             seal = await connection.fetchrow(_queries.find_seal, batch_id, form)
             await prepare_batch(memory, prepared_batch(batch, seal, row["disarmed_ms"]), seal["sealed"])
-        sittings = await connection.fetch(_queries.sittings_in, batch_id, partitions)
-        for at in range(0, len(sittings), _SITTINGS_AT_ONCE):
-            some = sittings[at : at + _SITTINGS_AT_ONCE]
-            prepared = [prepared_sitting(sitting) for sitting in some]
-            if partitions is not None:
+        is_rebuild = partitions is not None
+        laid, after = 0, ""
+        # Read as they are laid: that bounds what is held, and keeps PostgreSQL from taking us for frozen.
+        while some := await connection.fetch(
+            _queries.sittings_in, batch_id, partitions, after, REBUILT_ROWS if is_rebuild else LAID_ROWS
+        ):
+            laid, after = laid + len(some), some[-1]["candidate_id"]
+            if is_rebuild:
                 prepared = await _recorded(connection, batch, some)
-            await prepare_sittings(memory, batch, prepared, login_key, row["disarmed_ms"])
-        if partitions is None:
+            else:
+                prepared = [prepared_sitting(sitting) for sitting in some]
+            await prepare_sittings(memory, batch, prepared, login_key, row["disarmed_ms"], is_rebuild=is_rebuild)
+        if not is_rebuild:
             await connection.execute(_queries.mark_laid, batch_id)
-    return len(sittings)
+    return laid
 
 
 async def lay_unlaid(memory: Memory, database: Postgres, login_key: bytes) -> int:

@@ -6,13 +6,13 @@ SELECT * FROM batch WHERE batch_id = $1 AND armed_ms IS NOT NULL FOR NO KEY UPDA
 -- A sealed paper and its wrapped key.
 SELECT form, sealed_digest, sealed, paper_key_wrapped, item_index FROM seal WHERE batch_id = $1 AND form = $2
 
--- sittings_in(batch_id, partitions) -> any number of rows
--- Who is to be laid ready; null for all partitions.
+-- sittings_in(batch_id, partitions, after, count) -> up to count rows
+-- Who is to be laid ready, in the order of candidate ids, after one of them; null for all partitions.
 SELECT sitting_id, batch_id, candidate_id, name, admission_ticket, site, room, seat, extra_time_s, id_number, state, epoch,
     entered_ms, closed_ms, form
 FROM sitting
-WHERE batch_id = $1 AND ($2::smallint[] IS NULL OR partition = ANY ($2::smallint[]))
-ORDER BY sitting_id
+WHERE batch_id = $1 AND ($2::smallint[] IS NULL OR partition = ANY ($2::smallint[])) AND candidate_id > $3
+ORDER BY candidate_id LIMIT $4
 
 -- responses_of(sitting_ids) -> any number of rows
 -- Their newest recorded responses.

@@ -202,6 +202,10 @@ class Memory:
     async def is_there(self, redis_key: str) -> bool:
         return bool(await self._ask(Purpose.CALLS, redis_key, "EXISTS"))
 
+    async def bytes_at(self, redis_key: str) -> int:
+        """How long the value of a plain key is; 0 without one."""
+        return int(await self._ask(Purpose.CALLS, redis_key, "STRLEN"))
+
     async def write_bytes(self, redis_key: str, content: bytes) -> None:
         await self._ask(Purpose.BULK, redis_key, "SET", content)
 

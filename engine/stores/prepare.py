@@ -1,7 +1,13 @@
-"""Lays out in Redis what candidates need, from what PostgreSQL holds: at arming, on roster changes, at a rebuild."""
+"""Lays out in Redis what candidates need, from what PostgreSQL holds: at arming, on roster changes, at a rebuild.
+
+Promise: an exam that runs beside it does not notice. Redis and the worker do one thing at a time, so sittings go there
+a few at a time, each few after the answer to those before and a rest as long as they took: however busy Redis is, half
+of the time belongs to saves. Only what is rebuilt goes as fast as it can, for there candidates wait for the end.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -9,13 +15,14 @@ from msgspec import Struct
 
 from engine.rules import timing
 from engine.rules.forms import armed_id
+from engine.rules.limits import LAID_AT_ONCE, LAID_REST_S_MAX, REBUILT_AT_ONCE
 from engine.rules.terms import Batch
 from engine.sealing.token import login_digest
+from engine.stores.clock import monotonic_s
 from engine.stores.memory import Memory, beside
 from engine.stores.postgres import Record
 
 _PREPARE = beside(__file__)
-_CALLS_PER_ROUND_TRIP = 500
 
 
 class Sitting(Struct, frozen=True, kw_only=True):
@@ -94,13 +101,24 @@ def sealed_key(digest: str) -> str:
 
 
 async def prepare_batch(memory: Memory, prepared: PreparedBatch, sealed: bytes) -> None:
-    """Write the batch with one of its sealed papers; repeating it changes nothing."""
-    await memory.write_bytes(sealed_key(prepared.sealed_digest), sealed)
+    """Write the batch with one of its sealed papers; repeating it changes nothing.
+
+    A sealed paper is named by its digest and may have many MiB: one that is there is not written again.
+    """
+    redis_key = sealed_key(prepared.sealed_digest)
+    if await memory.bytes_at(redis_key) != len(sealed):
+        await memory.write_bytes(redis_key, sealed)
     await memory.write_bytes(batch_key(prepared.armed_id), msgspec.msgpack.encode(prepared))
 
 
 async def prepare_sittings(
-    memory: Memory, batch: Batch, sittings: Sequence[Sitting], login_key: bytes, disarmed_ms: int | None = None
+    memory: Memory,
+    batch: Batch,
+    sittings: Sequence[Sitting],
+    login_key: bytes,
+    disarmed_ms: int | None = None,
+    *,
+    is_rebuild: bool = False,
 ) -> None:
     """Write the sittings of one batch and the way in to them (admission code and ID number lead to the sitting).
 
@@ -110,10 +128,14 @@ async def prepare_sittings(
     def entry(sitting: Sitting) -> str:
         return login_entry(batch.admission_code, sitting.id_number, login_key)
 
-    for at in range(0, len(sittings), _CALLS_PER_ROUND_TRIP):
-        some = [(entry(sitting), sitting) for sitting in sittings[at : at + _CALLS_PER_ROUND_TRIP]]
+    at_once = REBUILT_AT_ONCE if is_rebuild else LAID_AT_ONCE
+    for at in range(0, len(sittings), at_once):
+        began_s = monotonic_s()
+        some = [(entry(sitting), sitting) for sitting in sittings[at : at + at_once]]
         await memory.run_many(_PREPARE, [_call(memory, batch, sitting, login, disarmed_ms) for login, sitting in some])
         await memory.write_hashes({login: {sitting.sitting_id: batch.batch_id} for login, sitting in some})
+        if not is_rebuild:
+            await asyncio.sleep(min(monotonic_s() - began_s, LAID_REST_S_MAX))
 
 
 def login_entry(admission_code: str, id_number: str, login_key: bytes) -> str:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
+from engine.rules.limits import LAID_AT_ONCE, LAID_ROWS
 from engine.stores.laying import lay_ready, lay_unlaid
-from tests.integration.exam import LOGIN_KEY, Exam
+from engine.stores.memory import Memory
+from engine.stores.prepare import sealed_key
+from tests.integration.exam import LOGIN_KEY, PARTITIONS, Exam
 
 pytestmark = pytest.mark.anyio
 
@@ -60,3 +67,62 @@ async def test_sitting_names_the_login_that_is_its_own(exam: Exam) -> None:
     after = (await exam.stored("one"))["login"]
     assert after != before
     assert await exam.memory.read_hash(after.decode()) == {b"one": b"B"}
+
+
+class Watched(Memory):
+    """Notes how many script calls are sent together."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, PARTITIONS)
+        self.sent: list[int] = []
+
+    async def run_many(self, script: Any, calls: Sequence[Any], *purpose: Any) -> list[list[Any]]:
+        self.sent.append(len(calls))
+        return await super().run_many(script, calls, *purpose)
+
+
+async def test_a_large_batch_is_laid_a_few_at_a_time(exam: Exam, redis_url: str) -> None:
+    """Every sitting once, whatever page it stands on; no call of Redis's is longer than some saves."""
+    large = Exam.beside(exam, "large")
+    names = [f"s{number:03d}" for number in range(2 * LAID_ROWS + 1)]
+    await large.arm(*names)
+    await exam.memory.delete(*[exam.memory.partition_of(name).sitting(name) for name in names])
+    memory = Watched(redis_url)
+    try:
+        laid = await lay_ready(memory, exam.engine_database, "large", LOGIN_KEY)
+    finally:
+        await memory.close()
+
+    assert laid == sum(memory.sent) == len(names)
+    assert max(memory.sent) <= LAID_AT_ONCE
+    assert all([(await exam.stored(name))["batch"] == b"large" for name in names])
+
+
+async def test_saves_are_answered_while_a_batch_is_laid(exam: Exam) -> None:
+    """Between any two steps of it, in the same process and on the same Redis."""
+    large = Exam.beside(exam, "large")
+    await large.arm(*(f"s{number:03d}" for number in range(4 * LAID_AT_ONCE)))
+    await exam.enter("one")
+
+    laying = asyncio.create_task(lay_ready(exam.memory, exam.engine_database, "large", LOGIN_KEY))
+    saved = 0
+    while not laying.done():
+        saved += 1
+        await exam.save("one", ("A1", saved, '"a"'))
+
+    assert await laying == 4 * LAID_AT_ONCE
+    assert saved >= 4, "a save for every few sittings"
+
+
+async def test_a_sealed_paper_that_is_there_is_not_written_again(exam: Exam) -> None:
+    """It may have many MiB, and every late change of a roster lays its batch once more. A damaged one is mended."""
+    [(digest, sealed)] = await exam.query("SELECT sealed_digest, sealed FROM seal")
+    await exam.redis.config_resetstat()
+
+    await lay_ready(exam.memory, exam.database, exam.batch.batch_id, LOGIN_KEY)
+    written = (await exam.redis.info("commandstats"))["cmdstat_set"]["calls"]
+
+    assert written == 1  # what workers know of the batch
+    await exam.redis.append(sealed_key(digest), b"!")
+    await lay_ready(exam.memory, exam.database, exam.batch.batch_id, LOGIN_KEY)
+    assert await exam.memory.read_bytes(sealed_key(digest)) == sealed
