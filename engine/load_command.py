@@ -21,6 +21,7 @@ def rehearse_arguments(made: argparse.ArgumentParser) -> None:
 
 
 def loadtest_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("compare", nargs="*", metavar="compare A B", help="what changed between two outcomes (JSON)")
     made.add_argument("--tier", metavar="NAME", help="50, 200, 2000, 5000, or another of the file of tiers")
     made.add_argument("--tiers", type=Path, metavar="FILE", help="instead of loadtest/tiers.toml")
     made.add_argument(
@@ -33,7 +34,7 @@ def loadtest_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--seed", type=int, metavar="S", help="same seed, same behaviour; default: another each time")
     made.add_argument("--workers", type=count, default=1, metavar="K", help="of an engine of its own")
     made.add_argument("--generators", type=count, metavar="N", help="Locust processes; default by tier")
-    made.add_argument("--report", type=Path, metavar="FILE", help="the HTML; its JSON lies beside it")
+    made.add_argument("--report", type=Path, metavar="FILE", help="the HTML page; its JSON lies beside it")
     made.add_argument("--keep", type=Path, metavar="DIR", help="plan, reports and ledgers of the generators go there")
     made.add_argument("--ui", action="store_true", help="Locust's own pages as well, from 127.0.0.1:8089 on")
     made.add_argument("--json", action="store_true", help="the outcome as JSON on stdout, nothing else")

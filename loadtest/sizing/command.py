@@ -15,8 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from loadtest.interrupting import interruptible
 from loadtest.own_engine import EngineMissing
+from loadtest.sizing import compare as comparison
 from loadtest.sizing import conductor, model, report, tiers
 from loadtest.sizing import outcome as outcomes
 from loadtest.sizing.conductor import Options
@@ -35,8 +38,10 @@ class Unusable(Exception):
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run one load test."""
+    """Run one load test, or compare two."""
     try:
+        if args.compare:
+            return _compare(args.compare, args.report)
         options = _options(args)
         with interruptible():
             outcome = conductor.run(options)
@@ -50,6 +55,21 @@ def main(args: argparse.Namespace) -> int:
         return 130
     print(outcomes.encode(outcome).decode() if args.json else report.text(outcome))
     return EXIT_CODES[outcome.verdict]
+
+
+def _compare(words: list[str], file: Path | None) -> int:
+    """0 whatever changed: which of two runs is right is for a person."""
+    if len(words) != 3 or words[0] != "compare":
+        raise Unusable(f"{shlex.join(words)}: expected nothing, or: compare A.json B.json")
+    before, after = map(_read, words[1:])
+    try:
+        text, page = comparison.compare(before, after)
+    except comparison.CannotCompare as fault:
+        raise Unusable(str(fault)) from None
+    if file is not None:
+        file.write_text(page, "utf-8")
+    print(text)
+    return 0
 
 
 def _could_not(fault: object) -> int:
@@ -154,3 +174,12 @@ def _keep(outcome: Outcome, file: Path) -> None:
     beside = file.with_suffix(".json")
     beside.write_bytes(outcomes.encode(outcome))
     print(f"loadtest: {file} and {beside}", file=sys.stderr)
+
+
+def _read(file: str) -> Outcome:
+    try:
+        return outcomes.decode(Path(file).read_bytes())
+    except OSError as fault:
+        raise Unusable(f"{file}: {fault.strerror}") from None
+    except (msgspec.ValidationError, msgspec.DecodeError) as fault:
+        raise Unusable(f"{file}: not the JSON of a load test: {fault}") from None

@@ -66,11 +66,14 @@ def _of_samples(samples: Sequence[Sample]) -> Series:
 
 
 def _of_generators(said: Iterable[Progress]) -> Series:
-    """The sum over all processes, each with what it said last."""
-    found: Series = {"entered": {}, "writing": {}}
+    """The sum over all processes, each with what it said last; of saves, whose count grows, the difference."""
+    found: Series = {"entered": {}, "writing": {}, "saves": {}}
     latest: dict[str, Mapping[str, float]] = {}
     for one in sorted(said, key=lambda each: each.at_ms):
+        second, before = one.at_ms // 1000, latest.get(one.process, {})
         latest[one.process] = one.said
-        for name in found:
-            found[name][one.at_ms // 1000] = sum(float(each.get(name, 0)) for each in latest.values())
+        for name in ("entered", "writing"):
+            found[name][second] = sum(float(each.get(name, 0)) for each in latest.values())
+        sent = float(one.said.get("saves", 0)) - float(before.get("saves", 0))
+        found["saves"][second] = found["saves"].get(second, 0.0) + sent
     return found

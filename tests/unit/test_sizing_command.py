@@ -9,6 +9,8 @@ import pytest
 
 from engine import __main__ as command_line
 from loadtest.sizing import command
+from loadtest.sizing.outcome import encode
+from tests import outcomes
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,9 @@ from loadtest.sizing import command
         ("--tier 50 --url http://x --schedule-key K", "--results-key"),
         ("--tier 50 --url http://x --schedule-key K --results-key K --shaped", "--shaped"),
         ("--tier 50 --shaped --ui", "--ui"),
+        ("compare one.json", "expected nothing, or: compare"),
+        ("200 --shaped", "expected nothing, or: compare"),
+        ("compare one.json two.json", "one.json: No such file"),
         ("--tier 50 --ready-file nowhere.json", "--ready-file nowhere.json"),
         ("--tier 50 --url https://127.0.0.1:9 --schedule-key K --results-key K --loss 0.1", "only in front of http"),
     ],
@@ -47,8 +52,22 @@ def test_a_command_that_repeats_a_run_has_its_seed_and_no_key() -> None:
 
 def test_a_report_lies_where_it_was_asked_for(tmp_path: Path) -> None:
     """Its outcome beside it, also in a folder that was not there."""
-    from tests import outcomes
-
     command._keep(outcomes.failed(), tmp_path / "new" / "page.html")
 
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"page.html", "page.json"}
+
+
+def test_two_outcomes_are_compared_on_screen_and_on_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is none is refused by name."""
+    one, page = tmp_path / "one.json", tmp_path / "page.html"
+    one.write_bytes(encode(outcomes.failed()))
+    (tmp_path / "none.json").write_text("{}", "utf-8")
+    parser = command_line.parser()
+
+    code = command.main(parser.parse_args(["loadtest", "compare", str(one), str(one), "--report", str(page)]))
+    text = capsys.readouterr().out
+    refused = command.main(parser.parse_args(["loadtest", "compare", str(one), str(tmp_path / "none.json")]))
+
+    assert code == 0 and text and "<html" in page.read_text("utf-8")
+    assert refused == command.COULD_NOT_RUN
+    assert "none.json: not the JSON of a load test" in capsys.readouterr().err

@@ -1,0 +1,145 @@
+"""Smaller parts of a load test: the slow wire, ledgers without bound, series, and what a generator leaves or not."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.ledger import Ledger
+from loadtest.sizing import account, ledger_file
+from loadtest.sizing import crew as crew_module
+from loadtest.sizing.crew import Crew, CrewFault
+from loadtest.sizing.evidence import Progress
+from loadtest.sizing.plan import Person
+from loadtest.sizing.seconds import series
+from loadtest.sizing.slow_wire import DOUBLINGS_MAX, PACKET_BYTES, TIMEOUT_S, SlowWire
+
+
+def a_wire(delay_s: float, loss: float) -> SlowWire:
+    wire = SlowWire(("127.0.0.1", 9), seed=1)
+    wire.delay_s, wire.loss = delay_s, loss
+    return wire
+
+
+def test_a_wire_without_loss_is_only_slow() -> None:
+    assert a_wire(0.03, 0)._under_way_s(b"x" * 99_000) == pytest.approx(0.03)
+
+
+def test_a_lost_packet_is_a_retransmission_late_and_holds_up_what_it_came_with() -> None:
+    """Of a thousand packets sent alone, the share that is lost; of many together nearly always one."""
+    wire = a_wire(0.02, 0.05)
+
+    late = sum(wire._under_way_s(b"x") > 0.02 + TIMEOUT_S for _ in range(1000))
+
+    assert 20 < late < 100
+    assert wire._under_way_s(b"x" * PACKET_BYTES * 200) >= 0.02 + TIMEOUT_S + 2 * 0.02
+
+
+def test_a_wire_that_loses_everything_gives_up_doubling() -> None:
+    """Else a simulated wire would be worse than one that is cut."""
+    assert a_wire(0, 1)._under_way_s(b"x") == pytest.approx(TIMEOUT_S * (2**DOUBLINGS_MAX - 1))
+
+
+# --- the account -------------------------------------------------------------------------------------------------
+
+
+def test_responses_on_disk_are_read_as_they_were_pulled() -> None:
+    held = account.OnDisk(io.BytesIO())
+    held.add("s1", {"A1": {"seq": 1, "value": "甲"}})
+    held.add("s2", {})
+    held.add("s3", {"B": {"seq": 2, "value": ["x"] * 50}})
+
+    assert held["s1"] == {"A1": {"seq": 1, "value": "甲"}}
+    assert held.get("s2", None) == {}
+    assert held["s3"]["B"]["seq"] == 2
+    assert held.get("nobody", {}) == {}
+    assert list(held) == ["s1", "s2", "s3"] and len(held) == 3
+
+
+def test_whom_no_generator_played_has_failed_unless_they_were_to_stay_away(tmp_path: Path) -> None:
+    """Nobody of the roster is left out of the account."""
+    ledger_file.write(tmp_path / "swarm-0.ledger", [Ledger("c1", "s1", entered=True)])
+    planned = {name: Person(number, name, name, arrives_ms) for number, (name, arrives_ms) in enumerate(
+        [("c1", 5), ("c2", 0), ("c3", 5)]
+    )}  # fmt: skip
+
+    found = {ledger.candidate_id: ledger for ledger in account.all_ledgers([tmp_path / "swarm-0.ledger"], planned)}
+
+    assert set(found) == {"c1", "c2", "c3"}
+    assert found["c1"].entered and not found["c1"].failures
+    assert found["c2"].stays_away and not found["c2"].failures
+    assert found["c3"].failures and not found["c3"].stays_away
+
+
+# --- generators --------------------------------------------------------------------------------------------------
+
+
+def a_crew(folder: Path, script: str, heard: Callable[[str, Any], None] = lambda name, said: None) -> Crew:
+    """One process that runs `script` instead of a generator."""
+    crew = Crew([], folder / "plan.json", folder, {"swarm": 1}, heard)
+    crew._commands = {"swarm-0": [sys.executable, "-c", script]}
+    return crew
+
+
+def wait(crew: Crew) -> None:
+    until_s = time.monotonic() + 20
+    while not crew.are_done() and time.monotonic() < until_s:
+        time.sleep(0.02)
+
+
+def test_what_a_generator_says_is_heard_and_anything_else_is_not(tmp_path: Path) -> None:
+    """A library's own words on stdout are no news."""
+    lines = ["hello", json.dumps({"now_ms": 5000, "entered": 3}), "[1]", json.dumps({"entered": 4})]
+    heard: list[tuple[str, Any]] = []
+    script = f"for line in {lines!r}: print(line, flush=True)"
+
+    with a_crew(tmp_path, script, lambda name, said: heard.append((name, said))) as crew:
+        assert not crew.have_spoken()
+        wait(crew)
+        time.sleep(0.2)
+
+        assert crew.have_spoken()
+    assert heard == [("swarm-0", {"now_ms": 5000, "entered": 3})]
+
+
+def test_a_generator_that_ends_before_the_exam_is_a_fault_with_its_last_words(tmp_path: Path) -> None:
+    with a_crew(tmp_path, "raise SystemExit('no such plan')") as crew:
+        wait(crew)
+
+        with pytest.raises(CrewFault, match="swarm-0 ended with 1: no such plan"):
+            crew.check_alive()
+        assert crew.reports()[1]
+
+
+def test_no_generator_outlives_its_crew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that does not listen."""
+    monkeypatch.setattr(crew_module, "STOP_S", 0.2)
+    deaf = (
+        "import signal, time; signal.signal(15, signal.SIG_IGN); print('{\"now_ms\": 1}', flush=True); time.sleep(99)"
+    )
+    with a_crew(tmp_path, deaf) as crew:
+        while not crew.have_spoken():
+            time.sleep(0.02)
+        process = crew._processes["swarm-0"]
+
+    assert process.returncode == -9
+
+
+def test_series_of_generators_add_up_and_saves_are_what_was_sent_in_a_second() -> None:
+    said = [
+        Progress("a", 1000, {"entered": 1, "writing": 1, "saves": 5}),
+        Progress("b", 1100, {"entered": 2, "writing": 2, "saves": 7}),
+        Progress("a", 2000, {"entered": 3, "writing": 2, "saves": 9}),
+    ]
+
+    found = series([], [], said, {})
+
+    assert found["entered"] == {1: 3, 2: 5}
+    assert found["saves"] == {1: 12, 2: 4}
