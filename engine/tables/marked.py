@@ -19,11 +19,10 @@ from xlsxwriter.exceptions import OverlappingRange
 
 from engine.rules.limits import ROSTER_COMMENTS_MAX, TABLE_COLUMNS_MAX
 from engine.rules.sheet import CellKind, Merge, Sheet, Value
+from engine.tables.sheet_name import sheet_name
 
 _HEADING = "错误 / faults"
 _TEXT_CHARACTERS_MAX = 32_000  # of a cell; what a workbook can hold is little more
-_SHEET_NAME_CHARACTERS_MAX = 31
-_NOT_IN_A_SHEET_NAME = str.maketrans("", "", "[]:*?/\\'")
 _COLUMN_WIDTH = 18.0
 _LAST_COLUMN_WIDTH = 60.0
 _MERGES_MAX = 20_000  # more than that, or larger than this, is no longer a look that anybody misses
@@ -46,12 +45,13 @@ def write_marked(
     # Never a formula, a link or a number of what was a text: this is somebody else's content.
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with xlsxwriter.Workbook(out, options) as book:
-        page = book.add_worksheet(_sheet_name(sheet.name))
+        names: set[str] = set()
+        page = book.add_worksheet(sheet_name(sheet.name, names, without="roster"))
         writer = _Writer(book, page, sheet, marks)
         writer.write()
         writer.tell(header_row, faults_total)
-        for number, other in enumerate(others, start=2):
-            _Writer(book, book.add_worksheet(f"{_sheet_name(other.name)} {number}"), other, ()).write()
+        for other in others:
+            _Writer(book, book.add_worksheet(sheet_name(other.name, names, without="roster")), other, ()).write()
     return out.getvalue()
 
 
@@ -146,7 +146,3 @@ class _Writer:
             look = {"num_format": number_format, **({"bg_color": "#FFC7CE", "border": 1} if is_marked else {})}
             found = self._formats[number_format, is_marked] = self._book.add_format(look)
         return found
-
-
-def _sheet_name(name: str) -> str:
-    return name.translate(_NOT_IN_A_SHEET_NAME).strip()[:_SHEET_NAME_CHARACTERS_MAX] or "roster"

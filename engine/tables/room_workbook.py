@@ -12,10 +12,9 @@ from typing import Any
 import xlsxwriter
 
 from engine.rules.room_lists import LABELS, SIGN_IN, TITLES, Entry, Heading, RoomList
+from engine.tables.sheet_name import sheet_name
 
 _A4 = 9
-_SHEET_NAME_CHARACTERS_MAX = 31
-_NOT_IN_A_SHEET_NAME = str.maketrans("", "", "[]:*?/\\'")
 _DOOR_COLUMNS = (("座位号", 10), ("姓名", 18), ("准考证号", 26), ("证件号码", 24))
 _SIGN_IN_COLUMNS = (*_DOOR_COLUMNS, ("考生签名", 18), ("备注", 14))
 _LABEL_COLUMNS = (("考点", 24), ("考场", 14), *_DOOR_COLUMNS, ("考试", 40), ("时间", 40))
@@ -89,7 +88,7 @@ def _sheet(
     rows: Sequence[Sequence[str]],
 ) -> Any:
     """One table below its title and the exam in words; without a `heading` the table alone."""
-    sheet = book.add_worksheet(_sheet_name(wished, names))
+    sheet = book.add_worksheet(sheet_name(wished, names, without="考场"))
     sheet.set_paper(_A4)
     sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
     sheet.fit_to_pages(1, 0)
@@ -115,15 +114,3 @@ def _sheet(
         for column, value in enumerate(values):
             sheet.write_string(row, column, value, formats["cell"])
     return sheet
-
-
-def _sheet_name(wished: str, names: set[str]) -> str:
-    """What a workbook takes as a sheet's name, and no other sheet has; case does not tell two apart."""
-    plain = wished.translate(_NOT_IN_A_SHEET_NAME).strip() or "考场"
-    name, number = plain[:_SHEET_NAME_CHARACTERS_MAX], 1
-    while name.casefold() in names:
-        number += 1
-        ending = f" ({number})"
-        name = plain[: _SHEET_NAME_CHARACTERS_MAX - len(ending)] + ending
-    names.add(name.casefold())
-    return name

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,17 @@ from engine.rules.roster_header import fold_header
 from engine.rules.rostering import check_rows
 from engine.scheduling.roster_decoding import decode_roster, marked_workbook, read_roster
 from tests.contract import nasty_texts, nasty_workbooks
-from tests.contract.workbooks import HEADINGS, as_csv, by_hand, candidate, candidates, old_sheet_of, sheet_of
+from tests.contract.workbooks import (
+    HEADINGS,
+    as_csv,
+    by_hand,
+    candidate,
+    candidates,
+    old_sheet_of,
+    put,
+    sheet_of,
+    with_xlsxwriter,
+)
 
 TODAY = datetime.date(2026, 3, 1)
 FIELDS = ("name", "id_number", "admission_ticket", "site", "room", "seat")
@@ -92,6 +103,20 @@ def test_a_marked_sheet_sent_again_has_the_same_faults(name: str) -> None:
 
     places = [(fault["row"], fault["column"], fault["field"]) for fault in again.faults]
     assert places == [(fault["row"], fault["column"], fault["field"]) for fault in first.faults]
+
+
+@pytest.mark.parametrize("names", [("名单", "二" * 31), ("名单 2", "名单"), ("List 2", "list"), ("Sheet1", "Sheet2")])
+def test_several_lists_come_back_marked_whatever_their_sheets_are_called(names: tuple[str, str]) -> None:
+    """A name as long as may be, and one that another becomes with a number behind it."""
+
+    def fill(book: Any) -> None:
+        for name in names:
+            put(book.add_worksheet(name), [HEADINGS, candidate(1)])
+
+    sent = decode_roster(with_xlsxwriter(fill), "")
+    marked = openpyxl.load_workbook(io.BytesIO(marked_workbook(sent, _invalid(sent.decoded))))
+
+    assert (marked.sheetnames, [page.max_row for page in marked]) == (list(names), [2, 2])
 
 
 def _invalid(decoded: Any) -> Invalid:
