@@ -53,11 +53,11 @@ def draw_papers(
         except TooFew as fault:
             raise CeremonyFault(f"{blueprint_file}: {fault}") from None
         record = _record(bank, blueprint, seed, drawn_as, before, drawn)
-        part = _laid_out(folder, drawn, record)
-        if exposure_file is not None and drawn_as not in known:
-            _replace(exposure_file, show_exposure([*draws, (drawn_as, drawn.items)]))
-        part.rename(folder)
-        _sync(folder.parent)
+        with _laid_out(folder, drawn, record) as part:
+            if exposure_file is not None and drawn_as not in known:
+                _replace(exposure_file, show_exposure([*draws, (drawn_as, drawn.items)]))
+            part.rename(folder)
+            _sync(folder.parent)
     return [
         *(f"paper    {folder / paper['file']} {paper['digest']}" for paper in record["papers"]),
         f"record   {folder / 'draw.json'}",
@@ -136,8 +136,12 @@ def _held(file: Path | None) -> Iterator[list[tuple[str, list[str]]]]:
         os.close(folder)
 
 
-def _laid_out(folder: Path, drawn: Drawn, record: dict[str, Any]) -> Path:
-    """Everything on the disk, under a name that nobody takes for the folder; what an earlier try left there goes."""
+@contextlib.contextmanager
+def _laid_out(folder: Path, drawn: Drawn, record: dict[str, Any]) -> Iterator[Path]:
+    """Everything on the disk, under a name that nobody takes for the folder; what an earlier try left there goes.
+
+    If the body fails it goes as well: readable papers lie nowhere but where they were wanted.
+    """
     part = folder.with_name(f".{folder.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)
@@ -146,9 +150,11 @@ def _laid_out(folder: Path, drawn: Drawn, record: dict[str, Any]) -> Path:
             _write(part / f"form-{number}.json", paper)
         _write(part / "draw.json", record)
         _sync(part)
+        yield part
     except OSError as fault:
         raise CeremonyFault(f"{part}: {fault.strerror}") from None
-    return part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)  # renamed it is not there
 
 
 def _replace(file: Path, document: dict[str, Any]) -> None:

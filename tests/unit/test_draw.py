@@ -112,6 +112,16 @@ def test_a_draw_ended_in_between_is_finished_by_repeating_it(desk: Path, monkeyp
     assert not (desk / ".out.part").exists() and len(contents(desk / "out")) == 2
 
 
+def test_a_draw_that_cannot_be_counted_leaves_no_readable_paper(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its history cannot be written: nothing was drawn, and whoever looks into the folder later finds nothing."""
+    (desk / ".exposure.json.part").mkdir()
+
+    assert run(desk, "out", forms=2) != 0
+
+    assert "exposure.json" in capsys.readouterr().err
+    assert not list(desk.rglob("form-*.json")) and not (desk / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "document", "expected"),
     [
