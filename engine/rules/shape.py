@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -40,6 +41,11 @@ class Faults:
         self.total += 1
         if len(self.listed) < self.listed_max:
             self.listed.append({"pointer": pointer, "message": message, "value": shown(value), **more})
+
+    def extend(self, listed: Sequence[dict[str, Any]], total: int) -> None:
+        """By what was found elsewhere."""
+        self.total += total
+        self.listed.extend(listed[: self.listed_max - len(self.listed)])
 
     def __bool__(self) -> bool:
         return self.total > 0

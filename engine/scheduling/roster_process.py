@@ -1,4 +1,4 @@
-"""The process that reads rosters, one fork for each: bound in time and memory, and gone afterwards.
+"""The process that reads rosters and seating calls, one fork for each: bound in time and memory, and gone afterwards.
 
 What a workbook unfolds to is its sender's choice, and its readers are large libraries; here neither harms an exam.
 """
@@ -11,7 +11,7 @@ import msgspec
 
 from engine.rules.limits import ROSTER_READ_MEMORY_BYTES_MAX, ROSTER_READ_TIMEOUT_S
 from engine.scheduling import workshop_process
-from engine.scheduling.roster_jobs import ReadRoster, do
+from engine.scheduling.roster_jobs import Job, do
 
 _NICENESS = 5  # where the processor is short, those who write an exam come first
 
@@ -23,4 +23,4 @@ def main(handle: int) -> None:
 
 
 def _work(message: bytes, body: bytes) -> bytes:
-    return msgspec.msgpack.encode(do(msgspec.msgpack.decode(message, type=ReadRoster), body))
+    return msgspec.msgpack.encode(do(msgspec.msgpack.decode(message, type=Job), body))

@@ -6,22 +6,19 @@ draft, and on an armed batch until its latest entry.
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.access import require
-from engine.rules import exact_json
 from engine.rules.limits import SEATING_BODY_BYTES_MAX
-from engine.rules.seating_call import read_seating
 from engine.rules.shape import Faults
 from engine.scheduling.batches import queries as batch_queries
 from engine.scheduling.batches import unknown_batch
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.seating_plan import assign
 from engine.stores.laying import lay_ready
-from engine.wire import is_dry_run, json_response, path_id, read_body
+from engine.vault import read_vault
+from engine.wire import is_dry_run, json_response, path_id
 
 
 async def seat(request: Request) -> Response:
@@ -31,9 +28,11 @@ async def seat(request: Request) -> Response:
     batch_id = path_id(request, "batch_id")
     faults = Faults()
     is_dry = is_dry_run(request, faults)
-    body = await read_body(request.receive, SEATING_BODY_BYTES_MAX)
-    document = await asyncio.to_thread(exact_json.decode, body) if body.strip() else {}
-    call = await asyncio.to_thread(read_seating, document, batch_id, faults)
+    body = await read_vault(request.scope, request.receive, SEATING_BODY_BYTES_MAX)
+    try:
+        call = await scheduling.roster_reader.read_seating(batch_id, body, faults)
+    finally:
+        body.close()
     async with scheduling.database.transaction(is_dry_run=is_dry) as connection:
         row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
         if row is None:

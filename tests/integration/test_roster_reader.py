@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -12,8 +13,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.rules import exact_json
 from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import ROSTER_CHUNK_ROWS
+from engine.rules.seating_call import ChosenSite, SeatingCall
+from engine.rules.shape import Faults
 from engine.scheduling.roster_jobs import Chunk, FaultyRoster, ReadRoster, TakenRoster
 from engine.scheduling.roster_reader import RosterReader
 from engine.vault import Vault
@@ -135,3 +139,33 @@ async def test_the_process_ends_when_nobody_is_at_the_other_end(reader: RosterRe
     line.close()
 
     assert process.wait(30) == 0
+
+
+async def test_a_seating_call_is_read_where_rosters_are(reader: RosterReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """16 MiB of lists would hold the worker's candidates for seconds; what it asks for and every fault come back."""
+
+    def reads_here(_: bytes) -> None:
+        raise AssertionError("the worker has read it itself")
+
+    monkeypatch.setattr(exact_json, "decode", reads_here)
+    organisations = {f"C{number}": f"单位{number % 7}" for number in range(5_000)}
+    sent = {"seed": 7, "sites": [{"site_id": "S1", "rooms": ["101"]}], "organisations": organisations, "spares_kept": 2}
+    faults = Faults()
+    call = await reader.read_seating("B1", vault(json.dumps(sent).encode()), faults)
+    empty = await reader.read_seating("B1", vault(b" \n"), faults)
+
+    assert (call.seed, call.sites, call.spares_kept) == (7, (ChosenSite("S1", ("101",)),), 2)
+    assert (call.organisations, empty, faults.total) == (organisations, SeatingCall(seed="B1"), 0)
+    await reader.read_seating("B1", vault(b'{"seed": [], "rooms": 1.5, "sites": {}}'), faults)
+    assert [fault["pointer"] for fault in faults.listed] == ["/seed", "/sites", "/rooms"]
+    assert faults.total == 3
+
+
+async def test_a_seating_call_that_unfolds_beyond_all_need_is_refused(reader: RosterReader) -> None:
+    """As a roster is; the next one is read."""
+    bounded(reader, "ROSTER_READ_MEMORY_BYTES_MAX", str(400 * 2**20))
+    with pytest.raises(Refused) as caught:
+        await reader.read_seating("B1", vault(b'{"seed":[' + b"[]," * (5 * 2**20) + b"[]]}"), Faults())
+    assert (caught.value.code, "seating call" in caught.value.detail) == ("request.too_large", True)
+
+    assert await reader.read_seating("B1", vault(b"{}"), Faults()) == SeatingCall(seed="B1")
