@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import resource
+import socket
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -21,7 +23,7 @@ from engine.sealing import secrets
 from engine.sealing.signature import key_id
 from engine.settings import Settings
 from engine.stores import migrations
-from engine.stores.clock import now_ms
+from engine.stores.clock import is_synchronised, now_ms
 from engine.stores.memory import Memory
 from engine.web import pages
 from engine.wire import json_response
@@ -45,6 +47,7 @@ class Attestation:
             "keys": {name: secrets.fingerprint(key, name) for name, key in keys.items()},
             "workers": settings.workers,
             "postgres_connections": settings.postgres_connections,
+            "machine": digest_of([socket.gethostname(), _boot_id()]),
         }
 
     async def say(self) -> dict[str, Any]:
@@ -59,6 +62,7 @@ class Attestation:
             "published": digest_of(published),
             "redis": digest_of([(run_id or b"").decode() for (run_id,) in markers]),
             "files_max": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            "clock_synchronised": is_synchronised(),
             "server_ms": now_ms(),  # last: whoever compares clocks counts from the question to the answer
         }
 
@@ -68,6 +72,14 @@ async def show(request: Request) -> Response:
     await require(request, "ops")
     attestation: Attestation = request.app.state.attestation
     return json_response(await attestation.say())
+
+
+def _boot_id() -> str:
+    """Of the kernel that runs; empty where it has none. Machines made from one image may share a name."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def digest_of(texts: Sequence[str]) -> str:

@@ -16,7 +16,12 @@ CALLS = (
         "What the worker that answers is: release, configuration, keys by fingerprint, clock",
         tag="operations",
         caller="ops",
-        replies={200: json_reply("Node", "Workers of one deployment differ in `worker`, `files_max` and `server_ms`")},
+        replies={
+            200: json_reply(
+                "Node",
+                "What workers of one deployment may differ in: worker, machine, workers, files_max and the clock",
+            )
+        },
     ),
 )
 
@@ -38,6 +43,11 @@ ANSWERED: dict[str, Schema] = {
             "postgres_connections": whole(1, 1000, description="Of each pool"),
             "published": {**_DIGEST, "description": "Over the ids of all signing keys in PostgreSQL"},
             "redis": {**_DIGEST, "description": "Over the run ids in Redis's markers"},
+            "machine": {**_DIGEST, "description": "The same for all workers of one machine, until it is restarted"},
+            "clock_synchronised": {
+                "type": ["boolean", "null"],
+                "description": "Whether NTP or PTP keeps its clock right",
+            },
             "files_max": whole(0, 2**63 - 1, description="Files that this process may have open"),
             "server_ms": whole(0, INSTANT_MS_MAX, description="This machine's clock, read last"),
         }

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.preflight.ask_batches import Known
 from engine.preflight.clocks import Reading, narrowest
 from engine.preflight.finding import Finding
 from engine.preflight.nodes import (
     Answers,
+    judge_hung,
+    judge_mute,
     judge_port,
     judge_port_in_use,
     judge_readiness,
@@ -37,13 +39,22 @@ from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
 _TIMEOUT_S = 5.0  # /readyz answers within two seconds, whoever hangs
-_PAPER_TIMEOUT_S = 60.0
+_PAPER_TIMEOUT_S = 15.0  # without a byte
 ASKED_PER_WORKER = 8  # one of 16 workers stays unmet in 128 answers once in 4,000 times
+HUNG_MAX = 2  # answers that did not come in time, until it is clear that somebody hangs
 ASKED_MIN = 5  # so that the quickest of the answers tells the clock well
 
 
 class Silence(Exception):
-    """Nobody answers, or nobody who is an engine; the message says what came instead."""
+    """No answer of an engine; the message says what came instead."""
+
+
+class Refused(Silence):
+    """Nobody listens there."""
+
+
+class Hung(Silence):
+    """The connection was taken, or goes nowhere, and no answer came in time."""
 
 
 class Caller(Struct, frozen=True):
@@ -72,43 +83,63 @@ async def meet(urls: Sequence[str], caller: Caller, own_ms: Callable[[], int] = 
 
 
 def _meet_one(url: str, caller: Caller, own_ms: Callable[[], int]) -> Met:
-    try:
-        ready = _ready(url, caller)
-    except Silence as fault:
-        return Met(answers=[], readings=[], findings=[_unanswered(url, str(fault))])
+    """One address: first whether anybody is there, then which workers are."""
+    hung = 0
+    while True:
+        try:
+            ready = _ready(url, caller)
+            break
+        except Hung:  # one worker of several may be frozen, and whose turn it is nobody knows
+            hung += 1
+            if hung == HUNG_MAX:
+                return Met(answers=[], readings=[], findings=[judge_hung(url, hung)])
+        except Silence as fault:
+            return Met(answers=[], readings=[], findings=[_unanswered(url, fault)])
+    answers = Answers(url=url, **ready)
+    findings = [judge_readiness(answers)]
+    readings: list[Reading] = []
+    if caller.ops_key:
+        answers, readings, more = _attested(answers, caller, own_ms, hung)
+        findings += more
+    elif hung:
+        findings.append(judge_hung(url, hung))
+    if _is_of_this_machine(url):
+        findings.append(judge_port_in_use(url))
+    return Met(answers=[answers], readings=readings, findings=findings)
+
+
+def _attested(
+    answers: Answers, caller: Caller, own_ms: Callable[[], int], hung: int
+) -> tuple[Answers, list[Reading], list[Finding]]:
+    """The answers with what workers say of themselves, the quickest reading of each one's clock, and what was found."""
     workers: dict[str, Mapping[str, Any]] = {}
     readings: dict[str, list[Reading]] = {}
     findings = []
-    expected = 1
-    if caller.ops_key:
+    asked, expected = 0, 1
+    while hung < HUNG_MAX and is_asked_again(asked, len(workers), expected):
+        asked += 1
+        before = own_ms()
         try:
-            asked = 0
-            while is_asked_again(asked, len(workers), expected):
-                asked += 1
-                before = own_ms()
-                said = _json(url, "/v1/node", caller)
-                after = own_ms()
-                worker = said["worker"]
-                workers[worker] = said
-                expected = max(expected, said["workers"])
-                part = f"{url}#{worker}"
-                reading = Reading(part=part, before_ms=before, told_ms=said["server_ms"], after_ms=after)
-                readings.setdefault(worker, []).append(reading)
-        except (Silence, KeyError) as fault:
-            findings.append(judge_silence(url, f"GET /v1/node: {fault}"))
-    answers = Answers(
-        url=url,
-        colour=str(ready["colour"]),
-        not_ready=ready["not_ready"],
-        warnings=ready["warnings"],
-        workers=workers,
+            said = _json(answers.url, "/v1/node", caller)
+            worker, told_ms, expected = said["worker"], said["server_ms"], max(expected, said["workers"])
+        except Hung:
+            hung += 1
+            continue
+        except (Silence, KeyError, TypeError) as fault:
+            findings.append(judge_mute(answers.url, str(fault)))
+            break
+        workers[worker] = said
+        reading = Reading(part=f"{answers.url}#{worker}", before_ms=before, told_ms=told_ms, after_ms=own_ms())
+        readings.setdefault(worker, []).append(reading)
+    if hung:
+        findings.append(judge_hung(answers.url, hung))
+    elif workers:
+        findings.append(judge_workers(answers.url, len(workers), expected))
+    return (
+        structs.replace(answers, workers=workers),
+        [narrowest(each) for each in readings.values()],
+        findings,
     )
-    findings.append(judge_readiness(answers))
-    if workers:
-        findings.append(judge_workers(answers, expected))
-    if _is_of_this_machine(url):
-        findings.append(judge_port_in_use(url))
-    return Met(answers=[answers], readings=[narrowest(each) for each in readings.values()], findings=findings)
 
 
 def is_asked_again(asked: int, met: int, expected: int) -> bool:
@@ -154,6 +185,10 @@ def _get(url: str, path: str, caller: Caller, timeout_s: float = _TIMEOUT_S) -> 
         line.request("GET", parts.path.rstrip("/") + path, headers=headers)
         reply = line.getresponse()
         return reply.status, reply.read()
+    except ConnectionRefusedError as fault:
+        raise Refused(str(fault.strerror).lower()) from None
+    except TimeoutError:
+        raise Hung(f"no answer within {timeout_s:g} s") from None
     except (OSError, http.client.HTTPException) as fault:
         raise Silence(f"{type(fault).__name__} {fault}") from None
     finally:
@@ -163,12 +198,13 @@ def _get(url: str, path: str, caller: Caller, timeout_s: float = _TIMEOUT_S) -> 
 # --- nobody answers ---------------------------------------------------------------------------------------------
 
 
-def _unanswered(url: str, fault: str) -> Finding:
+def _unanswered(url: str, fault: Silence) -> Finding:
     """Of this machine it is told whether the engine could be started; of another, that nobody answers."""
     if not _is_of_this_machine(url):
-        return judge_silence(url, fault)
+        return judge_silence(url, str(fault))
     host, port = _place(url)
-    return judge_port(url, _bind(host, port))
+    taken = _bind(host, port)
+    return judge_port(url, taken if isinstance(fault, Refused) or not taken else f"{taken}; {fault}")
 
 
 def _is_of_this_machine(url: str) -> bool:

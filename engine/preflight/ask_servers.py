@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,9 @@ async def look_at_durability(memory: Memory) -> list[Finding]:
     """Raises TryLater."""
     told = await memory.ask_each("CONFIG", "GET", "appendfsync")
     names = _named(told)
+    for answer in told.values():
+        if isinstance(answer, TryLater):
+            raise answer
     silent = [name for name, answer in zip(names, told.values(), strict=True) if isinstance(answer, Exception)]
     return judge_durability(await memory.durability_faults(), names, silent)
 
@@ -162,15 +165,14 @@ async def _role(settings: Settings, process: str) -> tuple[str, str, str]:
         await connection.close()
 
 
-async def look_at_connections(settings: Settings, database: Postgres, machines: int) -> list[Finding]:
-    """`machines`: on how many of them an engine as configured here runs. Raises TryLater."""
+async def look_at_connections(database: Postgres, pools: Sequence[tuple[int, int]]) -> list[Finding]:
+    """`pools`: of each machine its workers, and the connections of each pool. Raises TryLater."""
     async with database.connection() as connection:
         rows = await connection.fetch(_queries.settings, list(_PENDING_SHOWN))
         strangers = await connection.fetchval(_queries.strangers)
     values = {row["name"]: int(row["setting"]) for row in rows if row["name"] in _PENDING_SHOWN}
     allowed = values.pop("max_connections") - sum(values.values())
-    needed = connections_needed([settings.workers] * machines, settings.postgres_connections)
-    return [judge_connections(allowed, needed, strangers)]
+    return [judge_connections(allowed, connections_needed(pools), strangers)]
 
 
 async def look_at_months(database: Postgres) -> list[Finding]:

@@ -63,8 +63,9 @@ def judge_coming(batch: Coming, now_ms: int) -> Finding:
     if batch.armed_ms is None:
         zh, en = f"{zh}；未启封", f"{en}; not armed"
         do_zh, do_en = "两人见证启封，再检查一次", "arm it before two witnesses, look again"
-        judged = red if batch.starts_ms - now_ms < ARMED_BEFORE_MS else amber
-        return judged(BATCHES, zh, en, do_zh, do_en, subject=batch.batch_id)
+        if batch.starts_ms - now_ms < ARMED_BEFORE_MS:
+            return red(BATCHES, zh, en, do_zh, do_en, subject=batch.batch_id, may_be_accepted=True)
+        return amber(BATCHES, zh, en, do_zh, do_en, subject=batch.batch_id)
     if batch.warnings:
         told_zh = "、".join(CALENDAR.get(code, code) for code, _ in batch.warnings)
         told_en = "; ".join(message for _, message in batch.warnings)
@@ -209,7 +210,7 @@ def judge_roster(batch_id: str, changes: Sequence[RosterChange], at_arming: int 
         en = f"changed {times} since arming (net {added:+d}, {total} altered), last at {last.at} by key {last.key_id}"
         do_zh = f"看批次日志，重印考场名单，然后 --accept roster:{batch_id}"
         do_en = f"read the batch's log, print its rooms' lists again, then --accept roster:{batch_id}"
-        return red(ROSTER, zh, en, do_zh, do_en, subject=batch_id)
+        return red(ROSTER, zh, en, do_zh, do_en, subject=batch_id, may_be_accepted=True)
     return green(
         ROSTER, f"启封后名单没有变过（{sittings} 人）", f"unchanged since arming ({sittings})", subject=batch_id
     )

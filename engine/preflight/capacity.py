@@ -5,6 +5,8 @@ What an exam needs is reckoned generously from its candidates; below that it is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from engine.preflight.finding import Finding, amber, green, red
@@ -97,9 +99,12 @@ def judge_connections(allowed: int, needed: int, in_use_by_others: int) -> Findi
     return green(CONNECTIONS, zh, en)
 
 
-def connections_needed(worker_counts: list[int], per_pool: int) -> int:
-    """Of machines with so many workers each: and on each a recorder (with pools of its own), a grader, a courier."""
-    return sum((workers + 3) * per_pool + 2 * 2 for workers in worker_counts)
+def connections_needed(pools: Sequence[tuple[int, int]]) -> int:
+    """`pools`: of each machine its workers, and the connections of each pool.
+
+    A recorder, a grader and a courier run there, too; a recorder has two small pools beside the usual one.
+    """
+    return sum((workers + 3) * connections + 2 * 2 for workers, connections in pools)
 
 
 def _size(count: int) -> str:

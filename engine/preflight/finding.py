@@ -1,7 +1,7 @@
 """What one check found: a colour, a sentence of what is so, and one of what to do, in Chinese and English. Pure.
 
-Green: as it should be. Amber: the exam can be held, and somebody should know. Red: it must be put right first. Only
-what a person may rightly decide otherwise (ACCEPTABLE) can be accepted: it is amber then, and says so.
+Green: as it should be. Amber: the exam can be held, and somebody should know. Red: it must be put right first. What a
+person may rightly decide otherwise can be accepted: it is amber then, and says so.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ EXIT_READY = 0  # green, or amber
 EXIT_RED = 1
 EXIT_COULD_NOT_RUN = 2  # wrong arguments or settings: nothing was judged
 
-# Check -> what is in its place when it is red and the exam is to be held all the same.
-ACCEPTABLE = {
-    "roster": "whoever knows the change has had the lists of the rooms printed again",
-    "batches": "who arms it later than the day before",
-}
+# Checks of which a red finding may be one that can be accepted: the lists on the doors were printed again; a batch is
+# armed later than the day before.
+ACCEPTABLE = ("batches", "roster")
 
 
 class Colour(StrEnum):
@@ -41,6 +39,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     do_zh: str = ""
     do_en: str = ""
     subject: str = ""
+    may_be_accepted: bool = False
     is_accepted: bool = False
 
 
@@ -52,8 +51,19 @@ def amber(check: str, zh: str, en: str, do_zh: str, do_en: str, *, subject: str 
     return Finding(check=check, colour=Colour.AMBER, zh=zh, en=en, do_zh=do_zh, do_en=do_en, subject=subject)
 
 
-def red(check: str, zh: str, en: str, do_zh: str, do_en: str, *, subject: str = "") -> Finding:
-    return Finding(check=check, colour=Colour.RED, zh=zh, en=en, do_zh=do_zh, do_en=do_en, subject=subject)
+def red(
+    check: str, zh: str, en: str, do_zh: str, do_en: str, *, subject: str = "", may_be_accepted: bool = False
+) -> Finding:
+    return Finding(
+        check=check,
+        colour=Colour.RED,
+        zh=zh,
+        en=en,
+        do_zh=do_zh,
+        do_en=do_en,
+        subject=subject,
+        may_be_accepted=may_be_accepted,
+    )
 
 
 def worst(findings: Sequence[Finding]) -> Colour:
@@ -69,10 +79,10 @@ def accept(findings: Sequence[Finding], accepted: Collection[str]) -> list[Findi
     """Red ones named as `CHECK` or `CHECK:SUBJECT` become amber. Raises ValueError for what cannot be accepted."""
     for name in accepted:
         if name.partition(":")[0] not in ACCEPTABLE:
-            raise ValueError(f"{name!r} cannot be accepted; expected one of {', '.join(sorted(ACCEPTABLE))}")
+            raise ValueError(f"{name!r} cannot be accepted; expected one of {', '.join(ACCEPTABLE)}")
     return [
         structs.replace(finding, colour=Colour.AMBER, is_accepted=True)
-        if finding.colour is Colour.RED and {finding.check, f"{finding.check}:{finding.subject}"} & set(accepted)
+        if finding.may_be_accepted and {finding.check, f"{finding.check}:{finding.subject}"} & set(accepted)
         else finding
         for finding in findings
     ]

@@ -13,9 +13,24 @@ from msgspec import Struct
 
 from engine.preflight.finding import Finding, amber, counted, green, named, red
 
-NODES, VERSIONS, PORTS, CANARY = "nodes", "versions", "ports", "canary"
+NODES, VERSIONS, PORTS, CANARY, TIME_SOURCE = "nodes", "versions", "ports", "canary", "time_source"
 # What every worker of a deployment must have in common.
 COMMON = ("version", "page", "schema", "partitions", "key_provider", "keys", "published", "redis")
+# What `/readyz` names.
+READINESS = {
+    "worker": "进程正在停止",
+    "postgresql": "PostgreSQL 不可用或设置不对",
+    "redis": "Redis 不可用或设置不对",
+    "partitions": "分区没有建好",
+    "recorder": "没有记录，或记录落后",
+    "months": "缺少按月分区表",
+    "webhooks": "成绩推送受阻",
+    "role": "数据库权限过大",
+    "clock": "与 Redis 的时钟不一致",
+    "open_files": "可打开的文件太少",
+    "backlog": "等待队列太短",
+    "keep_alive": "空闲连接断开太早",
+}
 # Of the canary, in loadtest/canary.py's words.
 STEPS = {
     "reach": "连接引擎",
@@ -44,26 +59,72 @@ class Answers(Struct, frozen=True, kw_only=True):
 
 
 def judge_readiness(answers: Answers) -> Finding:
-    told = "; ".join(f"{name}: {why}" for name, why in {**answers.not_ready, **answers.warnings}.items())
-    do_zh, do_en = "按所述处理", "do what it says"
+    said = {**answers.not_ready, **answers.warnings}
+    zh = "、".join(f"{READINESS.get(name, '')}（{name}）" for name in said)
+    en = "; ".join(f"{name}: {why}" for name, why in said.items())
+    do_zh, do_en = "按英文所述处理（手册：README.md 的 Health）", "do what it says (README.md, Health)"
     if answers.colour == "red":
-        return red(NODES, f"不能接待考生：{told}", f"takes no candidates: {told}", do_zh, do_en, subject=answers.url)
-    if answers.colour == "amber" or told:
+        return red(NODES, f"不能接待考生：{zh}", f"takes no candidates: {en}", do_zh, do_en, subject=answers.url)
+    if answers.colour == "amber" or said:
         return amber(
-            NODES, f"可以接待考生，但：{told}", f"takes candidates, but: {told}", do_zh, do_en, subject=answers.url
+            NODES, f"可以接待考生，但：{zh}", f"takes candidates, but: {en}", do_zh, do_en, subject=answers.url
         )
     return green(NODES, "就绪", "ready", subject=answers.url)
 
 
-def judge_workers(answers: Answers, expected: int) -> Finding:
+def judge_workers(url: str, seen: int, expected: int) -> Finding:
     """How many of the workers behind an address were met; the kernel or a balancer chooses who answers."""
-    seen = len(answers.workers)
     if seen < expected:
         zh = f"{expected} 个进程中只遇到 {seen} 个：其余的没有检查到"
         en = f"{seen} of {expected} workers answered, however often it was asked: the others were not looked at"
         do_zh, do_en = "看进程是否都在；或逐个地址检查", "see whether all of them run, or name each address"
-        return amber(NODES, zh, en, do_zh, do_en, subject=answers.url)
-    return green(NODES, f"{seen} 个进程都检查到", f"met {counted(seen, 'worker')}", subject=answers.url)
+        return amber(NODES, zh, en, do_zh, do_en, subject=url)
+    return green(NODES, f"{seen} 个进程都检查到", f"met {counted(seen, 'worker')}", subject=url)
+
+
+def judge_hung(url: str, times: int) -> Finding:
+    """Somebody took a connection and did not answer, or no packet comes through."""
+    zh, en = (
+        f"{times} 次请求没有等到应答：有进程卡住，或网络不通",
+        f"{counted(times, 'request')} got no answer: a worker hangs, or the line",
+    )
+    do_zh, do_en = (
+        "看各进程的状态和日志，重启卡住的进程",
+        "look at the workers and their logs, restart the one that hangs",
+    )
+    return red(NODES, zh, en, do_zh, do_en, subject=url)
+
+
+def judge_mute(url: str, fault: str) -> Finding:
+    """A worker answers, but does not say what it is."""
+    zh, en = f"进程不说明自己的版本和配置：{fault}", f"a worker does not say what it is: {fault}"
+    do_zh, do_en = (
+        "给出有效的 ops 密钥；旧版本的进程要升级",
+        "give a key of scope ops; upgrade a worker of an older release",
+    )
+    return red(VERSIONS, zh, en, do_zh, do_en, subject=url)
+
+
+def judge_synchronised(nodes: Sequence[Answers]) -> list[Finding]:
+    """Whether the clocks that start exams are themselves kept right: one finding over all machines."""
+    told = {
+        str(said.get("machine")): (node.url, said["clock_synchronised"])
+        for node in nodes
+        for said in node.workers.values()
+        if "clock_synchronised" in said
+    }
+    free = sorted({url for url, is_synchronised in told.values() if is_synchronised is False})
+    unknown = sorted({url for url, is_synchronised in told.values() if is_synchronised is None})
+    do_zh, do_en = "启用 chrony 或 systemd-timesyncd", "set up chrony or systemd-timesyncd"
+    if free or unknown:
+        zh, en = (
+            f"没有授时或不得而知：{named(free + unknown)}",
+            f"not kept by NTP, or it cannot be told: {named(free + unknown)}",
+        )
+        return [amber(TIME_SOURCE, zh, en, do_zh, do_en)]
+    if not told:
+        return []
+    return [green(TIME_SOURCE, f"{len(told)} 台机器的时钟都有授时", f"kept by NTP on {counted(len(told), 'machine')}")]
 
 
 def judge_silence(url: str, fault: str) -> Finding:
@@ -106,7 +167,7 @@ def judge_equal(nodes: Sequence[Answers], here: Mapping[str, Any]) -> list[Findi
         found.append(red(VERSIONS, f"{name} 不一致：{told}", f"{name} differs: {told}", do_zh, do_en, subject=name))
     if found:
         return found
-    workers = sum(len(node.workers) for node in nodes)
+    workers = len({worker for node in nodes for worker in node.workers})
     if not workers:
         return []
     told = ", ".join(f"{name} {next(iter(by_value[name]))}" for name in ("version", "page", "schema"))
@@ -131,8 +192,14 @@ def judge_unattested() -> Finding:
 def judge_sealed(url: str, papers: int, faults: Sequence[str]) -> Finding:
     """The sealed papers of armed batches as this address hands them out."""
     if faults:
-        zh, en = f"发出的密封试卷不对：{named(faults)}", f"hands out sealed papers that are not: {named(faults)}"
-        do_zh, do_en = "检查该节点的 Redis 地址和中间的缓存", "look at that node's Redis, and at caches in between"
+        zh, en = (
+            f"密封试卷取不到或不对：{named(faults)}",
+            f"sealed papers are not to be had, or others: {named(faults)}",
+        )
+        do_zh, do_en = (
+            "检查该节点、它的 Redis 地址和中间的缓存",
+            "look at that node, at its Redis, and at caches in between",
+        )
         return red(VERSIONS, zh, en, do_zh, do_en, subject=url)
     zh, en = f"{papers} 份密封试卷逐字节相符", f"{counted(papers, 'sealed paper')} byte for byte"
     return green(VERSIONS, zh, en, subject=url)

@@ -21,6 +21,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "versions": ("版本一致", "alike"),
     "ports": ("端口", "ports"),
     "clocks": ("时钟", "clocks"),
+    "time_source": ("授时", "time source"),
     "durability": ("Redis 落盘", "Redis on disk"),
     "memory": ("Redis 内存", "Redis memory"),
     "partitions": ("分区", "partitions"),
@@ -132,6 +133,7 @@ _PAGE = """<!doctype html>
   table {{ border-collapse: collapse; width: 100%; }}
   td, th {{ border: 1px solid #999; padding: .3em .6em; text-align: left; vertical-align: top; }}
   td {{ overflow-wrap: anywhere; }}
+  td:nth-child(3) {{ min-width: 11em; }}
   td:nth-child(-n+2) {{ white-space: nowrap; }}
   p {{ margin: 0; }}
   [lang=en] {{ color: #444; }}

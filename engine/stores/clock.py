@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import datetime
+import struct
 import time
 
 CHINA = datetime.timezone(datetime.timedelta(hours=8))
@@ -21,6 +23,24 @@ def today() -> datetime.date:
 def monotonic_s() -> float:
     """For measuring spans; it decides nothing about a candidate but through SteadyClock."""
     return time.monotonic()
+
+
+# struct timex of Linux as far as `status`, and some room behind it: glibc's is 208 bytes.
+_TIMEX = struct.Struct("@illlli")
+_TIMEX_BYTES = 256
+_NOT_SYNCHRONISED = 0x40  # STA_UNSYNC
+
+
+def is_synchronised() -> bool | None:
+    """Whether NTP or PTP keeps the machine's clock right, as the kernel knows it; None where it does not tell."""
+    told = ctypes.create_string_buffer(_TIMEX_BYTES)  # all zero: only asks
+    try:
+        if ctypes.CDLL(None).adjtimex(told) < 0:
+            return None
+    except (AttributeError, OSError):
+        return None
+    status = _TIMEX.unpack_from(told.raw)[-1]
+    return not status & _NOT_SYNCHRONISED
 
 
 # Counts on while the machine sleeps, where the system has such a clock (Linux): a suspend holds no key back.

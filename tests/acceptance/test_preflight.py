@@ -21,7 +21,7 @@ from loadtest.client import MachineClient
 from tests.servers import ROOT, Engine, environ, free_port
 
 # What depends on the machine that the tests run on: its disk, its limits, and the batches of other tests.
-OF_THE_MACHINE = {"disks", "files"}
+OF_THE_MACHINE = {"disks", "files", "time_source"}
 HOUR_MS = 3_600_000
 
 

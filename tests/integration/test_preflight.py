@@ -16,6 +16,7 @@ from engine.preflight.ask_nodes import Caller
 from engine.preflight.finding import Colour, Finding
 from engine.preflight.preflight import Asked, look
 from engine.sealing import answer_key, secrets
+from engine.sealing.shares import OpenShare, lock_share
 from engine.sealing.signature import Signer, key_id
 from engine.settings import Settings
 from engine.stores import months, public_keys
@@ -26,6 +27,7 @@ from tests.integration.exam import GRADER_KEY, LOGIN_KEY, PARTITIONS, RECEIPT_KE
 pytestmark = pytest.mark.anyio
 # What depends on the machine that the tests run on: how full its disk is.
 OF_THE_MACHINE = {"disks"}
+GRADER = key_id(answer_key.public_key(GRADER_KEY))
 KEYS = {"login.key": LOGIN_KEY, "wrap.key": WRAP_KEY, "grader.key": GRADER_KEY, "receipt.key": RECEIPT_KEY}
 
 
@@ -80,12 +82,11 @@ async def deployment(
         (folder / name).write_bytes(key)
     await months.make_ahead(exam.database, now_ms())
     await register(exam, folder)
-    grader = key_id(answer_key.public_key(GRADER_KEY))
     await exam.query(
         "INSERT INTO answer_key SELECT paper_digest, $1, envelope FROM answer_key WHERE recipient = 'k' RETURNING 1",
-        grader,
+        GRADER,
     )
-    await exam.query("UPDATE seal SET answer_key_recipient = $1 RETURNING 1", grader)
+    await exam.query("UPDATE seal SET answer_key_recipient = $1 RETURNING 1", GRADER)
     await exam.query("UPDATE batch SET kind = 'mock' RETURNING 1")
     await exam.query("UPDATE recorder SET alive_until = clock_timestamp() + interval '1 hour' RETURNING 1")
     settings = Settings(
@@ -329,13 +330,27 @@ async def test_a_clock_that_is_wrong_turns_exactly_its_check_red(deployment: Dep
 # --- what cannot be looked at, and what is asked for -------------------------------------------------------------
 
 
-async def test_servers_that_are_away_are_told_by_every_check_that_needs_them(deployment: Deployment) -> None:
+@pytest.mark.parametrize(
+    ("changed", "unseen"),
+    [
+        ({"redis_url": "unix:///nowhere/at/all"}, {"durability", "memory"}),
+        (
+            {"postgres_dsn": "postgresql://nobody@/nothing?host=/nowhere"},
+            {"batches", "roster", "shares", "provider", "secrets", "postgresql", "connections", "months", "versions"}
+            | {"grader", "pushes"},
+        ),
+    ],
+)
+async def test_a_server_that_is_away_is_told_by_every_check_that_needs_it(
+    deployment: Deployment, changed: dict[str, str], unseen: set[str]
+) -> None:
     """And the checks of the other one go on."""
-    settings = structs.replace(deployment.asked.settings, redis_url="unix:///nowhere/at/all")
-    findings = not_green(await deployment.look(settings=settings))
+    settings = structs.replace(deployment.asked.settings, **changed)
+    findings = await deployment.look(settings=settings)
+    away = {finding.check for finding in findings if "does not answer" in finding.en}
 
-    assert set(findings) == {"prepared", "clocks", "durability", "memory", "partitions", "recorder"}
-    assert set(findings.values()) == {Colour.RED}
+    assert away == unseen | {"prepared", "clocks", "partitions", "disks", "recorder"}
+    assert {finding.colour for finding in findings if finding.check in away} == {Colour.RED}
 
 
 async def test_a_batch_is_looked_at_by_its_name_and_canaries_are_left_out(deployment: Deployment) -> None:
@@ -351,6 +366,25 @@ async def test_a_batch_is_looked_at_by_its_name_and_canaries_are_left_out(deploy
 
     assert named == coming == ["B"]
     assert unknown == {"batches": Colour.RED}
+
+
+async def test_a_draft_with_a_package_needs_enough_shares(deployment: Deployment, tmp_path: Path) -> None:
+    """Which of the files at hand are its own, without anybody's passphrase."""
+    await deployment.exam.query(
+        "INSERT INTO package VALUES ('P', 'B', $1, '', 'check', 'author') RETURNING 1", "d" * 64
+    )
+    await deployment.exam.query("UPDATE paper SET answer_key_recipient = $1 RETURNING 1", GRADER)
+    await deployment.exam.query("UPDATE batch SET armed_ms = NULL, starts_ms = starts_ms + 172800000 RETURNING 1")
+    files = []
+    for index in (1, 2):
+        opened = OpenShare(sealed_digest="d" * 64, split_id="x", k=2, n=3, index=index, share="A" * 43)
+        files.append(tmp_path / f"share-{index}")
+        files[-1].write_bytes(lock_share(opened, "B", "a passphrase that is long"))
+
+    unarmed = {"batches": Colour.AMBER}
+    assert not_green(await deployment.look()) == {**unarmed, "shares": Colour.AMBER}
+    assert not_green(await deployment.look(shares=tuple(files[:1]))) == {**unarmed, "shares": Colour.RED}
+    assert not_green(await deployment.look(shares=tuple(files))) == unarmed
 
 
 async def test_without_the_login_key_the_ways_in_are_told_to_be_unseen(deployment: Deployment) -> None:

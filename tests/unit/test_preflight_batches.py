@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine import listening
 from engine.preflight.batches import (
     ARMED_BEFORE_MS,
     CALENDAR,
@@ -24,16 +25,20 @@ from engine.preflight.batches import (
 from engine.preflight.finding import Colour, Finding
 from engine.preflight.nodes import (
     COMMON,
+    READINESS,
     STEPS,
     Answers,
     judge_canary,
     judge_equal,
+    judge_hung,
+    judge_mute,
     judge_no_canary,
     judge_port,
     judge_port_in_use,
     judge_readiness,
     judge_sealed,
     judge_silence,
+    judge_synchronised,
     judge_unattested,
     judge_workers,
 )
@@ -111,6 +116,13 @@ def test_every_warning_of_the_calendar_has_words_in_chinese() -> None:
     assert set(re.findall(r'"(calendar\.[a-z_]+)"', text)) == set(CALENDAR)
 
 
+def test_only_that_a_batch_is_not_armed_may_be_accepted() -> None:
+    """Nobody can decide that it needs no roster."""
+    assert judge_coming(coming(armed_ms=None), NOW_MS).may_be_accepted
+    assert not judge_coming(coming(armed_ms=None, sittings=0), NOW_MS).may_be_accepted
+    assert not judge_unknown_batch("B").may_be_accepted
+
+
 def test_no_batch_at_all_is_amber_and_an_unknown_one_red() -> None:
     """Of none it is not known whether it is pushed to another deployment; who names one wants it looked at."""
     assert judge_none_coming(3).colour is AMBER
@@ -181,6 +193,7 @@ def test_a_roster_that_changed_after_arming_is_red(
     finding = judge_roster("B", changes, at_arming, sittings)
 
     assert (finding.check, finding.colour) == (check, colour)
+    assert finding.may_be_accepted is (check == "roster" and colour is RED)
 
 
 # --- nodes ------------------------------------------------------------------------------------------------------
@@ -207,8 +220,34 @@ def test_a_node_is_as_ready_as_it_says(changed: dict[str, Any], colour: Colour) 
 
 
 def test_workers_that_were_not_met_are_told() -> None:
-    assert judge_workers(answers(), 1).colour is GREEN
-    assert judge_workers(answers(), 2).colour is AMBER
+    assert judge_workers("http://a", 1, 1).colour is GREEN
+    assert judge_workers("http://a", 1, 2).colour is AMBER
+
+
+def test_a_worker_that_hangs_or_says_nothing_of_itself_is_red() -> None:
+    assert judge_hung("http://a", 1).colour is RED
+    assert judge_mute("http://a", "404 not_found").colour is RED
+
+
+def test_everything_that_readiness_names_has_words_in_chinese() -> None:
+    """What is added there is added here."""
+    names = set(listening.warnings(backlog=2**31, keep_alive_s=0)) | {"worker", "clock", "role", "open_files"}
+    text = (ROOT / "engine" / "readiness.py").read_text("utf-8")
+    names |= set(re.findall(r'"([a-z]+)": self\._', text)) | set(re.findall(r'self\.warnings\["([a-z]+)"\] =', text))
+
+    assert len(names) > 9
+    assert names == set(READINESS)
+
+
+@pytest.mark.parametrize(("told", "colour"), [(True, GREEN), (False, AMBER), (None, AMBER)])
+def test_a_machine_whose_clock_nobody_keeps_right_is_told(told: bool | None, colour: Colour) -> None:
+    """All parts may agree, and all start the exam a minute late."""
+    kept = {**SAID, "machine": "m1", "clock_synchronised": True}
+    free = {**SAID, "machine": "m2", "clock_synchronised": told}
+    [finding] = judge_synchronised([answers(workers={"w1": kept}), answers("http://b", workers={"w2": free})])
+
+    assert finding.colour is colour
+    assert judge_synchronised([answers()]) == []
 
 
 def test_an_address_without_an_engine_is_red_unless_the_engine_is_only_not_up() -> None:

@@ -19,8 +19,10 @@ from engine.preflight.keys import (
     judge_shares,
     judge_wrapped,
 )
+from engine.sealing.envelope import SealBroken
 from engine.sealing.gcm_tag import TAG_BYTES, tag_of
 from engine.sealing.provider import FileProvider, paper_key_purpose
+from engine.sealing.shares import OpenShare, lock_share, share_head
 
 GREEN, AMBER, RED = Colour.GREEN, Colour.AMBER, Colour.RED
 DAY_MS = 86_400_000
@@ -73,6 +75,16 @@ def share(index: int, digest: str = "d", split_id: str = "x") -> Share:
 )
 def test_shares_are_enough_when_so_many_of_one_split_fit_the_paper(shares: list[Share], colours: list[Colour]) -> None:
     assert [finding.colour for finding in judge_shares("B", {"P": "d"}, shares)] == colours
+
+
+def test_a_shares_file_tells_in_the_clear_what_it_is_for() -> None:
+    """No passphrase is asked the evening before."""
+    opened = OpenShare(sealed_digest="d" * 64, split_id="x", k=2, n=3, index=1, share="A" * 43)
+    head = share_head(lock_share(opened, "B", "a passphrase that is long"), "share-1")
+
+    assert Share(**head) == Share(batch_id="B", sealed_digest="d" * 64, split_id="x", k=2, n=3, index=1)
+    with pytest.raises(SealBroken, match="share-2 is no share"):
+        share_head(b"{}", "share-2")
 
 
 def test_a_batch_without_packages_asks_for_no_shares() -> None:

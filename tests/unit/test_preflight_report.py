@@ -22,7 +22,7 @@ from loadtest import canary
 
 GREEN = green("disks", "够", "enough", subject="data")
 AMBER = amber("nodes", "可以", "may", "看", "look", subject="http://a")
-RED = red("roster", "改过", "changed", "看日志", "read the log", subject="B<1>")
+RED = red("roster", "改过", "changed", "看日志", "read the log", subject="B<1>", may_be_accepted=True)
 
 
 def report(*findings: Finding) -> Report:
@@ -49,6 +49,8 @@ def test_what_a_person_takes_on_is_amber_and_says_so() -> None:
         assert (accepted.colour, accepted.is_accepted) == (Colour.AMBER, True)
 
     assert accept([RED], ["roster:B2", "batches"]) == [RED]
+    unseen = red("roster", "没能检查", "could not be looked at", "启动它", "start it")
+    assert accept([unseen], ["roster"]) == [unseen]
     assert accept([GREEN], []) == [GREEN]
 
 
@@ -93,7 +95,9 @@ def test_the_json_holds_every_finding() -> None:
     assert (told["colour"], told["exit_code"]) == ("red", 1)
     assert told["counts"] == {"red": 1, "amber": 0, "green": 1}
     assert [finding["check"] for finding in told["findings"]] == ["roster", "disks"]
-    assert {"check", "colour", "zh", "en", "do_zh", "do_en", "subject", "is_accepted"} == set(told["findings"][0])
+    assert {"check", "colour", "zh", "en", "do_zh", "do_en", "subject", "may_be_accepted", "is_accepted"} == set(
+        told["findings"][0]
+    )
 
 
 def test_the_page_shows_text_as_text() -> None:

@@ -130,7 +130,7 @@ def test_open_files_are_judged_by_the_channels_of_one_worker(files_max: int, col
 
 def test_all_pools_must_fit_into_postgresql() -> None:
     """Two machines of two workers, each with a recorder that has four more."""
-    needed = connections_needed([2, 2], 4)
+    needed = connections_needed([(2, 4), (2, 4)])
 
     assert needed == 2 * (5 * 4 + 4)
     assert judge_connections(100, needed, 52).colour is GREEN
