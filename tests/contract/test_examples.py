@@ -34,7 +34,8 @@ class Desk:
     def run(self, scope: str, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One client, in that folder, with the key of `scope`, as somebody has it who has nothing of the engine."""
         path = str(EXAMPLES / program)
-        command = [sys.executable, path] if program.endswith(".py") else [path]
+        by_suffix = {".py": [sys.executable], ".mjs": [node()] if program.endswith(".mjs") else []}
+        command = [*by_suffix.get(Path(program).suffix, []), path]
         own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         environ = {**own, "EXAM_URL": self.outsider.url, "EXAM_KEY": self.outsider.keys[scope]}
         return subprocess.run(
@@ -158,6 +159,34 @@ def test_what_lies_behind_a_score_can_be_fetched(graded: Desk) -> None:
     assert len(changes) == 2
 
 
+@pytest.mark.parametrize(("client", "index"), [("reviews.py", 0), ("reviews.mjs", 1)])
+def test_a_score_review_is_filed_and_followed_to_its_answer(graded: Desk, client: str, index: int) -> None:
+    """With the candidate's own receipt; each step may be repeated, and what is open is told until it is answered."""
+    sitting = graded.exam.arrive(index)
+    sitting_id = sitting.sitting_id
+    receipt = sitting.receipt()
+    (graded.folder / "receipt.json").write_bytes(receipt.content)
+    filing = ("file", sitting_id, "missed_marks,tally", "总分与估算不一致", "receipt.json")
+
+    filed = [graded.told("results", client, *filing) for _ in range(2)]
+    out.poll(
+        lambda: f"{sitting_id} checked" in graded.told("results", client, "open", graded.batch_id), 20, "a recheck"
+    )
+    answered = graded.told("results", client, "answer", sitting_id, "李四", "经核查,成绩无误")
+    followed = graded.told("results", client, "follow", sitting_id).splitlines()
+    page = graded.told("results", client, "report", sitting_id)
+    refused = graded.run("results", client, "answer", sitting_id, "李四", "另一答复")
+
+    assert filed[0] == filed[1] and filed[0].startswith(f"filed: revision 1 of {sitting_id}, to be answered before 20")
+    assert answered.startswith(f"answered: {sitting_id} at 20")
+    assert followed[0].startswith("answered: revision 1, score ") and len(followed) == 10
+    assert all(line.startswith("  ok ") for line in followed[1:9])
+    assert followed[9] == "answered by 李四: 经核查,成绩无误"
+    assert "成绩复核报告" in page and "经核查" in page
+    assert sitting_id not in graded.told("results", client, "open", graded.batch_id)
+    assert (refused.returncode, "409 score_review.answered" in refused.stderr) == (1, True)
+
+
 def test_curl_pushes_and_arms_a_batch(outsider: Outsider, tmp_path: Path) -> None:
     """Every call of the script may be repeated: a second run of the whole changes nothing."""
     desk = new_desk(outsider, tmp_path)
@@ -188,7 +217,9 @@ def test_a_refusal_is_told_with_every_fault(outsider: Outsider, tmp_path: Path, 
     assert done.stderr.count("id_number") >= PEOPLE
 
 
-@pytest.mark.parametrize("program", ["scheduling.py", "scheduling.sh", "evaluation.py", "evaluation.sh"])
+@pytest.mark.parametrize(
+    "program", ["scheduling.py", "scheduling.sh", "evaluation.py", "evaluation.sh", "reviews.py", "reviews.mjs"]
+)
 def test_a_client_called_wrongly_shows_how(outsider: Outsider, tmp_path: Path, program: str) -> None:
     """Its own first lines."""
     done = new_desk(outsider, tmp_path).run("schedule", program, "nonsense")
