@@ -70,6 +70,14 @@ def spent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, 
     return {role: max(0.0, used - before.get(role, 0.0)) for role, used in after.items()}
 
 
+def machine_busy_s() -> float:
+    """Seconds that this machine's processors have worked, all together; time that a host took from them included."""
+    user, nice, system, _, _, irq, softirq, steal, *_ = map(
+        int, (PROC / "stat").read_bytes().split(b"\n")[0].split()[1:]
+    )
+    return (user + nice + system + irq + softirq + steal) * TICK_S
+
+
 def resident_kib(pid: int) -> float:
     """Memory of one process that is in RAM."""
     return int((PROC / str(pid) / "statm").read_bytes().split()[1]) * PAGE_KIB

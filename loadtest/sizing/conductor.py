@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -136,6 +137,7 @@ async def _conduct(
             account=verdict,
             began_ms=began_ms,
             took_s=0.0,
+            cores=os.cpu_count() or 1,
             machine=place.machine(),
             versions=place.versions(await _description(wire), on.processes() if on.processes else {}),
             configuration=configuration(options, timetable, on, counts),

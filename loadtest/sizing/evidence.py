@@ -52,6 +52,7 @@ class Evidence(Struct, kw_only=True):
     account: Verdict | None
     began_ms: int
     took_s: float
+    cores: int
     machine: dict[str, str]
     versions: dict[str, str]
     configuration: dict[str, str]

@@ -41,6 +41,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     at_ms: int
     up_bytes: int | None = None
     down_bytes: int | None = None
+    busy_s: float | None = None  # of all this machine's processors
     cpu_s: dict[str, float] = {}
     memory_mib: dict[str, float] = {}
     recorder_lag_s: float | None = None
@@ -89,13 +90,15 @@ class Watcher:
             self._ended.wait(max(0.0, due_s - time.monotonic()))
 
     def _look(self, turn: int) -> Sample:
-        up_bytes = down_bytes = lag_s = channels = None
+        up_bytes = down_bytes = busy_s = lag_s = channels = None
         cpu_s: dict[str, float] = {}
         memory_mib: dict[str, float] = {}
         at_ms = int(self._now_ms())
         if self._counters is not None:
             with contextlib.suppress(OSError, KeyError):
                 up_bytes, down_bytes = self._counters()
+        with contextlib.suppress(OSError, ValueError):
+            busy_s = usage.machine_busy_s()
         if self._processes is not None:
             with contextlib.suppress(OSError, ValueError, KeyError):  # the ready file is just being written
                 running = self._processes()
@@ -108,6 +111,7 @@ class Watcher:
             at_ms=at_ms,
             up_bytes=up_bytes,
             down_bytes=down_bytes,
+            busy_s=busy_s,
             cpu_s=cpu_s,
             memory_mib=memory_mib,
             recorder_lag_s=lag_s,
@@ -162,6 +166,14 @@ def cpu_shares(samples: list[Sample]) -> dict[str, float]:
         return {}
     took_s = (known[-1].at_ms - known[0].at_ms) / 1000
     return {role: round(spent_s / took_s, 4) for role, spent_s in usage.spent(known[0].cpu_s, known[-1].cpu_s).items()}
+
+
+def machine_share(samples: list[Sample], cores: int) -> float | None:
+    """Of all this machine's processors, how much was at work."""
+    known = [(sample.at_ms, sample.busy_s) for sample in samples if sample.busy_s is not None]
+    if len(known) < 2 or known[-1][0] <= known[0][0]:
+        return None
+    return round((known[-1][1] - known[0][1]) / ((known[-1][0] - known[0][0]) / 1000) / cores, 3)
 
 
 def memory_peaks(samples: list[Sample]) -> dict[str, float]:

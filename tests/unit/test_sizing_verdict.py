@@ -80,7 +80,9 @@ def _write(recorder: Recorder, plan: Plan, phase: Phase) -> None:
             recorder.note(operation, 5_000, at_ms)
 
 
-def samples(up_per_s: int = 4_000, cpu_per_s: float = 0.05, lag_s: float = 0.1) -> list[Sample]:
+def samples(
+    up_per_s: int = 4_000, cpu_per_s: float = 0.05, lag_s: float = 0.1, busy_per_s: float = 1.0
+) -> list[Sample]:
     """A reading a second: so many bytes up (half as many down), so much CPU of the engine."""
     seconds = range(PHASES[0].from_ms // 1000 - 1, PHASES[-1].until_ms // 1000 + 5)
     return [
@@ -88,6 +90,7 @@ def samples(up_per_s: int = 4_000, cpu_per_s: float = 0.05, lag_s: float = 0.1) 
             at_ms=second * 1000,
             up_bytes=number * up_per_s,
             down_bytes=number * up_per_s // 2,
+            busy_s=number * busy_per_s,
             cpu_s={"engine": number * cpu_per_s, "Redis": number * 0.01},
             memory_mib={"engine": 100.0},
             recorder_lag_s=lag_s,
@@ -122,6 +125,7 @@ def evidence(recorder: Recorder | None = None, **other: Any) -> Evidence:
         "account": Verdict(candidates=50, submitted=14, collected=35, absent=1, graded=49),
         "began_ms": STARTS_MS - 60_000,
         "took_s": 90.0,
+        "cores": 4,
         "machine": {"cpu": "x"},
         "versions": {"engine": "1"},
         "configuration": {"tier": "50"},
@@ -284,6 +288,15 @@ def test_a_generator_that_is_late_makes_its_phase_void() -> None:
     assert fine.verdict is Word.PASS
     assert late.verdict is Word.VOID
     assert [phase.name for phase in late.phases if phase.void] == ["steady"]
+
+
+def test_a_machine_without_a_processor_to_spare_makes_phases_void() -> None:
+    """Whoever took them: engine and generators were waiting for their turn. Of four cores, 3.5 and 3.7 are at work."""
+    fine, full = (outcome_of(evidence(samples=samples(busy_per_s=each))) for each in (3.5, 3.7))
+
+    assert fine.verdict is Word.PASS
+    assert full.verdict is Word.VOID
+    assert "processors were 92% busy" in full.reasons[0].en
 
 
 def test_what_fails_in_a_void_phase_fails_nothing_but_what_fails_elsewhere_does() -> None:
