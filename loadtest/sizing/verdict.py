@@ -26,7 +26,7 @@ from loadtest.sizing.tiers import MEGABYTE_READING
 from loadtest.sizing.watching import between, cpu_shares, machine_share, memory_peaks, moved
 
 GENERATOR_CPU_MAX = 0.7  # of a core: above it a process measures itself
-LATENESS_P99_MAX_MS = 50.0  # of what a generator does, after it was due
+LATENESS_P99_MAX_MS = 20.0  # of what a generator does, after it was due: a fifth of what an acknowledgement may take
 MACHINE_BUSY_MAX = 0.9  # of all processors: above it, whoever waits for an answer waits for a processor
 POINTS = (0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 99.999, 100)
 LOST = "lost"
