@@ -64,22 +64,29 @@ def refuse_unlike(before: Outcome, after: Outcome) -> None:
 
 def warnings_of(before: Outcome, after: Outcome) -> list[Text]:
     """Why the figures may differ although the engine does not."""
-    found = [
-        Text(
-            zh=f"{zh}不同：数字的差别未必来自引擎。",
-            en=f"The {en} differs: the figures may differ though the engine does not.",
-        )
+    unlike = [
+        (zh, en)
         for zh, en, differs in (
             ("机器", "machine", before.machine != after.machine),
             ("档位", "tier", before.tier != after.tier),
             ("考生人数", "number of candidates", before.candidates != after.candidates),
-            ("考试时长", "length of the exam", before.minutes != after.minutes),
+            ("时长", "length", before.minutes != after.minutes),
             ("线路", "line", before.line != after.line),
             ("考生行为模型", "model of the candidates", before.model != after.model),
-            ("随机种子", "seed", before.seed != after.seed),
         )
         if differs
     ]
+    found = []
+    if unlike:
+        zh, en = (
+            "、".join(names) if at == 0 else ", ".join(names) for at, names in enumerate(zip(*unlike, strict=True))
+        )
+        found.append(
+            Text(
+                zh=f"两次测试的{zh}不同：数字的差别未必来自引擎。",
+                en=f"Not alike in machine or task ({en}): the figures may differ though the engine does not.",
+            )
+        )
     for zh, en, one in (("前一次", "first", before), ("后一次", "second", after)):
         if one.verdict is Word.VOID:
             found.append(

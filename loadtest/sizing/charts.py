@@ -5,7 +5,8 @@ all three, and thinned lines are smaller than a library.
 
 Promise: what stands out is drawn. Where a run has more seconds than a chart has room, each stretch keeps its lowest
 and its highest value in their order, and nothing is averaged; where values are missing is a gap.
-How: coordinates are whole numbers on a canvas twice as wide as what is seen, written as steps from point to point.
+How: coordinates are whole numbers of about a pixel, written as steps from point to point; what all charts of a run have
+behind them is drawn once.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from loadtest.sizing.outcome import Text
 
 STRETCHES = 160  # on a chart at most; a run of ten minutes has four to five seconds in each
 LINES_MAX = 8  # so many can be told apart
-_WIDTH, _HEIGHT = 1360, 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 140, 16, 52, 52
+_WIDTH, _HEIGHT = 680, 210
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 8, 26, 26
 _INNER_WIDTH, _INNER_HEIGHT = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-_LABEL_WIDTH = 24  # of a phase's number, on this canvas
+_LABEL_WIDTH = 12  # of a phase's number, on this canvas
+_BACKDROP = "backdrop"
 _LOWEST_LOG_MS = 0.1
 _GAP = 3  # times the usual distance of two values
 
@@ -76,18 +78,16 @@ def thinned(values: Mapping[int, float], from_s: int, until_s: int) -> list[Poin
 
 
 def over_time(
-    title: Text, lines: Sequence[Drawn], stretches: Sequence[Stretch], lasts_s: float, starts_s: float,
-    shown: Callable[[float], str], *, mark: Mark | None = None, is_log: bool = False,
+    title: Text, lines: Sequence[Drawn], lasts_s: float, shown: Callable[[float], str], *,
+    mark: Mark | None = None, is_log: bool = False,
 ) -> Markup:  # fmt: skip
-    """`starts_s`: where the exam begins, from which the axis counts; `shown` writes a value with its unit."""
+    """In front of the `backdrop`; `shown` writes a value with its unit."""
     drawn = [line for line in lines if any(line.points)][:LINES_MAX]
     if not drawn:
         return Markup()
     highest = max(_highest(line) for line in drawn)
     levels, place = _log_levels(highest, _lowest(drawn)) if is_log else _levels(highest, mark)
-    parts = [_band(stretch, at, lasts_s) for at, stretch in enumerate(stretches)]
-    parts += [_level(place(level), shown(level)) for level in levels]
-    parts += [_tick(_x((at + starts_s) / lasts_s), figures.span(at)) for at in _times(-starts_s, lasts_s - starts_s)]
+    parts = [tag("use", href=f"#{_BACKDROP}"), *(_level(place(level), shown(level)) for level in levels)]
     beyond = mark is not None and place(mark.value) < _TOP
     if mark is not None and not beyond:
         y = place(mark.value)
@@ -104,18 +104,25 @@ def over_time(
     return _figure(title, parts, notes)
 
 
+def backdrop(stretches: Sequence[Stretch], lasts_s: float, starts_s: float) -> Markup:
+    """Phases and the axis of time, once on a page, for all its charts. The axis counts from `starts_s`, where the exam
+    begins."""
+    parts = [_band(stretch, at, lasts_s) for at, stretch in enumerate(stretches)]
+    parts += [_tick(_x((at + starts_s) / lasts_s), figures.span(at)) for at in _times(-starts_s, lasts_s - starts_s)]
+    return tag("svg", tag("defs", tag("g", parts, id=_BACKDROP)), class_="unseen", aria_hidden="true")
+
+
 def percentiles(title: Text, lines: Sequence[Drawn]) -> Markup:
     """Latency by share of calls, both logarithmic: one step to the right is a tenth of the calls. Points are (share,
-    milliseconds); the last of a line is its slowest call."""
+    milliseconds), all shares below 1."""
     lines = [line for line in lines if line.points]
     if not lines:
         return Markup()
-    inner = [-math.log10(1 - point[0]) for line in lines for point in line.points if point and point[0] < 1]
-    width = max(3.0, math.ceil(max(inner, default=0.0) * 4) / 4 + 0.25)
+    width = max(1.0, *(-math.log10(1 - point[0]) for line in lines for point in line.points if point))
     levels, place = _log_levels(max(_highest(line) for line in lines), _lowest(lines))
 
     def across(share: float) -> int:
-        return _x(min(width, -math.log10(1 - share)) / width) if share < 1 else _x(1.0)
+        return _x(-math.log10(1 - share) / width)
 
     parts = [_level(place(level), figures.milliseconds(level)) for level in levels]
     for nines, label in enumerate(("0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %")):
@@ -156,8 +163,8 @@ def _line(
 
 
 def _key(at: int | str, name: Child) -> Markup:
-    sample = tag("path", class_="mark" if at == "mark" else f"line l{at}", d="M2 12H86")
-    return joined([tag("svg", sample, viewBox="0 0 88 24", class_="key", aria_hidden="true"), name])
+    sample = tag("path", class_="mark" if at == "mark" else f"line l{at}", d="M1 6H43")
+    return joined([tag("svg", sample, viewBox="0 0 44 12", class_="key", aria_hidden="true"), name])
 
 
 def _range(line: Drawn, shown: Callable[[float], str]) -> Text:
@@ -168,21 +175,21 @@ def _range(line: Drawn, shown: Callable[[float], str]) -> Text:
 
 def _band(stretch: Stretch, at: int, lasts_s: float) -> Markup:
     left, right = _x(max(0.0, stretch.from_s) / lasts_s), _x(min(lasts_s, stretch.until_s) / lasts_s)
-    label = tag("text", stretch.label, x=(left + right) // 2, y=_TOP - 14, class_="middle")
+    label = tag("text", stretch.label, x=(left + right) // 2, y=_TOP - 7, class_="middle")
     shade = tag("rect", class_=f"band{at % 2}", x=left, y=_TOP, width=max(0, right - left), height=_INNER_HEIGHT)
     return joined([shade, label if right - left >= _LABEL_WIDTH else None])
 
 
 def _level(y: int, label: str) -> Markup:
     rule = tag("path", class_="rule", d=f"M{_LEFT} {y}H{_WIDTH - _RIGHT}")
-    return joined([rule, tag("text", label, x=_LEFT - 10, y=y + 7, class_="end")])
+    return joined([rule, tag("text", label, x=_LEFT - 5, y=y + 4, class_="end")])
 
 
 def _tick(x: int, label: str) -> Markup:
     bottom = _TOP + _INNER_HEIGHT
-    side = "end" if x > _WIDTH - 90 else "middle"
+    side = "end" if x > _WIDTH - 45 else "middle"
     return joined(
-        [tag("path", class_="tick", d=f"M{x} {bottom}v8"), tag("text", label, x=x, y=bottom + 34, class_=side)]
+        [tag("path", class_="tick", d=f"M{x} {bottom}v4"), tag("text", label, x=x, y=bottom + 17, class_=side)]
     )
 
 

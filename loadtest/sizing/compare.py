@@ -27,6 +27,14 @@ _SAID: Mapping[str, Text] = {
     "": Text(zh=figures.NONE, en=figures.NONE),
 }
 _ACCOUNT = Text(zh="结账", en="account")
+_KINDS = {"worse": "fails", "better": "better"}  # how rows look
+_HEADS: tuple[Child, ...] = (
+    Text(zh="数字", en="Figure"),
+    Text(zh="前一次", en="First"),
+    Text(zh="后一次", en="Second"),
+    Text(zh="变化", en="Change"),
+    Text(zh="结论", en="Verdict"),
+)
 
 
 def compare(before: Outcome, after: Outcome) -> tuple[str, str]:
@@ -100,7 +108,7 @@ def _page(
         tag("p", summary, " ", once),
         _runs(before, after),
     )
-    tables = [_phase(phase, found) for phase in dict.fromkeys(each.phase for each in found)]
+    tables = [_changed(found), *(_phase(phase, found) for phase in dict.fromkeys(each.phase for each in found))]
     title = f"{before.verdict} → {after.verdict} · 联考负载测试对比 load tests compared"
     return document(title, [head, _differences(differences), tables])
 
@@ -139,26 +147,33 @@ def _differences(differences: Sequence[Difference]) -> Markup:
     return tag("section", tag("h2", title), table(title, heads, rows))
 
 
-def _phase(phase: str, found: Iterable[Change]) -> Markup:
-    name = _ACCOUNT if phase == ACCOUNT else words.phase(phase)
-    heads: list[Child] = [
-        Text(zh="数字", en="Figure"),
-        Text(zh="前一次", en="First"),
-        Text(zh="后一次", en="Second"),
-        Text(zh="变化", en="Change"),
-        Text(zh="结论", en="Verdict"),
-    ]
+def _changed(found: Sequence[Change]) -> Markup:
+    """What a reader came for: the worse ones first."""
+    title = Text(zh="变差与变好", en="Worse and better")
     rows = [
-        row(
-            each.label,
-            figures.in_unit(each.before, each.unit),
-            figures.in_unit(each.after, each.unit),
-            _change(each),
-            _SAID[each.outcome],
-            numbers=(1, 2, 3),
-            kind={"worse": "fails", "better": "better"}.get(each.outcome, ""),
-        )
+        row([_named(each.phase), " · ", each.label], *_cells(each), numbers=(1, 2, 3), kind=_KINDS[each.outcome])
+        for outcome in ("worse", "better")
+        for each in found
+        if each.outcome == outcome
+    ]
+    if not rows:
+        return tag("section", tag("h2", title), tag("p", Text(zh="没有。", en="None.")))
+    return tag("section", tag("h2", title), table(title, _HEADS, rows, numbers=(1, 2, 3)))
+
+
+def _phase(phase: str, found: Iterable[Change]) -> Markup:
+    rows = [
+        row(each.label, *_cells(each), numbers=(1, 2, 3), kind=_KINDS.get(each.outcome, ""))
         for each in found
         if each.phase == phase
     ]
-    return tag("section", tag("h2", name), table(name, heads, rows, numbers=(1, 2, 3)))
+    return tag("section", tag("h2", _named(phase)), table(_named(phase), _HEADS, rows, numbers=(1, 2, 3)))
+
+
+def _cells(each: Change) -> tuple[Child, ...]:
+    before, after = figures.in_unit(each.before, each.unit), figures.in_unit(each.after, each.unit)
+    return before, after, _change(each), _SAID[each.outcome]
+
+
+def _named(phase: str) -> Text:
+    return _ACCOUNT if phase == ACCOUNT else words.phase(phase)

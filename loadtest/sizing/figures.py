@@ -31,6 +31,11 @@ def milliseconds(value: float | None) -> str:
     return f"{number(value / 1000)} s" if value >= _LATENCY_IN_S_FROM_MS else f"{number(value)} ms"
 
 
+def seconds(value: float) -> str:
+    """In milliseconds below one."""
+    return f"{number(value)} s" if value >= 1 else milliseconds(value * 1000)
+
+
 def share(value: float | None) -> str:
     return NONE if value is None else f"{number(value * 100)} %"
 

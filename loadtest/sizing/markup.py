@@ -6,6 +6,7 @@ How: a Text becomes one span for each language, of which the page's style shows 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TypeAlias
@@ -18,6 +19,7 @@ class Markup(str):
 
 
 Child: TypeAlias = str | Text | Markup | Iterable["Child"] | None
+_NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_.-]+")
 _VOID_TAGS = ("input", "br", "meta")
 
 
@@ -40,7 +42,7 @@ def joined(children: Child) -> Markup:
     if isinstance(children, Text):
         if children.zh == children.en:
             return Markup(escape(children.zh))
-        return Markup(f'<span lang="zh">{escape(children.zh)}</span><span lang="en">{escape(children.en)}</span>')
+        return Markup(f"<span lang=zh>{escape(children.zh)}</span><span lang=en>{escape(children.en)}</span>")
     return Markup("".join(map(joined, children)))
 
 
@@ -69,4 +71,7 @@ def pairs(entries: Iterable[tuple[Child, Child]]) -> Markup:
 
 def _attribute(key: str, value: str | int | float | bool | None) -> str:
     name = key.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'
+    if value is True:
+        return f" {name}"
+    told = str(value)
+    return f" {name}={told}" if _NEEDS_NO_QUOTES.fullmatch(told) else f' {name}="{escape(told)}"'

@@ -1,22 +1,17 @@
-"""One phase on the report's page: what was judged, how long calls took, what went over the line and what it cost."""
+"""One phase on the report's page: what was judged, how long calls took, which errors there were."""
 
 from __future__ import annotations
 
 from loadtest.sizing import charts, figures, words
 from loadtest.sizing.markup import Child, Markup, row, table, tag
-from loadtest.sizing.outcome import Criterion, Latency, Outcome, PhaseOutcome, Text, Traffic
+from loadtest.sizing.outcome import Criterion, Latency, Outcome, PhaseOutcome, Text
 
-MBYTE_READING = 8  # a tier written as `28 MB` and read as MByte/s is so many times as wide
 _LOOPS = ("save", "save_intended")
 _LOOP_NAMES = (
     Text(zh="闭环：自发出起", en="closed loop: from sending"),
     Text(zh="开环：自应发时刻起", en="open loop: from when it was due"),
 )
 _QUANTILES = ("p50", "p99", "p99.9")
-
-
-def bandwidth_used(phase: PhaseOutcome) -> tuple[float | None, float | None]:
-    return (phase.traffic.up_share, phase.traffic.down_share) if phase.traffic else (None, None)
 
 
 def from_to(begins_s: float, ends_s: float) -> Text:
@@ -36,7 +31,6 @@ def phase_section(number: int, phase: PhaseOutcome, outcome: Outcome) -> Markup:
         _criteria(phase),
         tag("div", _loops(phase), _curve(phase), class_="columns"),
         _operations(phase),
-        tag("div", _traffic(phase.traffic), _cost(phase), class_="columns"),
         class_="phase",
     )
 
@@ -51,11 +45,11 @@ def _criteria(phase: PhaseOutcome) -> Markup:
         Text(zh="用去", en="Used"),
         Text(zh="结论", en="Verdict"),
     ]
-    rows = [_criterion(each) for each in phase.criteria]
+    rows = [_criterion(each, bool(phase.void)) for each in phase.criteria]
     return table(Text(zh="判定指标", en="Criteria"), heads, rows, numbers=(1, 2, 3))
 
 
-def _criterion(each: Criterion) -> Markup:
+def _criterion(each: Criterion, is_void: bool) -> Markup:
     if each.holds is None:
         told, kind = Text(zh="– 未判定", en="– not judged"), "unjudged"
     elif not each.holds:
@@ -65,6 +59,8 @@ def _criterion(each: Criterion) -> Markup:
     else:
         told, kind = Text(zh="✓ 达标", en="✓ holds"), "holds"
     why = f" ({each.why})" if each.why else None
+    if is_void:
+        told, kind = Text(zh=f"{told.zh}，不计入", en=f"{told.en}, does not count"), "soft"
     used = figures.used(each) if each.is_at_most else None
     limit = f"{'≤' if each.is_at_most else '≥'} {figures.in_unit(each.limit, each.unit)}"
     found = figures.in_unit(each.found, each.unit)
@@ -101,11 +97,17 @@ def _curve(phase: PhaseOutcome) -> Markup:
         en="Save to acknowledged: which share of calls took no longer than this (both axes logarithmic)",
     )
     lines = [
-        charts.Drawn(label, phase.operations[name].points)
+        charts.Drawn(label, _resolved(phase.operations[name]))
         for name, label in zip(_LOOPS, _LOOP_NAMES, strict=True)
         if name in phase.operations
     ]
     return charts.percentiles(title, lines)
+
+
+def _resolved(one: Latency) -> list[tuple[float, float]]:
+    """Only as far as there are calls: of 80, no share beyond 79 of them tells more than the slowest does."""
+    inner = [(share, value_ms) for share, value_ms in one.points if (1 - share) * one.count >= 1]
+    return [*inner, (1 - 1 / one.count, one.max_ms)] if one.count > 1 else []
 
 
 def _operations(phase: PhaseOutcome) -> Markup:
@@ -128,7 +130,7 @@ def _operations(phase: PhaseOutcome) -> Markup:
             *(figures.milliseconds(value) for value in _times(one)),
             numbers=numbers,
         )
-        for name, one in others.items()
+        for name, one in sorted(others.items(), key=lambda other: words.place(other[0], words.OPERATIONS))
     ]
     shown = table(Text(zh="其他操作", en="Other operations"), heads, rows, numbers=numbers) if rows else None
     return tag("div", shown, _errors(phase))
@@ -141,55 +143,3 @@ def _errors(phase: PhaseOutcome) -> Markup:
     found = sorted(phase.error_kinds.items(), key=lambda kind: -kind[1])
     rows = [row(kind, figures.number(count), numbers=(1,)) for kind, count in found]
     return table(Text(zh="错误", en="Errors"), heads, rows, numbers=(1,))
-
-
-def _traffic(traffic: Traffic | None) -> Markup:
-    if traffic is None:
-        return Markup()
-    heads: list[Child] = [Text(zh="流量", en="Traffic"), Text(zh="上行", en="Up"), Text(zh="下行", en="Down")]
-    ways = [
-        (traffic.up_bytes, traffic.up_bytes_each, traffic.up_share),
-        (traffic.down_bytes, traffic.down_bytes_each, traffic.down_share),
-    ]
-    rows = [
-        row(Text(zh="总量", en="in all"), *(figures.amount(total) for total, _, _ in ways), numbers=(1, 2)),
-        row(Text(zh="每位考生", en="per candidate"), *(figures.amount(each) for _, each, _ in ways), numbers=(1, 2)),
-        row(
-            Text(zh="占档位（按 Mbit/s）", en="of the tier, read as Mbit/s"),
-            *(figures.share(part) for _, _, part in ways),
-            numbers=(1, 2),
-        ),
-        row(
-            Text(zh="占档位（按 MByte/s）", en="of the tier, read as MByte/s"),
-            *(figures.share(part / MBYTE_READING) for _, _, part in ways),
-            numbers=(1, 2),
-        ),
-    ]
-    return table(Text(zh="线路流量（含各层包头）", en="Over the line, headers included"), heads, rows, numbers=(1, 2))
-
-
-def _cost(phase: PhaseOutcome) -> Markup:
-    """CPU and memory by role, the generators' own CPU, and how far the recorder was behind."""
-    roles = sorted({*phase.cpu, *phase.memory_mib}, key=lambda name: -phase.cpu.get(name, 0.0))
-    rows = [
-        row(
-            words.role(name),
-            figures.share(phase.cpu.get(name)),
-            f"{figures.number(phase.memory_mib[name])} MiB" if name in phase.memory_mib else figures.NONE,
-            numbers=(1, 2),
-        )
-        for name in roles
-    ]
-    rows += [
-        row(words.generator(name), figures.share(part), figures.NONE, numbers=(1, 2), kind="soft")
-        for name, part in phase.generators.items()
-    ]
-    heads: list[Child] = [
-        Text(zh="进程", en="Processes"),
-        Text(zh="CPU（100 % 为一个核）", en="CPU (100 % is one core)"),
-        Text(zh="内存", en="Memory"),
-    ]
-    lag = figures.milliseconds(phase.recorder_lag_max_s * 1000)
-    behind = Text(zh=f"记录进程最多落后 {lag}。", en=f"The recorder was behind by {lag} at most.")
-    shown = table(Text(zh="CPU 与内存", en="CPU and memory"), heads, rows, numbers=(1, 2)) if rows else None
-    return tag("div", shown, tag("p", behind))

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from loadtest.sizing import figures, words
+from loadtest.sizing.cost_page import cost_section
 from loadtest.sizing.markup import Child, Markup, pairs, row, table, tag
 from loadtest.sizing.outcome import Line, Outcome, PhaseOutcome, Text
-from loadtest.sizing.phase_page import bandwidth_used, from_to, phase_section
+from loadtest.sizing.phase_page import from_to, phase_section
 from loadtest.sizing.run_page import account_section, run_charts
 from loadtest.sizing.screen import text as text
 from loadtest.sizing.standing import caveats, failing, standing
@@ -40,6 +41,7 @@ def page(outcome: Outcome) -> str:
         _repeat(outcome),
         _overview(outcome),
         run_charts(outcome),
+        cost_section(outcome),
         [phase_section(number, phase, outcome) for number, phase in enumerate(outcome.phases, 1)],
         account_section(outcome),
         _ran_on(outcome),
@@ -102,7 +104,7 @@ def _asked(outcome: Outcome) -> list[tuple[Child, Child]]:
     return [
         (Text(zh="档位", en="Tier"), outcome.tier),
         (Text(zh="考生", en="Candidates"), candidates),
-        (Text(zh="考试时长", en="Exam lasts"), Text(zh=f"{minutes} 分钟", en=f"{minutes} min")),
+        (Text(zh="计划时长", en="Planned for"), Text(zh=f"{minutes} 分钟", en=f"{minutes} min")),
         (Text(zh="开考", en="Exam starts"), figures.moment(outcome.starts_ms)),
         (Text(zh="考试结束", en="Exam ends"), figures.moment(outcome.ends_ms)),
         (Text(zh="整个测试用时", en="The test took"), figures.span(outcome.took_s)),
@@ -192,7 +194,8 @@ def _overview_row(number: int, phase: PhaseOutcome, outcome: Outcome) -> Markup:
         from_to(begins, ends),
         told,
         *(figures.milliseconds(one.p99_ms if one else None) for one in latencies),
-        *(figures.share(each) for each in bandwidth_used(phase)),
+        figures.share(phase.traffic.up_share if phase.traffic else None),
+        figures.share(phase.traffic.down_share if phase.traffic else None),
         numbers=(1, 3, 4, 5, 6),
         kind=state,
     )

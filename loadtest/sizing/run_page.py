@@ -62,6 +62,7 @@ def run_charts(outcome: Outcome) -> Markup:
         tag("h2", Text(zh="全程", en="Over the whole run")),
         tag("p", thinned, told),
         tag("p", _LOOPS),
+        charts.backdrop(clock.stretches, clock.lasts_s, clock.starts_s),
         tag("div", shown, class_="charts"),
     )
 
@@ -99,18 +100,18 @@ def _chart(
     for name, label in lines:
         values = {second: value * factor for second, value in outcome.series.get(name, {}).items()}
         drawn.append(charts.Drawn(label, charts.thinned(values, clock.from_s, clock.until_s)))
-    return charts.over_time(
-        title, drawn, clock.stretches, clock.lasts_s, clock.starts_s, shown, mark=mark, is_log=is_log
-    )
+    return charts.over_time(title, drawn, clock.lasts_s, shown, mark=mark, is_log=is_log)
 
 
 def _family(
     outcome: Outcome, clock: _Clock, title: Text, shown: Callable[[float], str], prefix: str,
     named: Callable[[str], Text],
 ) -> Markup:  # fmt: skip
-    """All series of one prefix, the highest first."""
+    """All series of one prefix, in the same order in every chart; where they are too many, the lowest are left out."""
     found = [name for name, values in outcome.series.items() if name.startswith(prefix) and values]
     found.sort(key=lambda name: -max(outcome.series[name].values()))
+    highest, rest = found[: charts.LINES_MAX], found[charts.LINES_MAX :]
+    found = sorted(highest, key=lambda name: words.place(name.removeprefix(prefix), words.ROLES)) + rest
     return _chart(outcome, clock, title, shown, [(name, named(name.removeprefix(prefix))) for name in found])
 
 
@@ -136,10 +137,6 @@ def _bandwidth(outcome: Outcome, clock: _Clock) -> list[Markup]:
 
 def _a_second(value: float) -> str:
     return f"{figures.number(value)}/s"
-
-
-def _seconds(value: float) -> str:
-    return figures.milliseconds(value * 1000)
 
 
 def _mebibytes(value: float) -> str:
@@ -179,7 +176,7 @@ _CHARTS: tuple[tuple[Text, Callable[[float], str], list[tuple[str, Text]], bool]
     ),
     (
         Text(zh="记录落后", en="Recorder behind by"),
-        _seconds,
+        figures.seconds,
         [("recorder_lag_s", Text(zh="最早未入库的更改", en="age of the oldest change not in PostgreSQL"))],
         False,
     ),

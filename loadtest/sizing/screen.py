@@ -28,7 +28,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield from (f"  ! {_said(caveat)}" for caveat in caveats(outcome))
     yield ""
     yield (
-        f"tier {outcome.tier}, {outcome.candidates} candidates, exam of {figures.number(outcome.minutes)} min, "
+        f"tier {outcome.tier}, {outcome.candidates} candidates, planned for {figures.number(outcome.minutes)} min, "
         f"seed {outcome.seed}, took {figures.span(outcome.took_s)}"
     )
     yield (

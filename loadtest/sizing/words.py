@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from loadtest.judge import FAILURES
 from loadtest.sizing.outcome import Text, Word
 from loadtest.sizing.plan import PhaseName
 
 VERDICTS: Mapping[Word, Text] = {
-    Word.PASS: Text(zh="通过", en="passed"),
-    Word.FAIL: Text(zh="未通过", en="failed"),
-    Word.VOID: Text(zh="无效", en="void"),
+    Word.PASS: Text(zh="通过", en="this tier holds"),
+    Word.FAIL: Text(zh="未通过", en="this tier does not hold"),
+    Word.VOID: Text(zh="无效", en="nothing was measured"),
 }
 MEANINGS: Mapping[Word, Text] = {
     Word.PASS: Text(zh="判定的每项指标都达标。", en="Every criterion that was judged holds."),
@@ -84,12 +84,20 @@ ROLES: Mapping[str, Text] = {
     "grader": Text(zh="阅卷进程", en="grader"),
     "courier": Text(zh="推送进程", en="courier"),
     "sealer": Text(zh="密封进程", en="sealer"),
+    "Redis": Text(zh="Redis", en="Redis"),
+    "PostgreSQL": Text(zh="PostgreSQL", en="PostgreSQL"),
     "supervisor": Text(zh="监管进程", en="supervisor"),
 }
 KINDS: Mapping[str, Text] = {
     "swarm": Text(zh="闭环压力机（Locust）", en="closed-loop generator (Locust)"),
     "openloop": Text(zh="开环压力机", en="open-loop generator"),
 }
+
+
+def place(name: str, order: Iterable[str]) -> tuple[int, str]:
+    """To sort by: as in `order`, strangers last by their names."""
+    known = list(order)
+    return (known.index(name) if name in known else len(known), name)
 
 
 def phase(name: str) -> Text:

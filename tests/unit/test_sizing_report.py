@@ -207,7 +207,7 @@ def test_where_values_are_missing_is_a_gap_and_no_line() -> None:
     """But what is only asked for every five seconds has none."""
     values = dict.fromkeys((0, 1, 2, 6, 7), 1.0) | {9: float("nan")}
     points = charts.thinned(values, 0, 10)
-    drawn = charts.over_time(Text(zh="", en=""), [charts.Drawn("a", points)], [], 10, 0, str)
+    drawn = charts.over_time(Text(zh="", en=""), [charts.Drawn("a", points)], 10, str)
 
     assert points == [(0, 1), (1, 1), (2, 1), None, (6, 1), (7, 1)]
     (path,) = re.findall(r'class="line l0" d="(M[^"]*)"></path><', drawn)[:1]
@@ -239,15 +239,45 @@ def test_a_line_far_below_the_tier_is_not_pressed_flat() -> None:
 
     def drawn(limit: float) -> str:
         mark = charts.Mark(Text(zh="档", en="tier"), limit)
-        return charts.over_time(Text(zh="", en=""), [line], [], 2, 0, str, mark=mark)
+        return charts.over_time(Text(zh="", en=""), [line], 2, str, mark=mark)
 
     assert "above this chart" in drawn(100.0)
-    assert "above this chart" not in drawn(3.0) and drawn(3.0).count('class="mark"') == 2
+    assert "above this chart" not in drawn(3.0) and drawn(3.0).count("class=mark") == 2
+
+
+def test_a_percentile_curve_ends_where_its_calls_end() -> None:
+    """Two calls tell nothing of the slowest in a thousand, nor does a flat line."""
+    few = outcomes.outcome(phases=[outcomes.phase("steady", 0, 60, operations={"save": outcomes.latency(4, 20)})])
+    many = outcomes.outcome(phases=[outcomes.phase("steady", 0, 60, operations={"save": outcomes.latency(4, 20_000)})])
+    one = outcomes.outcome(phases=[outcomes.phase("steady", 0, 60, operations={"save": outcomes.latency(4, 1)})])
+
+    assert "99 %</text>" not in report.page(few) and "90 %</text>" in report.page(few)
+    assert "99.99 %</text>" in report.page(many) and "99.999 %</text>" not in report.page(many)
+    assert "both axes logarithmic" not in report.page(one)
+
+
+def test_every_cost_stands_in_a_table_of_all_phases() -> None:
+    """In one order everywhere, and what a phase does not have is no zero."""
+    outcome = outcomes.outcome()
+    outcome.phases[1].cpu, outcome.phases[1].memory_mib = {"engine": 0.5, "another": 0.25}, {}
+    text = read(outcome).text["en"]
+    start = outcome.phases[1].recorder_lag_max_s
+
+    assert "Phaseengine's workersrecordergraderRedisPostgreSQLanotherrecorder behind by, at most" in text
+    assert f"2 Start50 %{figures.NONE * 4}25 %{figures.seconds(start)}3 Design peak" in text
+    assert "8.12 kB6.12 kB2.1 %2.3 %0.263 %0.287 %" in text
+
+
+def test_what_does_not_count_is_not_said_to_hold() -> None:
+    """The criteria of a void phase."""
+    text = read(outcomes.outcome(phases=[outcomes.phase("steady", 0, 60, void="late")])).text["en"]
+
+    assert text.count("✓ holds, does not count") == 3
 
 
 def test_more_lines_than_can_be_told_apart_are_counted_and_not_drawn() -> None:
     lines = [charts.Drawn(f"line{number}", [(0.0, 1.0), (1.0, 2.0)]) for number in range(charts.LINES_MAX + 3)]
-    drawn = charts.over_time(Text(zh="", en=""), lines, [], 2, 0, str)
+    drawn = charts.over_time(Text(zh="", en=""), lines, 2, str)
 
     assert "3 lower lines are not drawn" in drawn
     assert f"line{charts.LINES_MAX}" not in drawn
@@ -296,7 +326,7 @@ def test_markup_escapes_all_that_is_not_markup() -> None:
     shown = tag("p", "<a>", Text(zh="<b>", en="&"), [["<c>", None]], tag("i", "x"), title='"<d>', hidden=False)
 
     assert shown == (
-        '<p title="&quot;&lt;d&gt;">&lt;a&gt;<span lang="zh">&lt;b&gt;</span><span lang="en">&amp;</span>&lt;c&gt;'
+        '<p title="&quot;&lt;d&gt;">&lt;a&gt;<span lang=zh>&lt;b&gt;</span><span lang=en>&amp;</span>&lt;c&gt;'
         "<i>x</i></p>"
     )
     assert joined(Text(zh="1", en="1")) == Markup("1")
