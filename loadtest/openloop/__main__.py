@@ -1,7 +1,10 @@
-"""One process of a fleet (fleet.py): does what its standard input says, and answers on its standard output."""
+"""One generator process. With `--plan`: a share of a load test's plan (part.py). Else one of a fleet (fleet.py), which
+does what its standard input says, and answers on its standard output.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import resource
 import sys
@@ -14,10 +17,19 @@ from loadtest.openloop import account
 from loadtest.openloop.driver import Driver
 from loadtest.openloop.lines import LineFault
 from loadtest.openloop.orders import Answer, Order, Ready, Setup, to_line
+from loadtest.openloop.part import Part
 from loadtest.openloop.sitting import Sitting, choice_of
+from loadtest.sizing import plan as plans
+from loadtest.sizing.plan import Plan
 
 
-async def main() -> None:
+async def play(plan: Plan, index: int, of: int, folder: Path) -> None:
+    part = Part(plan, index, of)
+    await part.play()
+    part.write(folder)
+
+
+async def serve() -> None:
     setup = msgspec.json.decode(await _next_line(), type=Setup)
     sittings = [Sitting(one.candidate_id, one.sitting_id, one.token, setup.next_seq) for one in setup.entered]
     choices = [choice_of(item, value.encode()) for item, value in setup.values]
@@ -53,6 +65,25 @@ def _open_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-if __name__ == "__main__":
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m loadtest.openloop", description="One generator process.")
+    parser.add_argument("--plan", type=Path, help="the plan that all generators read; without it: one of a fleet")
+    parser.add_argument("--index", type=int, default=0, help="which share of the plan, from 0")
+    parser.add_argument("--of", type=int, default=1, help="how many shares there are")
+    parser.add_argument("--out", type=Path, default=Path(), help="where report and ledgers go")
+    args = parser.parse_args()
     _open_many_files()
-    uvloop.run(main())
+    if args.plan is None:
+        uvloop.run(serve())
+        return 0
+    try:
+        plan = plans.read(args.plan)
+    except (OSError, msgspec.DecodeError) as fault:
+        print(f"openloop: --plan {args.plan}: {fault}", file=sys.stderr)
+        return 2
+    uvloop.run(play(plan, args.index, args.of, args.out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

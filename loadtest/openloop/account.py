@@ -21,7 +21,7 @@ from loadtest.sizing import ledger_file
 
 def write(sittings: Iterable[Sitting], file: Path) -> None:
     """One line per sitting, as sizing/ledger_file.py has it."""
-    ledger_file.write(file, _ledgers(sittings))
+    ledger_file.write(file, ledgers(sittings))
 
 
 def differences(ledger: Ledger, responses: Mapping[str, Any]) -> list[str]:
@@ -31,7 +31,8 @@ def differences(ledger: Ledger, responses: Mapping[str, Any]) -> list[str]:
     return verdict.faults
 
 
-def _ledgers(sittings: Iterable[Sitting]) -> Iterator[Ledger]:
+def ledgers(sittings: Iterable[Sitting]) -> Iterator[Ledger]:
+    """In the order of `sittings`."""
     for sitting in sittings:
         kept = [(item, seq, value, True) for item, (seq, value) in sitting.newest.items()]
         kept += [(one.choice.item, one.seq, one.choice.value, False) for one in sitting.left_open()]

@@ -14,12 +14,13 @@ import random
 import ssl
 from collections.abc import Coroutine, Iterator, Sequence
 from time import monotonic_ns, process_time_ns
+from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from loadtest.openloop.figures import Figures
-from loadtest.openloop.lines import ChannelLine, HttpLine, Line, LineFault
+from loadtest.openloop.lines import CHANNEL_PATH, SAVE, SAVE_PATH, UPGRADE, ChannelLine, HttpLine, Line, LineFault
 from loadtest.openloop.schedule import NS_PER_S, POISSON, Phase, dues, length_ns
 from loadtest.openloop.sitting import Choice, Sitting
 
@@ -58,8 +59,8 @@ class Driver:
         self.under_way = 0  # calls
         self.keys_ns: list[int] = []  # when paper keys came
         self.starts_ns = _NEVER_NS  # of the batch, by this machine's clock
-        self._tls = ssl.create_default_context(cafile=manner.ca_file or None) if split.scheme == "https" else None
-        self._choices = choices
+        self.tls = ssl.create_default_context(cafile=manner.ca_file or None) if split.scheme == "https" else None
+        self.choices = list(choices)
         self._manner = manner
         self._dice = random.Random(manner.seed * 1_000_003 + manner.part)
         self._lines: list[Line] = []
@@ -78,9 +79,8 @@ class Driver:
 
     async def open(self) -> None:
         """Open every sitting's line. Raises LineFault with what the first that could not be opened was told."""
+        self.prepare()
         left = iter(enumerate(self.sittings))
-        self._lines = [self._new_line(sitting) for sitting in self.sittings]
-        self._place = {sitting: index for index, sitting in enumerate(self.sittings)}
 
         async def opener() -> None:
             for index, _ in left:
@@ -96,6 +96,15 @@ class Driver:
         gc.freeze()
         gc.disable()  # nothing here is circular, and a look through 100,000 objects makes everybody late
 
+    def prepare(self) -> None:
+        """A line for every sitting, none of them open."""
+        self._lines = [self._new_line(sitting) for sitting in self.sittings]
+        self._place = {sitting: index for index, sitting in enumerate(self.sittings)}
+
+    def place(self, line: Line) -> None:
+        """The line of its sitting from now on."""
+        self._lines[self._place[line.sitting]] = line
+
     async def close(self) -> None:
         self._is_closing = True
         for task in self._tasks:
@@ -106,13 +115,21 @@ class Driver:
         gc.enable()
         gc.unfreeze()
 
+    def upgrade_head(self) -> bytes:
+        """What asks for a channel."""
+        return UPGRADE.format(path=CHANNEL_PATH, host=self.host).encode()
+
+    def save_head(self, token: str, body_bytes: int) -> bytes:
+        """The head of a save call over HTTP."""
+        return SAVE.format(path=SAVE_PATH, host=self.host, token=token, length=body_bytes).encode()
+
     def _new_line(self, sitting: Sitting) -> Line:
         return ChannelLine(self, sitting) if self._manner.has_channel else HttpLine(self, sitting)
 
     async def _connect(self, line: Line) -> None:
         try:
             async with asyncio.timeout(CONNECT_S):
-                await self._loop.create_connection(lambda: line, *self.address, ssl=self._tls)
+                await self._loop.create_connection(lambda: line, *self.address, ssl=self.tls)
                 await line.opened
         except (OSError, TimeoutError) as fault:
             raise LineFault(f"{self.address[0]}:{self.address[1]}: {type(fault).__name__} {fault}") from None
@@ -127,22 +144,39 @@ class Driver:
         self._fail("lost", why)
         self._begin(self._open_again(line.sitting))
 
+    def again_s(self, failures: int) -> float:
+        """How long a lost line waits before it is opened, after so many failures to do so."""
+        return AGAIN_S * self._dice.uniform(0.5, 1.5)
+
     async def _open_again(self, sitting: Sitting) -> None:
-        while not self._is_closing:
-            await asyncio.sleep(AGAIN_S * self._dice.uniform(0.5, 1.5))
+        failures = 0
+        while not self._is_closing and self.is_wanted(sitting):
+            await asyncio.sleep(self.again_s(failures))
             line = self._new_line(sitting)
             try:
                 await self._connect(line)
             except LineFault as fault:
                 self._fail("not_opened", str(fault))
+                failures += 1
                 continue
-            self._lines[self._place[sitting]] = line
+            self.place(line)
+            self.reopened(line)
             line.go(monotonic_ns())
             return
+
+    def hear_key(self, sitting: Sitting, told: dict[str, Any], now_ns: int) -> None:
+        self.keys_ns.append(now_ns)
 
     def hear_time(self, told: dict[str, int], now_ns: int) -> None:
         """The engine's clock: the earliest that we hear of the start was the least under way."""
         self.starts_ns = min(self.starts_ns, now_ns + (told["starts_ms"] - told["server_ms"]) * 1_000_000)
+
+    def is_wanted(self, sitting: Sitting) -> bool:
+        """Whether a line that is lost is to be opened again."""
+        return True
+
+    def reopened(self, line: Line) -> None:
+        """A line that was lost is there again."""
 
     def refuse(self, line: Line, problem: dict[str, object]) -> None:
         """A call that is to be sent again, or whose changes are refused for good; either way an error."""
@@ -176,7 +210,7 @@ class Driver:
         """Go through all phases from `begins_ns` of the monotonic clock on; returns when everything is answered, or
         given up after the settling time."""
         manner = self._manner
-        self._phases = [Figures(phase) for phase in phases]
+        self._phases = [self.figures_of(phase) for phase in phases]
         self._schedule = dues(phases, manner.spacing, self._dice, part=manner.part, parts=manner.parts)
         self._begins_ns = begins_ns
         self._advance()
@@ -189,6 +223,9 @@ class Driver:
             sitting.give_up(now_ns)
         found, self._phases, self._now_in = self._phases, [], None
         return found
+
+    def figures_of(self, phase: Phase) -> Figures:
+        return Figures(phase)
 
     async def _work(self, begins_ns: int) -> None:
         """Tick through the phases, and end each second and each phase on time."""
@@ -222,17 +259,17 @@ class Driver:
             self._send_due(now_ns)
 
     def _send_due(self, now_ns: int) -> None:
-        chance, sittings, lines, choices = self._dice.random, self.sittings, self._lines, self._choices
+        chance, sittings, lines, choices = self._dice.random, self.sittings, self._lines, self.choices
         sittings_count, choices_count = len(sittings), len(choices)
         while (due_ns := self._next_ns) <= now_ns:
             figures = self._phases[self._next_phase]
-            figures.offered += 1
-            figures.late.note((now_ns - due_ns) // 1000)
             index = int(chance() * sittings_count)
             sitting = sittings[index]
-            sitting.make_due(choices[int(chance() * choices_count)], due_ns, figures)
-            if not sitting.under_way:
-                lines[index].go(now_ns)
+            if sitting.writes:
+                figures.taken_up((now_ns - due_ns) // 1000)
+                sitting.make_due(choices[int(chance() * choices_count)], due_ns, figures)
+                if not sitting.under_way:
+                    lines[index].go(now_ns)
             self._advance()
 
     def _advance(self) -> None:

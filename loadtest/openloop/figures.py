@@ -36,6 +36,11 @@ class Figures:
         self.seconds: list[list[int]] = []  # acknowledged and slowest in us, second by second
         self.second = [0, 0]
 
+    def taken_up(self, late_us: int) -> None:
+        """A save that was due is sent now, or waits for its sitting."""
+        self.offered += 1
+        self.late.note(late_us)
+
     def acknowledged(self, from_due_us: int, from_sent_us: int) -> None:
         self.from_due.note(from_due_us)
         self.from_sent.note(from_sent_us)

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 CHANNEL_PATH = "/v1/channel"
 SAVE_PATH = "/v1/sitting/responses"
-_UPGRADE = (
+UPGRADE = (
     "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n\r\n"
 )
-_SAVE = (
+SAVE = (
     "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
-    "Content-Type: application/json\r\nContent-Length: "
+    "Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
 )
 _HEAD_ENDS = b"\r\n\r\n"
 
@@ -98,7 +98,7 @@ class ChannelLine(Line):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        transport.write(_UPGRADE.format(path=CHANNEL_PATH, host=self.driver.host).encode())
+        transport.write(self.driver.upgrade_head())
 
     def go(self, now_ns: int) -> None:
         if self.is_open and self.transport is not None:
@@ -160,17 +160,13 @@ class ChannelLine(Line):
                 self._has_greeted = True
                 self._become_open()
         elif kind == "paper_key":
-            self.driver.keys_ns.append(now_ns)
+            self.driver.hear_key(self.sitting, message, now_ns)
 
 
 class HttpLine(Line):
     """One connection, one call at a time."""
 
-    __slots__ = ("_head",)
-
-    def __init__(self, driver: Driver, sitting: Sitting) -> None:
-        super().__init__(driver, sitting)
-        self._head = _SAVE.format(path=SAVE_PATH, host=driver.host, token=sitting.token).encode()
+    __slots__ = ()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -180,7 +176,8 @@ class HttpLine(Line):
         if self.is_open and self.transport is not None:
             changes = self.sitting.next_call(now_ns)
             if changes:
-                self.transport.write(b'%b%d\r\n\r\n{"changes":[%b]}' % (self._head, len(changes) + 14, changes))
+                body = b'{"changes":[%b]}' % changes
+                self.transport.write(self.driver.save_head(self.sitting.token, len(body)) + body)
                 self.driver.under_way += 1
 
     def data_received(self, data: bytes) -> None:

@@ -38,10 +38,14 @@ class Due(NamedTuple):
 
 
 class Sitting:
-    """`newest`: by item the newest acknowledged (seq, value). `unsure`: by seq what was sent and never answered."""
+    """`newest`: by item the newest acknowledged (seq, value). `unsure`: by seq what was sent and never answered.
+
+    `first_sent_ns`: by seq when a change was sent that had to be sent again. `writes`: saves fall due for it.
+    """
 
     __slots__ = (
         "candidate_id",
+        "first_sent_ns",
         "generation",
         "given_up_seq",
         "newest",
@@ -52,6 +56,7 @@ class Sitting:
         "under_way",
         "unsure",
         "waiting",
+        "writes",
     )  # fmt: skip
 
     def __init__(self, candidate_id: str, sitting_id: str, token: str, next_seq: int = 1) -> None:
@@ -64,6 +69,8 @@ class Sitting:
         self.sent_ns = 0
         self.waiting: deque[Due] = deque()
         self.under_way: list[Due] = []
+        self.writes = True
+        self.first_sent_ns: dict[int, int] = {}
         self.newest: dict[str, tuple[int, bytes]] = {}
         self.unsure: dict[int, Due] = {}
 
@@ -110,12 +117,16 @@ class Sitting:
                 continue
             self.newest[choice.item] = (seq, choice.value)
             if due_ns and seq > self.given_up_seq:
+                if self.first_sent_ns:
+                    took_us = (now_ns - self.first_sent_ns.pop(seq, self.sent_ns)) // 1000
                 figures.acknowledged((now_ns - due_ns) // 1000, took_us)
         if reply["generation"] != self.generation:
             self._raise_to(reply["generation"], call)
 
     def take_back(self) -> None:
         """The call under way was not answered: its changes wait again, before the others."""
+        for one in self.under_way:
+            self.first_sent_ns.setdefault(one.seq, self.sent_ns)
         self.waiting.extendleft(reversed(self.under_way))
         self.under_way = []
 

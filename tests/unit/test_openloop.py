@@ -224,8 +224,7 @@ def test_a_generator_that_was_busy_or_late_makes_a_phase_void() -> None:
 def measured(late_us: int = 100, busy: float = 0.2, is_judged: bool = True, from_due_us: int = 4000) -> Measured:
     figures = Figures(Phase("step", 1.0, 10.0, is_judged))
     for _ in range(10):
-        figures.offered += 1
-        figures.late.note(late_us)
+        figures.taken_up(late_us)
         figures.acknowledged(from_due_us, from_due_us // 2)
     figures.end_second(busy, 1.0)
     return figures.report()
