@@ -87,7 +87,7 @@ async def _conduct(
     options: Options, timetable: model.Timetable, on: Ground, folder: Path, progress: Progress, now_ms: Clock
 ) -> Evidence:
     began_ms = int(time.time() * 1000)
-    async with Wire(on.near_url) as wire:
+    async with Wire(on.near_url, ca=options.ca_file or None) as wire:
         schedule = MachineClient(wire, on.keys["schedule"], CLIENT_PATIENCE_S)
         counts = exam.processes_of(options.tier, options.generators)
         progress.enter(f"pushing: {options.tier.candidates} candidates for {sum(counts.values())} generators")
@@ -105,6 +105,7 @@ async def _conduct(
             metrics_url=f"{on.near_url}/metrics",
             counters=on.counters,
             processes=on.processes,
+            ca_file=options.ca_file,
             looked=lambda sample: progress.moved(sample.at_ms, sample.up_bytes, sample.down_bytes),
             metrics_every=LOOPBACK_METRICS_EVERY if on.is_both_ways else 1,
         )

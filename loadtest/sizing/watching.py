@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import ssl
 import threading
 import time
 import urllib.request
@@ -59,6 +60,7 @@ class Watcher:
         counters: Counters | None,
         processes: Processes | None,
         looked: Callable[[Sample], None],
+        ca_file: str = "",
         metrics_every: int = 1,
     ) -> None:
         self.samples: list[Sample] = []
@@ -67,6 +69,9 @@ class Watcher:
         self._counters = counters
         self._processes = processes
         self._looked = looked
+        # No proxy of the environment's.
+        tls = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca_file or None))
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), tls)
         self._metrics_every = metrics_every  # periods; where asking goes over what is counted, seldom
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
@@ -119,9 +124,8 @@ class Watcher:
         )
 
     def _metrics(self) -> str:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy of the environment's
         try:
-            with opener.open(self._metrics_url, timeout=METRICS_TIMEOUT_S) as answer:
+            with self._opener.open(self._metrics_url, timeout=METRICS_TIMEOUT_S) as answer:
                 return str(answer.read().decode("utf-8", "replace"))
         except (OSError, ValueError):
             return ""

@@ -25,6 +25,7 @@ from tests import outcomes
         ("--tier 50 --url http://x --schedule-key K", "--results-key"),
         ("--tier 50 --url http://x --schedule-key K --results-key K --shaped", "--shaped"),
         ("--tier 50 --shaped --ui", "--ui"),
+        ("--tier 50 --ca-file nowhere.pem", "--ca-file nowhere.pem"),
         ("compare one.json", "expected nothing, or: compare"),
         ("200 --shaped", "expected nothing, or: compare"),
         ("compare one.json two.json", "one.json: No such file"),
