@@ -2,8 +2,8 @@
 
 PASS: every criterion that could be judged holds, and the account was settled. FAIL: one does not hold in a phase that
 counts. VOID: nothing failed, but a phase does not count: a generator used more than `GENERATOR_CPU_MAX` of a core in it
-or was late, so that what it measured was itself, or this machine had no processor to spare. A criterion that could not
-be judged is told, never taken for held.
+or was late, so that what it measured was itself, or others took this machine's processors from engine and generators.
+A criterion that could not be judged is told, never taken for held.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from loadtest.sizing.watching import between, cpu_shares, machine_share, memory_
 
 GENERATOR_CPU_MAX = 0.7  # of a core: above it a process measures itself
 LATENESS_P99_MAX_MS = 20.0  # of what a generator does, after it was due: a fifth of what an acknowledgement may take
-MACHINE_BUSY_MAX = 0.9  # of all processors: above it, whoever waits for an answer waits for a processor
+MACHINE_BUSY_MAX = 0.9  # of all processors: above it, whoever waits for an answer waits for a processor,
+OTHERS_BUSY_MAX = 0.1  # which is this machine's fault where others than engine and generators use so much of them
 POINTS = (0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 99.999, 100)
 LOST = "lost"
 PAPER, EXAM = "paper", "exam"  # judged like phases; no phases of the plan
@@ -387,7 +388,17 @@ def void_because(evidence: Evidence, span: Span, generators: Mapping[str, float]
                     late.append(
                         f"{report.process} was late by {p99_ms:.0f} ms at p99 (at most {LATENESS_P99_MAX_MS:g})"
                     )
-    share = machine_share(between(evidence.samples, span.from_ms, span.until_ms), evidence.cores)
-    if share is not None and share > MACHINE_BUSY_MAX:
-        seen.append(f"this machine's processors were {share:.0%} busy (at most {MACHINE_BUSY_MAX:.0%})")
-    return "; ".join(seen + busy + late)
+    return "; ".join(seen + busy + late + _crowded(evidence, span, generators))
+
+
+def _crowded(evidence: Evidence, span: Span, generators: Mapping[str, float]) -> list[str]:
+    """Whether others than engine and generators took this machine's processors. An engine that fills them is judged."""
+    samples = between(evidence.samples, span.from_ms, span.until_ms)
+    share = machine_share(samples, evidence.cores)
+    if share is None or share <= MACHINE_BUSY_MAX:
+        return []
+    ours = sum(cpu_shares(samples).values()) + sum(generators.values())
+    others_share = share - ours / evidence.cores
+    if others_share <= OTHERS_BUSY_MAX:
+        return []
+    return [f"this machine's processors were {share:.0%} busy, {others_share:.0%} with neither engine nor generators"]

@@ -290,13 +290,20 @@ def test_a_generator_that_is_late_makes_its_phase_void() -> None:
     assert [phase.name for phase in late.phases if phase.void] == ["steady"]
 
 
-def test_a_machine_without_a_processor_to_spare_makes_phases_void() -> None:
-    """Whoever took them: engine and generators were waiting for their turn. Of four cores, 3.5 and 3.7 are at work."""
+def test_processors_taken_by_others_make_phases_void() -> None:
+    """Of four cores, 3.5 and 3.7 are at work, hardly any of it for the engine."""
     fine, full = (outcome_of(evidence(samples=samples(busy_per_s=each))) for each in (3.5, 3.7))
 
     assert fine.verdict is Word.PASS
     assert full.verdict is Word.VOID
     assert "processors were 92% busy" in full.reasons[0].en
+
+
+def test_an_engine_that_fills_the_machine_is_judged_all_the_same() -> None:
+    """Else no engine on one machine with its generators could ever fail."""
+    own = outcome_of(evidence(samples=samples(busy_per_s=3.9, cpu_per_s=3.7)))
+
+    assert [phase.name for phase in own.phases if phase.void] == []
 
 
 def test_what_fails_in_a_void_phase_fails_nothing_but_what_fails_elsewhere_does() -> None:
