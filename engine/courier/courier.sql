@@ -24,12 +24,13 @@ WHERE queue.webhook_id = taken.webhook_id AND queue.batch_id = taken.batch_id
 RETURNING queue.webhook_id, queue.batch_id, queue.turn, queue.attempts, queue.waiting
 
 -- target(webhook_id) -> at most one row
--- Where to, and what signs; none when it was deleted or disabled meanwhile.
+-- Where to, and what signs: the secret in use and one former; none when it was deleted or disabled meanwhile.
 SELECT url, ARRAY (
     SELECT wrapped FROM webhook_secret
     WHERE webhook_secret.webhook_id = webhook.webhook_id
         AND (until_ms IS NULL OR until_ms > extract(epoch FROM clock_timestamp()) * 1000)
     ORDER BY until_ms DESC NULLS FIRST, made_ms DESC
+    LIMIT 2
 ) AS secrets
 FROM webhook WHERE webhook_id = $1 AND disabled_ms IS NULL
 

@@ -258,7 +258,7 @@ _SCHEDULING_CALLS = (
         parameters=(_BATCH_ID, _DRY_RUN),
         sends=json_body("Release"),
         replies={200: json_reply("Released", "Its results are in the feed")},
-        codes=("request.invalid", "not_found", "batch.not_ready"),
+        codes=("request.invalid", "not_found", "batch.erased", "batch.not_ready"),
     ),
 )
 

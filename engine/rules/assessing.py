@@ -129,7 +129,7 @@ def read_name(members: Members, name: str) -> str:
     """A person's name, folded as rosters fold one: 王 五 and 王五 are one assessor."""
     given = members.take(name)
     folded = fold_name(" ".join(given.split())) if isinstance(given, str) else ""
-    if members.has(name) and (not folded or len(folded) > NAME_CHARACTERS_MAX or "\0" in folded):
+    if members.has(name) and (not folded or len(folded) > NAME_CHARACTERS_MAX or "\0" in given):
         members.fault(name, f"expected a name of 1 to {NAME_CHARACTERS_MAX} characters")
         return ""
     return folded

@@ -130,3 +130,7 @@ class Corrupt(ExamError):
 
     def __init__(self, detail: str, /, **members: Any) -> None:
         super().__init__("corrupt", detail, **members)
+
+
+# What nothing but a mistake, the engine's or somebody's in the database, raises: it would be raised again every time.
+MISTAKES = (Refused, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)

@@ -65,11 +65,19 @@ def read_request(document: Any) -> ReviewRequest:
     receipt = members.take("receipt", None)
     if receipt is not None and not isinstance(receipt, dict):
         members.fault("receipt", "expected the receipt as it was given, an object")
+    shown = _canonical(members, receipt) if isinstance(receipt, dict) else ""
     members.finish()
     if faults:
         raise Invalid("request.invalid", faults.listed, errors_total=faults.total)
-    shown = "" if receipt is None else exact_json.canonical(receipt).decode()
     return ReviewRequest(requested_by, tuple(sorted(grounds)), text, shown)
+
+
+def _canonical(members: Members, receipt: dict[str, Any]) -> str:
+    try:
+        return exact_json.canonical(receipt).decode()
+    except ValueError:  # 1e400 is JSON, and no receipt ever holds it
+        members.fault("receipt", "holds a number that no receipt can hold")
+        return ""
 
 
 def read_answer(document: Any) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from engine.rules.limits import GRADE_SITTINGS_MAX
 from engine.rules.marking import AnswerKey, SittingMark, TextKey, four_decimals, json_number, mark_sitting, passed
 from engine.rules.terms import Rules
 from engine.scoring.assessment_tasks import MarkedTask, marked_tasks
-from engine.scoring.grader import GradedBatch, Grader, read_responses
+from engine.scoring.grader import GradedBatch, Grader, give_up_when_idle, read_responses
 from engine.scoring.publication import take_publications
 from engine.stores.clock import now_ms
 from engine.stores.postgres import Connection, Postgres, Record
@@ -45,7 +45,7 @@ async def grade_assessed(database: Postgres, grader: Grader) -> int:
         due = await connection.fetch(_queries.take_due, GRADE_SITTINGS_MAX, grader.parked_now())
         if not due:
             return 0
-        await connection.execute(_queries.give_up_when_idle)
+        await give_up_when_idle(connection)
         sittings = await connection.fetch(_queries.lock_pending, sorted({row["sitting_id"] for row in due}))
         revisions = await _graded(connection, grader, sittings)
         await _insert(connection, revisions)

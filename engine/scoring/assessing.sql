@@ -1,7 +1,3 @@
--- give_up_when_idle() -> one row
--- A grader whose machine has died holds its sittings and the feed no longer than this.
-SELECT set_config('idle_in_transaction_session_timeout', '10s', true)
-
 -- take_due(notes_max, parked) -> up to notes_max rows
 -- Notes of sittings whose marks may be complete, oldest first, taken away; two graders share the work.
 DELETE FROM assessment_due WHERE number IN (

@@ -5,9 +5,9 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::numeric
 
 -- lock_tasks(sitting_ids) -> any number of rows
 -- All tasks of these sittings, held: whoever marks one of them waits, or was waited for.
-SELECT task_id, sitting_id, item, points, missing FROM assessment_task
+SELECT task_id, sitting_id, item, points FROM assessment_task
 WHERE sitting_id = ANY ($1::text[]) ORDER BY task_id FOR UPDATE
 
 -- marks_of(task_ids) -> any number of rows
 -- Every mark of these tasks, in the order in which they came: an assessor's last holds.
-SELECT task_id, assessor, mark, comment FROM assessment_mark WHERE task_id = ANY ($1::text[]) ORDER BY number
+SELECT task_id, assessor, mark FROM assessment_mark WHERE task_id = ANY ($1::text[]) ORDER BY number

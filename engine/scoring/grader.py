@@ -73,7 +73,7 @@ class Grader:
             sittings = await connection.fetch(_queries.take_closed, GRADE_SITTINGS_MAX, self.parked_now())
             if not sittings:
                 return 0
-            await connection.execute(_queries.give_up_when_idle)
+            await give_up_when_idle(connection)
             batches = await self.batches(connection, sittings)
             responses = await read_responses(connection, [row["sitting_id"] for row in sittings])
             graded_ms = now_ms()
@@ -165,6 +165,11 @@ class Grader:
             "answer_key_digest": batch.answer_key_digest,
         }
         return orjson.dumps(self._signer.signed(document)).decode()
+
+
+async def give_up_when_idle(connection: Connection) -> None:
+    """What this transaction holds is free again within seconds of its grader's death."""
+    await connection.execute(_queries.give_up_when_idle)
 
 
 async def read_responses(connection: Connection, sitting_ids: Sequence[str]) -> dict[str, dict[str, str]]:

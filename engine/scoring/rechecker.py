@@ -15,7 +15,7 @@ import orjson
 from engine import batch_log, log
 from engine.rules import exact_json
 from engine.rules.assessing import WHOLE_SITTING
-from engine.rules.errors import Corrupt, Refused
+from engine.rules.errors import MISTAKES, Corrupt
 from engine.rules.marking import AnswerKey
 from engine.rules.recheck import Evidence, recheck, unreadable
 from engine.rules.terms import Rules
@@ -30,8 +30,6 @@ from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
 _AT_ARMING = "arming"
-# What nothing but a mistake, the engine's or somebody's in the database, raises: it would be raised again every time.
-_BROKEN = (Refused, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
 class Rechecker:
@@ -49,7 +47,7 @@ class Rechecker:
                 return False
             try:
                 found = recheck(await self._evidence(connection, row))
-            except _BROKEN as fault:  # whatever it is: the other reviews go on; its words might quote an answer
+            except MISTAKES as fault:  # whatever it is: the other reviews go on; its words might quote an answer
                 log.logger().warning(
                     "score_review.not_checked", sitting_id=row["sitting_id"], fault=type(fault).__name__
                 )

@@ -23,7 +23,7 @@ from msgspec import Struct
 from engine import batch_log, log
 from engine.rules import exact_json
 from engine.rules.assessing import assessors_needed
-from engine.rules.errors import Corrupt, Refused, TryLater
+from engine.rules.errors import MISTAKES, Corrupt, TryLater
 from engine.rules.limits import REGRADE_SITTINGS_MAX
 from engine.rules.marking import AnswerKey, json_number, passed
 from engine.rules.regrading import Outcome, changed_key, direction, pass_change
@@ -42,10 +42,6 @@ from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
 _DIRECTIONS = ("up", "down", "same", "unscored")
-
-
-# What nothing but a mistake, the engine's or somebody's in the database, raises: it would be raised again every time.
-_BROKEN = (Refused, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
 class Unworkable(Exception):
@@ -113,7 +109,7 @@ class Regrader:
                         await step(connection, row)
                 except (Unworkable, Corrupt) as fault:
                     await _fail(connection, row, str(fault))
-                except _BROKEN as fault:  # whatever it is: the other regrades go on; its words might quote an answer
+                except MISTAKES as fault:  # whatever it is: the other regrades go on; its words might quote an answer
                     await _fail(connection, row, f"something on record cannot be read ({type(fault).__name__})")
                 except Stale as fault:
                     await connection.execute(_queries.try_again, row["regrade_id"], str(fault))

@@ -25,7 +25,7 @@ from engine.rules.marking import json_number
 from engine.rules.people import read_people
 from engine.rules.regrading import ONLY
 from engine.rules.shape import Faults
-from engine.scoring.results import Scoring
+from engine.scoring.results import Scoring, require_batch
 from engine.stores.clock import now_ms
 from engine.stores.postgres import Connection, Record
 from engine.stores.sql import Queries
@@ -40,8 +40,7 @@ async def show_many(request: Request) -> Response:
     scoring: Scoring = request.app.state.scoring
     batch_id = path_id(request, "batch_id")
     async with scoring.database.connection() as connection:
-        if await connection.fetchval(_queries.batch_exists, batch_id) is None:
-            raise Refused("not_found", f"there is no batch {batch_id!r}")
+        await require_batch(connection, batch_id)
         rows = await connection.fetch(_queries.regrades_of, batch_id, REGRADES_LISTED_MAX)
     return json_response({"regrades": [_shown(row) for row in rows]})
 

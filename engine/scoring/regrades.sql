@@ -1,4 +1,3 @@
--- batch_exists(batch_id) -> at most one row
 -- To tell a batch without regrades from none.
 SELECT 1 FROM batch WHERE batch_id = $1
 

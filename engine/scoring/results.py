@@ -39,8 +39,7 @@ async def show_batch_results(request: Request) -> Response:
     batch_id = path_id(request, "batch_id")
     after, limit = _page(request)
     async with scoring.database.connection() as connection:
-        if await connection.fetchval(_queries.batch_exists, batch_id) is None:
-            raise Refused("not_found", f"there is no batch {batch_id[:80]!r}")
+        await require_batch(connection, batch_id)
         wanted = _wanted_format(request)
         if wanted is None:
             rows = await connection.fetch(_file_queries.page_of_batch, batch_id, after, limit + 1)
@@ -93,6 +92,12 @@ async def show_history(request: Request) -> Response:
         await _find_sitting(connection, sitting_id)
         rows = await connection.fetch(_queries.history_of, sitting_id)
     return json_response({"history": [{**dict(row), "value": orjson.Fragment(row["value"])} for row in rows]})
+
+
+async def require_batch(connection: Connection, batch_id: str) -> None:
+    """Raises Refused `not_found`: to tell a batch of which there is nothing yet from none."""
+    if await connection.fetchval(_queries.batch_exists, batch_id) is None:
+        raise Refused("not_found", f"there is no batch {batch_id[:80]!r}")
 
 
 async def _find_sitting(connection: Connection, sitting_id: str) -> Record:

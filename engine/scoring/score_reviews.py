@@ -28,7 +28,7 @@ from engine.rules.score_review import (
 )
 from engine.rules.shape import Faults
 from engine.rules.terms import Rules
-from engine.scoring.results import Scoring
+from engine.scoring.results import Scoring, require_batch
 from engine.scoring.review_report import CONTENT_SECURITY_POLICY, report
 from engine.stores.clock import now_ms
 from engine.stores.postgres import Connection, Record
@@ -143,8 +143,7 @@ async def show_many(request: Request) -> Response:
         faults.add("/state", "expected one of " + ", ".join(STATES), state)
     check(faults)
     async with scoring.database.connection() as connection:
-        if await connection.fetchval(_queries.batch_exists, batch_id) is None:
-            raise Refused("not_found", f"there is no batch {batch_id!r}")
+        await require_batch(connection, batch_id)
         rows = await connection.fetch(_queries.page_of_reviews, batch_id, after, limit + 1, state)
     next_cursor = str(rows[limit - 1]["number"]) if len(rows) > limit else None
     return json_response({"reviews": [_shown(row) for row in rows[:limit]], "next": next_cursor})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from starlette.responses import Response
 from engine.rules.statistics_flags import EXPLAIN
 from engine.scoring.statistics_charts import histogram, option_bars, scatter, share_bar
 from engine.scoring.statistics_words import WORDS, evidence_of
+from engine.stores.clock import CHINA
 
 _STYLE = Path(__file__).with_name("statistics.css").read_text("utf-8")
 _STYLE_DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -28,7 +29,6 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
-_BEIJING = timedelta(hours=8)
 _FIGURES = ("mean", "median", "deviation", "lowest", "highest")
 _COLUMNS = ("item", "type", "points", "difficulty", "discrimination", "omitted", "time")
 _NUMBERS = _COLUMNS[2:]
@@ -52,7 +52,7 @@ def page(document: Mapping[str, Any], language: str) -> str:
 
 def moment(at_ms: int) -> str:
     """As clocks in China show it, to the minute."""
-    return (datetime.fromtimestamp(at_ms / 1000, UTC) + _BEIJING).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(at_ms / 1000, CHINA).strftime("%Y-%m-%d %H:%M")
 
 
 def _head(document: Mapping[str, Any], words: Mapping[str, str]) -> str:

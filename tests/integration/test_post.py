@@ -160,6 +160,26 @@ async def test_a_changed_secret_signs_beside_the_former_one_for_a_while(pushing:
     assert Webhook(shown_secret(newer)).verify(one.body, one.headers)
 
 
+async def test_a_secret_that_changes_all_day_signs_with_two(pushing: Pushing) -> None:
+    """The one in use and the one before: a header that grew with every change would be refused somewhere."""
+    await pushing.webhook()
+    await pushing.exam.query("UPDATE webhook_secret SET until_ms = $1 RETURNING 1", now_ms() + 3_600_000)
+    for at in range(9):
+        until_ms = None if at == 8 else now_ms() + 3_600_000 + at + 1
+        wrapped = PROVIDER.wrap(webhook_purpose("hook"), bytes([at]) * 32)
+        statement = "INSERT INTO webhook_secret VALUES ('hook', $1, $2, 1, $3) RETURNING 1"
+        await pushing.exam.query(statement, bytes([at]), wrapped, until_ms)
+    pushing.receiver.secret = ""
+    await pushing.publish("P", 1)
+    await pushing.made()
+    await pushing.deliver(pushing.courier(), until_state={"delivered": 1})
+
+    (message,) = pushing.receiver.accepted
+    assert len(message.headers["webhook-signature"].split(" ")) == 2
+    for newest in (8, 7):
+        assert Webhook(shown_secret(bytes([newest]) * 32)).verify(message.body, message.headers)
+
+
 async def test_bodies_are_the_same_whoever_makes_them() -> None:
     """One result, one event: nothing in it but what is stored."""
     made = event.body("B", 1_763_773_200_123_456, '{"score":66.67}')

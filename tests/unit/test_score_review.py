@@ -265,6 +265,17 @@ def test_a_panels_score_is_added_up_again(panel: tuple[str, ...], checks: list[s
     assert differing(found) == checks
 
 
+@pytest.mark.parametrize("number", ["1e400", "-1e99999999999999999999"])
+def test_a_receipt_that_cannot_be_one_is_refused(number: str) -> None:
+    """It is JSON, and has no canonical form; that is the sender's fault, not the engine's."""
+    document = exact_json.decode(f'{{"grounds": ["tally"], "receipt": {{"answered": {number}}}}}'.encode())
+
+    with pytest.raises(Invalid) as invalid:
+        read_request(document)
+
+    assert [fault["pointer"] for fault in invalid.value.faults] == ["/receipt"]
+
+
 @pytest.mark.parametrize(("marks", "score"), [((50, 100, 60), 55), ((40, 80, 60), 60), ((70, 80), 75)])
 def test_a_third_mark_makes_no_difference_where_it_settled_one(marks: tuple[int, ...], score: int) -> None:
     """One assessor and a second marking: what counts is not the mean of all that were given."""
