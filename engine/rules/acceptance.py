@@ -24,9 +24,9 @@ from engine.rules.device import (
     failing,
     worst,
 )
+from engine.rules.sites import SPARE
 
 MANAGEMENT_SEAT = "管理机"  # the proctor's own machine: no seat of a roster is called so
-_SPARE = "备用"
 
 
 class Role(StrEnum):
@@ -63,7 +63,7 @@ def role_of(seat: str) -> Role:
     """A seat is called by digits, or 备用 and a number."""
     if seat == MANAGEMENT_SEAT:
         return Role.MANAGEMENT
-    return Role.SPARE if seat.startswith(_SPARE) else Role.MACHINE
+    return Role.SPARE if seat.startswith(SPARE) else Role.MACHINE
 
 
 def in_order(machines: Sequence[Machine]) -> list[Machine]:

@@ -5,17 +5,15 @@ Every sitting has one; of a batch with a single paper it is 0. Forms are given b
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from engine.rules.sites import Layout, place_of
+from engine.rules.sites import Layout, place_of, seat_order
 
 _MARK, _AGAIN = "/", "@"  # stand in no id
-_SEAT = re.compile(r"(备用)?([0-9]+)", re.ASCII)
 # What it costs when two sittings have the same form. Whatever cannot be avoided is put where it harms least; the last
 # only decides between ways that are as good.
 _SIDE_BY_SIDE, _ACROSS_A_GAP, _DIAGONAL, _OFF_PATTERN = 1000, 500, 100, 1
@@ -66,12 +64,6 @@ def give_forms(
             given |= {sitting.sitting_id: form for (_, sitting), form in zip(cells, found, strict=True)}
             last_row, above = row, {column: form for (column, _), form in zip(cells, found, strict=True)}
     return given
-
-
-def seat_order(seat: str) -> tuple[bool, bool, int, str]:
-    """Seats by number, spares behind them, whatever else there is last."""
-    matched = _SEAT.fullmatch(seat)
-    return (matched is None, bool(matched and matched[1]), int(matched[2]) if matched else 0, seat)
 
 
 def _rows(seated: Sequence[Seated], layout: Layout | None) -> Iterator[tuple[int, list[tuple[int, Seated]]]]:

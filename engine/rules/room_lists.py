@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from engine.rules.calendar import CHINA
 from engine.rules.documents import masked_document
-from engine.rules.sites import SPARE
+from engine.rules.sites import seat_order
 from engine.rules.terms import Batch
 
 DOOR, LABELS, SIGN_IN = "door", "labels", "sign-in"
@@ -71,13 +71,11 @@ def room_lists(kind: str, sittings: Iterable[Mapping[str, Any]]) -> tuple[list[R
             rooms[sitting["site"], sitting["room"]].append(entry)
         else:
             unseated.append(entry)
-    found = [RoomList(site, room, sorted(rooms[site, room], key=_by_seat)) for site, room in sorted(rooms)]
+    found = [
+        RoomList(site, room, sorted(rooms[site, room], key=lambda entry: seat_order(entry.seat)))
+        for site, room in sorted(rooms)
+    ]
     return found, sorted(unseated, key=lambda entry: entry.admission_ticket)
-
-
-def _by_seat(entry: Entry) -> tuple[bool, int, str]:
-    digits = entry.seat.removeprefix(SPARE)
-    return entry.seat.startswith(SPARE), int(digits) if digits.isascii() and digits.isdigit() else 0, entry.seat
 
 
 def _note(extra_time_s: int) -> str:

@@ -37,6 +37,7 @@ from engine.rules.terms import Candidate
 
 # Spreadsheets run a cell that begins with one of these when a roster or result list is opened again (also full-width).
 _FORMULA_PREFIXES = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+_RUN_AS_FORMULA = "begins with = + - or @, which a spreadsheet would run as a formula"
 # What no name or place holds: controls, line breaks, and the mark a lossy decoder leaves behind.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd]")
 _SEAT = re.compile(r"[0-9]{2,}|备用[0-9]+", re.ASCII)
@@ -220,6 +221,14 @@ def fold_place(text: str) -> str:
     return unicodedata.normalize("NFC", remove_invisible(text)).strip(SPACES)
 
 
+def text_fault(folded: str) -> tuple[str, str] | None:
+    """Why nothing is called this, however long: (`formula` or `characters`, in words)."""
+    if folded.startswith(_FORMULA_PREFIXES):
+        return "formula", _RUN_AS_FORMULA
+    unprintable = _UNPRINTABLE.search(folded)
+    return ("characters", f"holds the character U+{ord(unprintable[0]):04X}") if unprintable else None
+
+
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
@@ -239,11 +248,8 @@ def _checked_text(field: str, folded: str, characters_max: int) -> str:
     """`folded` when a name or place may be that; an empty one is a fault where the field is required."""
     if not folded and field in REQUIRED_FIELDS:
         raise _Unfit("missing", "is empty")
-    if folded.startswith(_FORMULA_PREFIXES):
-        raise _Unfit(f"{field}.formula", "begins with = + - or @, which a spreadsheet would run as a formula")
-    unprintable = _UNPRINTABLE.search(folded)
-    if unprintable:
-        raise _Unfit(f"{field}.characters", f"holds the character U+{ord(unprintable[0]):04X}")
+    if fault := text_fault(folded):
+        raise _Unfit(f"{field}.{fault[0]}", fault[1])
     if len(folded) > characters_max:
         raise _Unfit(f"{field}.length", f"expected at most {characters_max} characters, got {len(folded)}")
     return folded
@@ -267,7 +273,7 @@ def _admission_ticket(value: Any, shortest_whole: int) -> str:
     if not folded:
         raise _Unfit("missing", "is empty")
     if folded.startswith(_FORMULA_PREFIXES):
-        raise _Unfit("admission_ticket.formula", "begins with = + - or @, which a spreadsheet would run as a formula")
+        raise _Unfit("admission_ticket.formula", _RUN_AS_FORMULA)
     if not ID_PATTERN.fullmatch(folded):
         raise _Unfit("admission_ticket.characters", "expected 1 to 64 of A-Z a-z 0-9 . _ -")
     if len(folded) < shortest_whole and folded.isdigit():

@@ -20,16 +20,14 @@ from engine.rules.limits import (
     ROOM_SPARES_MAX,
     SITE_ROOMS_MAX,
 )
-from engine.rules.rostering import fold_place
+from engine.rules.rostering import fold_place, text_fault
 from engine.rules.shape import Faults, Members
 
 NUMBERINGS: Final = ("by_row", "by_row_snake", "by_column", "by_column_snake")
 SPARE: Final = "备用"
 _TIER_SIZES: Final = tuple(tier.candidates_max for tier in TIERS)
 _SEAT_DIGITS_MIN: Final = 2  # rosters write 01
-# What a roster could not write either: a spreadsheet would run it, or nobody could read it.
-_FORMULA_PREFIXES: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd]")
+_SEAT: Final = re.compile(r"(备用)?([0-9]+)", re.ASCII)
 
 
 class Layout(Struct, frozen=True):
@@ -102,6 +100,12 @@ def same_machine(seat: str) -> str:
     return f"{SPARE}{digits}" if seat.startswith(SPARE) else digits
 
 
+def seat_order(seat: str) -> tuple[bool, bool, int, str]:
+    """Seats by number, spares behind them, whatever else there is last."""
+    matched = _SEAT.fullmatch(seat)
+    return (matched is None, bool(matched and matched[1]), int(matched[2]) if matched else 0, seat)
+
+
 def neighbours(room: Room) -> list[list[int]]:
     """For each numbered machine, from 0, those right beside, before and behind it.
 
@@ -163,8 +167,6 @@ def _read_place(members: Members, name: str) -> str:
     place = fold_place(text)
     if text and not place:
         members.fault(name, "is blank")
-    elif place.startswith(_FORMULA_PREFIXES):
-        members.fault(name, "begins with = + - or @, which a spreadsheet would run as a formula")
-    elif unprintable := _UNPRINTABLE.search(place):
-        members.fault(name, f"holds the character U+{ord(unprintable[0]):04X}")
+    elif fault := text_fault(place):
+        members.fault(name, fault[1])
     return place

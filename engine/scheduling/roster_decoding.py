@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -15,9 +14,7 @@ from engine.rules.roster_header import find_header
 from engine.rules.roster_json import decode_array, decode_lines, is_one_object
 from engine.rules.roster_row import FIELDS, Decoded, Row
 from engine.rules.roster_table import header_flaw, read_table
-from engine.rules.rostering import check_rows
 from engine.rules.sheet import Cell, CellKind, Sheet, Value, column_number
-from engine.rules.terms import Candidate
 from engine.tables.marked import Mark, write_marked
 from engine.tables.refusal import not_a_roster
 from engine.tables.text import decode_text, encoding_doubt, read_text
@@ -57,12 +54,6 @@ class Sent(Struct, frozen=True):
     sheet: Sheet | None = None
     header_row: int = 1
     others: list[Sheet] = []
-
-
-def read_roster(body: bytes, content_type: str, today: datetime.date) -> list[Candidate]:
-    """The candidates of a roster, in the order they were sent; raises what `decode_roster` and `check_rows` raise."""
-    decoded = decode_roster(body, content_type).decoded
-    return check_rows(decoded.rows, today, unread=decoded.unread)
 
 
 def decode_roster(body: bytes, content_type: str) -> Sent:

@@ -10,11 +10,18 @@ from typing import Any
 import pytest
 
 from engine.rules.errors import Invalid
+from engine.rules.rostering import check_rows
 from engine.rules.terms import Candidate
-from engine.scheduling.roster_decoding import read_roster
+from engine.scheduling.roster_decoding import decode_roster
 
 TODAY = datetime.date(2025, 11, 15)
 Entry = dict[str, Any]
+
+
+def read_roster(body: bytes, content_type: str, today: datetime.date) -> list[Candidate]:
+    """The candidates of a roster, in the order they were sent; raises what `decode_roster` and `check_rows` raise."""
+    decoded = decode_roster(body, content_type).decoded
+    return check_rows(decoded.rows, today, unread=decoded.unread)
 
 
 def entry(number: int = 0, /, **changes: Any) -> Entry:

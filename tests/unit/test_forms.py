@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.rules.forms import Seated, armed_id, batch_id_of, give_forms, seat_order
+from engine.rules.forms import Seated, armed_id, batch_id_of, give_forms
 from engine.rules.sites import Layout
 from engine.sealing import token
 
@@ -101,13 +101,6 @@ def test_a_room_depends_on_nothing_outside_it() -> None:
     apart = {name: form for room in rooms for name, form in give_forms(room, 3).items()}
     assert together == apart
     assert {together[f"{room}-01"] for room in "abcdefgh"} == {0, 1, 2}
-
-
-def test_spares_come_behind_the_seats() -> None:
-    """By number, not by letters."""
-    seats = ["备用10", "100", "09", "备用2", "门口", "10"]
-
-    assert sorted(seats, key=seat_order) == ["09", "10", "100", "备用2", "备用10", "门口"]
 
 
 def test_a_spare_in_a_room_with_columns_is_nobodys_neighbour_but_another_spares() -> None:

@@ -19,7 +19,7 @@ from engine.rules.errors import Invalid, Refused
 from engine.rules.limits import FAULTS_LISTED_MAX
 from engine.rules.roster_header import fold_header
 from engine.rules.rostering import check_rows
-from engine.scheduling.roster_decoding import decode_roster, marked_workbook, read_roster
+from engine.scheduling.roster_decoding import decode_roster, marked_workbook
 from tests.contract import nasty_texts, nasty_workbooks
 from tests.contract.workbooks import (
     HEADINGS,
@@ -32,6 +32,7 @@ from tests.contract.workbooks import (
     sheet_of,
     with_xlsxwriter,
 )
+from tests.unit.roster_entries import read_roster
 
 TODAY = datetime.date(2026, 3, 1)
 FIELDS = ("name", "id_number", "admission_ticket", "site", "room", "seat")

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.rules.rostering import fold_name, fold_place
-from engine.scheduling.roster_decoding import read_roster
-from tests.unit.roster_entries import TODAY, as_array, entry, faults, named, read, without
+from tests.unit.roster_entries import TODAY, as_array, entry, faults, named, read, read_roster, without
 
 
 @pytest.mark.parametrize("good", ["1", "a.b_c-d", "-1", "..", "Z" * 64])

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from engine.rules import roster_json, roster_row
 from engine.rules.errors import Refused
-from engine.scheduling.roster_decoding import read_roster
-from tests.unit.roster_entries import TODAY, Entry, as_array, as_lines, entry, faults, read
+from tests.unit.roster_entries import TODAY, Entry, as_array, as_lines, entry, faults, read, read_roster
 
 
 @pytest.mark.parametrize("write", [as_array, as_lines])

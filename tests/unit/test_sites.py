@@ -19,6 +19,7 @@ from engine.rules.sites import (
     place_of,
     read_site,
     same_machine,
+    seat_order,
     show_site,
     spare_seats,
 )
@@ -167,3 +168,10 @@ def test_every_machine_has_its_own_place_and_neighbours_are_mutual(
         assert all(index in around[other] for other in beside)
         distances = [abs(places[index][0] - places[o][0]) + abs(places[index][1] - places[o][1]) for o in beside]
         assert distances == [1] * len(beside)
+
+
+def test_spares_come_behind_the_seats() -> None:
+    """By number, not by letters."""
+    seats = ["备用10", "100", "09", "备用2", "门口", "10"]
+
+    assert sorted(seats, key=seat_order) == ["09", "10", "100", "备用2", "备用10", "门口"]
