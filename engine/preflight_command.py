@@ -103,7 +103,7 @@ async def _canaries(chosen: argparse.Namespace, urls: Sequence[str], keys: dict[
     if not keys["schedule"] or not keys["results"]:
         return [judge_no_canary("没有给出密钥", "its keys were not given")]
     ca = str(chosen.ca) if chosen.ca else None
-    flown = await asyncio.gather(*(canary.fly(url, keys["schedule"], keys["results"], ca) for url in urls))
+    flown = await canary.fly(urls, keys["schedule"], keys["results"], ca)
     return [judge_canary(url, flight.as_json()) for url, flight in zip(urls, flown, strict=True)]
 
 

@@ -1,9 +1,9 @@
-"""One invented candidate through a batch of its own, from the push to the verified result, with a score known before.
+"""Invented candidates through a batch of their own, from the push to the verified result, with a score known before.
 
-Promise: whatever real exams need between a scheduling system and a scorer has worked once, a minute ago, through one
+Promise: whatever real exams need between a scheduling system and a scorer has worked once, a minute ago, through every
 node. How: a mock batch named `preflight-canary-…` with four items, of which three are answered right: 7 of 10 points.
-It starts within seconds and is over within a minute; no real batch, candidate or seat is touched. Its result is
-published like any mock's: receivers know it by the batch's id and the candidate's. Not done: photos and assessors.
+It starts within seconds and is over within a minute; no real batch, candidate or seat is touched. Its results are
+published like any mock's: receivers know them by the batch's id and the candidate's. Not done: photos and assessors.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import random
 import secrets
 import time
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +89,14 @@ class Wrong(Exception):
     """Something came out otherwise than known before; the message says what."""
 
 
+@dataclass(frozen=True)
+class Pushed:
+    """The armed batch: how to get in, and who."""
+
+    admission_code: str
+    roster: list[dict[str, Any]]
+
+
 @dataclass
 class Flight:
     """How far the canary came; `fault` is empty when it came back. Filled on the way."""
@@ -108,13 +117,42 @@ class Flight:
         }
 
 
-async def fly(url: str, schedule_key: str, results_key: str, ca: str | None = None) -> Flight:
-    """Send one canary through the node at `url`. Raises nothing: what went wrong stands in the flight."""
-    flight = Flight()
+async def fly(urls: Sequence[str], schedule_key: str, results_key: str, ca: str | None = None) -> list[Flight]:
+    """Send one candidate through each node. Raises nothing: what went wrong stands in the flights.
+
+    All of them sit one batch, which comes in through the first node: what is armed there must be open to candidates of
+    every other, so that a node with other keys or other stores behind it is found.
+    """
+    flights = [Flight() for _ in urls]
+    began_s = time.monotonic()
+    pushing = Flight()
+    pushed: Pushed | None = None
+
+    async def push() -> None:
+        nonlocal pushed
+        async with Wire(urls[0], ca=ca) as wire:
+            pushed = await _push(MachineClient(wire, schedule_key, PATIENCE_S), len(urls), pushing)
+
+    await _noted(pushing, push())
+    for flight in flights:
+        flight.batch_id, flight.step, flight.fault = pushing.batch_id, pushing.step, pushing.fault
+    if pushed is not None:
+        calls = [
+            _noted(flight, _fly(url, ca, flight, pushed, row, results_key))
+            for url, flight, row in zip(urls, flights, pushed.roster, strict=True)
+        ]
+        await asyncio.gather(*calls)
+    for flight in flights:
+        flight.seconds = flight.seconds or round(time.monotonic() - began_s, 1)
+    return flights
+
+
+async def _noted(flight: Flight, flying: Awaitable[None]) -> None:
+    """Do a part of a flight; whatever stops it is noted."""
     began_s = time.monotonic()
     try:
-        async with asyncio.timeout(FLIGHT_S), Wire(url, ca=ca) as wire:
-            await _fly(wire, flight, schedule_key, results_key)
+        async with asyncio.timeout(FLIGHT_S):
+            await flying
     except (Wrong, Problem, Unreachable) as fault:
         flight.fault = str(fault)
     except TimeoutError:
@@ -122,29 +160,29 @@ async def fly(url: str, schedule_key: str, results_key: str, ca: str | None = No
     except Exception as fault:  # whatever a broken engine answers: it is this canary's fault, and told as one
         flight.fault = f"{type(fault).__name__}: {fault}"
     flight.seconds = round(time.monotonic() - began_s, 1)
-    return flight
 
 
-async def _fly(wire: Wire, flight: Flight, schedule_key: str, results_key: str) -> None:
-    schedule = MachineClient(wire, schedule_key, PATIENCE_S)
-    scorer = MachineClient(wire, results_key, PATIENCE_S)
-    public_keys = await scorer.public_keys()
-    batch, row = await _push(schedule, flight)
-    candidate = Candidate(wire, batch["admission_code"], row["id_number"], has_channel=True)
-    try:
-        receipt = await _sit(candidate, flight)
-    finally:
-        await candidate.stop()
-    _check_receipt(receipt, flight.batch_id, public_keys)
-    flight.step = "grade"
-    result = await _result(scorer, flight.batch_id)
-    flight.step = "result"
-    _check_result(result, candidate.ledger.sitting_id, row["candidate_id"], public_keys)
-    flight.score = result["score"]
+async def _fly(url: str, ca: str | None, flight: Flight, pushed: Pushed, row: dict[str, Any], results_key: str) -> None:
+    """One candidate's exam at one node, and the result as that node tells it."""
+    flight.step = "reach"
+    async with Wire(url, ca=ca) as wire:
+        scorer = MachineClient(wire, results_key, PATIENCE_S)
+        public_keys = await scorer.public_keys()
+        candidate = Candidate(wire, pushed.admission_code, row["id_number"], has_channel=True)
+        try:
+            receipt = await _sit(candidate, flight)
+        finally:
+            await candidate.stop()
+        _check_receipt(receipt, flight.batch_id, public_keys)
+        flight.step = "grade"
+        result = await _result(scorer, flight.batch_id, row["candidate_id"])
+        flight.step = "result"
+        _check_result(result, candidate.ledger.sitting_id, row["candidate_id"], public_keys)
+        flight.score = result["score"]
 
 
-async def _push(schedule: MachineClient, flight: Flight) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Paper, batch, a roster of one, arming; returns batch and roster row as pushed."""
+async def _push(schedule: MachineClient, candidates: int, flight: Flight) -> Pushed:
+    """Paper, batch, a roster of one for each node, arming."""
     tag = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
     flight.batch_id = f"{PREFIX}{tag}"
     flight.step = "paper"
@@ -165,12 +203,13 @@ async def _push(schedule: MachineClient, flight: Flight) -> tuple[dict[str, Any]
     await schedule.put_batch(flight.batch_id, batch)
     flight.step = "roster"
     dice = random.Random(secrets.randbits(64))
-    [row] = people.roster(1, f"{dice.randrange(10**6):06d}", dice)
-    row |= {"candidate_id": f"CANARY-{tag}", "name": "自检", "site": "联考前自检", "room": "自检", "seat": "01"}
-    await schedule.put_roster(flight.batch_id, [row])
+    roster = people.roster(candidates, f"{dice.randrange(10**6):06d}", dice)
+    for number, row in enumerate(roster, 1):
+        row |= {"candidate_id": f"CANARY-{tag}-{number}", "name": "自检", "site": "联考前自检", "room": f"自检{number}"}
+    await schedule.put_roster(flight.batch_id, roster)
     flight.step = "arm"
     await schedule.arm(flight.batch_id, WITNESSES)
-    return batch, row
+    return Pushed(str(batch["admission_code"]), roster)
 
 
 async def _sit(candidate: Candidate, flight: Flight) -> dict[str, Any]:
@@ -208,10 +247,10 @@ def _check_receipt(receipt: dict[str, Any], batch_id: str, public_keys: dict[str
         raise Wrong(f"the receipt: {'; '.join(wrong)}")
 
 
-async def _result(scorer: MachineClient, batch_id: str) -> dict[str, Any]:
-    """The only result of the batch, waited for as long as the flight lasts."""
+async def _result(scorer: MachineClient, batch_id: str, candidate_id: str) -> dict[str, Any]:
+    """The candidate's only result, waited for as long as the flight lasts."""
     while True:
-        results = await scorer.results(batch_id)
+        results = [one for one in await scorer.results(batch_id) if one.get("candidate_id") == candidate_id]
         if results:
             break
         await asyncio.sleep(POLL_S)

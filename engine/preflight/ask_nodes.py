@@ -53,6 +53,10 @@ class Refused(Silence):
     """Nobody listens there."""
 
 
+class Untrusted(Silence):
+    """Its certificate is none that a browser would take."""
+
+
 class Hung(Silence):
     """The connection was taken, or goes nowhere, and no answer came in time."""
 
@@ -187,6 +191,8 @@ def _get(url: str, path: str, caller: Caller, timeout_s: float = _TIMEOUT_S) -> 
         return reply.status, reply.read()
     except ConnectionRefusedError as fault:
         raise Refused(str(fault.strerror).lower()) from None
+    except ssl.SSLError as fault:
+        raise Untrusted(f"{fault.reason or fault}".lower()) from None
     except TimeoutError:
         raise Hung(f"no answer within {timeout_s:g} s") from None
     except (OSError, http.client.HTTPException) as fault:
@@ -200,7 +206,7 @@ def _get(url: str, path: str, caller: Caller, timeout_s: float = _TIMEOUT_S) -> 
 
 def _unanswered(url: str, fault: Silence) -> Finding:
     """Of this machine it is told whether the engine could be started; of another, that nobody answers."""
-    if not _is_of_this_machine(url):
+    if isinstance(fault, Untrusted) or not _is_of_this_machine(url):
         return judge_silence(url, str(fault))
     host, port = _place(url)
     taken = _bind(host, port)

@@ -149,17 +149,17 @@ def judge_port_in_use(url: str) -> Finding:
 def judge_equal(nodes: Sequence[Answers], here: Mapping[str, Any]) -> list[Finding]:
     """Every worker against every other, and against `here`: this checkout, its settings, its database."""
     found = []
-    by_value: dict[str, dict[str, list[str]]] = {name: defaultdict(list) for name in COMMON}
+    by_value: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for node in nodes:
         for worker, said in node.workers.items():
-            for name in COMMON:
-                by_value[name][_shown(said.get(name))].append(f"{node.url}#{worker}")
+            for name, value in _flat({name: said.get(name) for name in COMMON}).items():
+                by_value[name][value].append(f"{node.url}#{worker}")
+    expected = _flat(here)
     for name, values in by_value.items():
-        expected = _shown(here[name]) if name in here else None
-        if len(values) < 2 and (not values or expected is None or expected in values):
+        if set(values) | ({expected[name]} if name in expected else set()) == set(list(values)[:1]):
             continue
         told = "; ".join(f"{value}: {named(workers, 3)}" for value, workers in sorted(values.items()))
-        told += f"; here: {expected}" if expected is not None else ""
+        told += f"; here: {expected[name]}" if name in expected else ""
         do_zh, do_en = (
             "把各节点升级、配置成一样，滚动重启",
             "bring all nodes to one release and one configuration, restart",
@@ -230,7 +230,9 @@ def judge_no_canary(why_zh: str, why_en: str) -> Finding:
     return amber(CANARY, f"没有派探路考生：{why_zh}", f"no canary was sent: {why_en}", do_zh, do_en)
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {each}" for name, each in sorted(value.items()))
-    return str(value)
+def _flat(said: Mapping[str, Any]) -> dict[str, str]:
+    """Key files each by its name: which one is another is what has to be known."""
+    found: dict[str, str] = {}
+    for name, value in said.items():
+        found |= {each: str(one) for each, one in value.items()} if isinstance(value, Mapping) else {name: str(value)}
+    return found

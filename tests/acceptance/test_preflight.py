@@ -6,19 +6,27 @@ import asyncio
 import json
 import random
 import secrets
+import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.__main__ import main
-from engine.supervision import embedded
+from engine.preflight.ask_nodes import Caller, meet
+from engine.preflight.finding import Colour
+from engine.preflight.nodes import judge_equal
+from engine.supervision import embedded, up
 from loadtest import canary, people
 from loadtest.client import MachineClient
-from tests.servers import ROOT, Engine, environ, free_port
+from tests.servers import ROOT, Engine, environ, free_port, stop, wait_until
 
 # What depends on the machine that the tests run on: its disk, its limits, and the batches of other tests.
 OF_THE_MACHINE = {"disks", "files", "time_source"}
@@ -138,8 +146,49 @@ def test_preflight_that_cannot_run_ends_with_2(
 
 def test_a_canary_that_is_refused_says_at_which_step(engine_up: Engine) -> None:
     """With a key that may not push."""
-    flight = asyncio.run(canary.fly(engine_up.url, engine_up.keys["results"], engine_up.keys["results"]))
+    [flight] = asyncio.run(canary.fly([engine_up.url], engine_up.keys["results"], engine_up.keys["results"]))
 
     assert flight.step == "paper"
     assert "auth.scope" in flight.fault
     assert flight.batch_id.startswith(canary.PREFIX)
+
+
+@contextmanager
+def another_node(engine: Engine, folder: Path, login_key: bytes) -> Iterator[str]:
+    """A worker beside the engine's own, on the same stores, with a key file that somebody mixed up; its URL."""
+    shutil.copytree(engine.data / "secrets", folder)
+    (folder / "login.key").write_bytes(login_key)
+    port = free_port()
+    told = {**up.embedded_settings(engine.data), "port": port, "secrets_dir": folder}
+    settings = {f"LIANKAO_{name.upper()}": str(value) for name, value in told.items()}
+    command = [sys.executable, "-m", "engine", "serve"]
+    with open(folder / "log", "wb") as log:
+        node = subprocess.Popen(command, cwd=ROOT, env={**environ(), **settings}, stdout=log, stderr=log)
+    try:
+        wait_until(lambda: answers(port) or node.poll() is not None, 60, "the node answers")
+        assert node.poll() is None, (folder / "log").read_text()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop(node, signal.SIGTERM)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.slow
+def test_a_node_with_another_key_file_is_found_before_its_rooms_find_it(engine_up: Engine, tmp_path: Path) -> None:
+    """What was armed elsewhere cannot be logged in to there; every other file, and the stores, are the same."""
+    keys = engine_up.keys
+
+    with another_node(engine_up, tmp_path / "secrets", b"z" * 32) as other:
+        urls = [engine_up.url, other]
+        met = asyncio.run(meet(urls, Caller(keys["ops"])))
+        sound, lost = asyncio.run(canary.fly(urls, keys["schedule"], keys["results"]))
+
+    found = judge_equal(met.answers, {})
+    assert [(finding.subject, finding.colour) for finding in found] == [("login.key", Colour.RED)]
+    assert (sound.fault, sound.score) == ("", canary.SCORE)
+    assert lost.step == "login"
+    assert "login.refused" in lost.fault
