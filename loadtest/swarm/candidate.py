@@ -71,8 +71,8 @@ class Candidate(Machine):
         )
         try:
             self._enter()
-            if self.state not in FINAL_STATES:  # who comes so late is shown the receipt
-                self._write(self._open_paper())
+            if self.state not in FINAL_STATES and (paper := self._open_paper()) is not None:
+                self._write(paper)
             self._finish()
         except (Stopped, Problem, Unreachable, sealed.SealBroken) as fault:
             self.stopped_by(f"{type(fault).__name__}: {fault}")
@@ -139,8 +139,8 @@ class Candidate(Machine):
         gevent.sleep(fault.retry_after_s + self.dice.uniform(*HUMAN_RETRY_S))
 
     def _read(self) -> None:
-        left_s = (self.starts_ms - self.play.clock.now_ms()) / 1000
-        bound_s = READING_S[1] if left_s <= 0 else min(READING_S[1], left_s / 6)
+        left_s = max(self._left_s() / 6, (self.ends_ms - self.play.clock.now_ms()) / 20_000)
+        bound_s = min(READING_S[1], max(0.0, left_s))
         gevent.sleep(self.dice.uniform(READING_S[0] / READING_S[1], 1) * bound_s)
 
     def _step(self, name: str) -> None:
@@ -159,7 +159,8 @@ class Candidate(Machine):
 
     # --- waiting for the start ------------------------------------------------------------------------------------
 
-    def _open_paper(self) -> dict[str, Any]:
+    def _open_paper(self) -> dict[str, Any] | None:
+        """Wait for the start, then open it; None where the sitting ended first: who is so late sees the receipt."""
         fetching = gevent.spawn(self._fetch_sealed)
         self._watch_due = time.monotonic() + WATCH_WAIT_S * self.dice.uniform(0.75, 1.25)
         if self.play.plan.channel:
@@ -167,6 +168,8 @@ class Candidate(Machine):
         was_waiting = self._left_s() > 0
         self._await_key()
         fetching.join()
+        if not self._key:
+            return None
         fetched = fetching.value
         if fetched is None:
             raise Stopped(f"no sealed paper: {fetching.exception!r}")
@@ -203,7 +206,7 @@ class Candidate(Machine):
     def _await_key(self) -> None:
         """The channel brings it; a moment after the start it is asked for (key.js)."""
         failures = 0
-        while not self._key:
+        while not self._key and self.state not in FINAL_STATES:
             if (left_s := self._left_s()) > 0:
                 self._key_came.wait(left_s)
                 continue

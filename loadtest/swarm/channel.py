@@ -277,6 +277,8 @@ class Channel:
             self._writer.start(self._writable)
 
     def _writable(self) -> None:
+        if self._socket is None:
+            return
         self._writer.stop()
         spoken, self._out = self._out, b""
         self._write(spoken)
@@ -288,8 +290,8 @@ class Channel:
 
     def _readable(self) -> None:
         """Called by the hub: nothing in here may wait, and nothing may escape."""
-        connection = self._socket
-        while self._socket is connection:
+        connection = self._socket  # None: dropped by whoever was called before us in this turn of the loop
+        while connection is not None and self._socket is connection:
             try:
                 piece = connection.recv(PIECE_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError):

@@ -109,6 +109,8 @@ class Machine:
         self.down()
 
     def troubled(self, kind: str) -> None:
+        if self._over or self.state in FINAL_STATES:
+            return self.play.notes.count("channels_ended")  # by the engine, as it should
         self.play.notes.fail("channel" if self._cut is None else "reconnect", kind)
 
     def _sync(self, message: dict[str, Any]) -> None:
