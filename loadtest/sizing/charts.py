@@ -125,9 +125,9 @@ def percentiles(title: Text, lines: Sequence[Drawn]) -> Markup:
         return _x(-math.log10(1 - share) / width)
 
     parts = [_level(place(level), figures.milliseconds(level)) for level in levels]
-    for nines, label in enumerate(("0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %")):
-        if nines <= width:
-            parts.append(_tick(_x(nines / width), label))
+    for share in (0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999):
+        if -math.log10(1 - share) <= width:
+            parts.append(_tick(across(share), f"{share * 100:.6g} %"))
     parts += [_line(at, line.points, across, place) for at, line in enumerate(lines)]
     return _figure(title, parts, [_key(at, line.name) for at, line in enumerate(lines)])
 

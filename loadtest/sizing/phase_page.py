@@ -11,6 +11,7 @@ _LOOP_NAMES = (
     Text(zh="闭环：自发出起", en="closed loop: from sending"),
     Text(zh="开环：自应发时刻起", en="open loop: from when it was due"),
 )
+_CURVE_MIN = 20  # calls; fewer make no curve
 _QUANTILES = ("p50", "p99", "p99.9")
 
 
@@ -99,7 +100,7 @@ def _curve(phase: PhaseOutcome) -> Markup:
     lines = [
         charts.Drawn(label, _resolved(phase.operations[name]))
         for name, label in zip(_LOOPS, _LOOP_NAMES, strict=True)
-        if name in phase.operations
+        if name in phase.operations and phase.operations[name].count >= _CURVE_MIN
     ]
     return charts.percentiles(title, lines)
 
@@ -107,7 +108,7 @@ def _curve(phase: PhaseOutcome) -> Markup:
 def _resolved(one: Latency) -> list[tuple[float, float]]:
     """Only as far as there are calls: of 80, no share beyond 79 of them tells more than the slowest does."""
     inner = [(share, value_ms) for share, value_ms in one.points if (1 - share) * one.count >= 1]
-    return [*inner, (1 - 1 / one.count, one.max_ms)] if one.count > 1 else []
+    return [*inner, (1 - 1 / one.count, one.max_ms)]
 
 
 def _operations(phase: PhaseOutcome) -> Markup:

@@ -249,7 +249,7 @@ def test_a_percentile_curve_ends_where_its_calls_end() -> None:
     """Two calls tell nothing of the slowest in a thousand, nor does a flat line."""
     few = outcomes.outcome(phases=[outcomes.phase("steady", 0, 60, operations={"save": outcomes.latency(4, 20)})])
     many = outcomes.outcome(phases=[outcomes.phase("steady", 0, 60, operations={"save": outcomes.latency(4, 20_000)})])
-    one = outcomes.outcome(phases=[outcomes.phase("steady", 0, 60, operations={"save": outcomes.latency(4, 1)})])
+    one = outcomes.outcome(phases=[outcomes.phase("steady", 0, 60, operations={"save": outcomes.latency(4, 2)})])
 
     assert "99 %</text>" not in report.page(few) and "90 %</text>" in report.page(few)
     assert "99.99 %</text>" in report.page(many) and "99.999 %</text>" not in report.page(many)
