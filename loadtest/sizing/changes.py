@@ -1,7 +1,8 @@
 """What differed between two load tests, and which figures came out better or worse. Pure.
 
-Promise: nothing is called better or worse on less than SAME of a difference, and nothing at all is compared between
-outcomes of another format. Where machine, tier or line differ there is a warning: then it may not be the engine.
+Promise: nothing is called better or worse on less than a difference that chance makes (SAME, SAME_AT_LEAST), in a
+phase that is void in either run, or on fewer calls than a percentile needs; nothing at all is compared between outcomes
+of another format. Where machine, tier or line differ there is a warning: then it may not be the engine.
 Not here: whether a difference is more than chance. One run against one cannot tell; repeat both.
 """
 
@@ -15,9 +16,16 @@ from loadtest.sizing import figures, words
 from loadtest.sizing.outcome import FORMAT, Criterion, Outcome, PhaseOutcome, Text, Word
 
 SAME = 0.1  # relative; two runs of one engine on one machine differ by as much
-SAME_MS = 1.0
+SAME_AT_LEAST = {"ms": 1.0, "s": 0.1, "share": 0.02, "cores": 0.02, "of 1": 0.001, "MiB": 2.0}  # by unit
 ACCOUNT = "account"  # among the phases
-_TIMES = (("p50", "p50_ms"), ("p99", "p99_ms"), ("p99.9", "p99_9_ms"), (Text(zh="最慢", en="slowest"), "max_ms"))
+# (its name, its member, calls it needs); the slowest call of one run tells nothing of the next.
+_TIMES = (
+    (words.as_is("p50"), "p50_ms", 20),
+    (words.as_is("p99"), "p99_ms", 100),
+    (words.as_is("p99.9"), "p99_9_ms", 1000),
+    (Text(zh="最慢", en="slowest"), "max_ms", None),
+)
+_NOT_THE_ENGINES = ("lateness",)
 
 
 class CannotCompare(ValueError):
@@ -95,14 +103,10 @@ def warnings_of(before: Outcome, after: Outcome) -> list[Text]:
                     en=f"The {en} run is VOID: its figures say nothing of the engine.",
                 )
             )
-        for phase in (phase for phase in one.phases if phase.void):
-            name = words.phase(phase.name)
-            found.append(
-                Text(
-                    zh=f"{zh}测试的阶段“{name.zh}”无效：{phase.void}",
-                    en=f"{name.en} of the {en} run is void: {phase.void}",
-                )
-            )
+        void = [words.phase(phase.name) for phase in one.phases if phase.void]
+        if void:
+            names_zh, names_en = "、".join(name.zh for name in void), ", ".join(name.en for name in void)
+            found.append(Text(zh=f"{zh}测试中无效的阶段：{names_zh}", en=f"Void in the {en} run: {names_en}"))
     return found
 
 
@@ -132,7 +136,8 @@ def changes_of(before: Outcome, after: Outcome) -> list[Change]:
     found: list[Change] = []
     for name in {**mine, **others}:
         one, other = (_figures(phases[name]) if name in phases else {} for phases in (mine, others))
-        found += _changes(name, one, other)
+        is_void = any(name in phases and phases[name].void for phases in (mine, others))
+        found += _changes(name, one, other, is_void)
     found += _changes(ACCOUNT, _account(before), _account(after))
     return found
 
@@ -144,10 +149,10 @@ def _figures(phase: PhaseOutcome) -> dict[str, Figure]:
     found = {f"criterion {each.name}": _of(each) for each in phase.criteria if each.found is not None}
     for name, one in phase.operations.items():
         label = words.operation(name)
-        for quantile, member in _TIMES:
-            shown = quantile if isinstance(quantile, Text) else words.as_is(quantile)
-            told = Text(zh=f"{label.zh} {shown.zh}", en=f"{label.en} {shown.en}")
-            found[f"{name} {member}"] = Figure(told, getattr(one, member), "ms")
+        for quantile, member, needs in _TIMES:
+            told = Text(zh=f"{label.zh} {quantile.zh}", en=f"{label.en} {quantile.en}")
+            tells = needs is not None and one.count >= needs and name not in _NOT_THE_ENGINES
+            found[f"{name} {member}"] = Figure(told, getattr(one, member), "ms", True if tells else None)
     errors = sum(phase.error_kinds.values())
     found["errors"] = Figure(Text(zh="全部错误", en="errors of all kinds"), errors, "")
     if phase.traffic is not None:
@@ -160,7 +165,7 @@ def _figures(phase: PhaseOutcome) -> dict[str, Figure]:
         label = words.role(role)
         found[f"memory {role}"] = Figure(Text(zh=f"内存 {label.zh}", en=f"memory {label.en}"), mib, "MiB")
     lag = Text(zh="记录最多落后", en="recorder behind by at most")
-    found["lag"] = Figure(lag, phase.recorder_lag_max_s * 1000, "ms")
+    found["lag"] = Figure(lag, phase.recorder_lag_max_s, "s")
     return found
 
 
@@ -177,7 +182,9 @@ def _account(outcome: Outcome) -> dict[str, Figure]:
     }
 
 
-def _changes(phase: str, before: Mapping[str, Figure], after: Mapping[str, Figure]) -> Iterator[Change]:
+def _changes(
+    phase: str, before: Mapping[str, Figure], after: Mapping[str, Figure], is_void: bool = False
+) -> Iterator[Change]:
     for name in {**before, **after}:
         one, other = before.get(name), after.get(name)
         known = one or other
@@ -188,19 +195,19 @@ def _changes(phase: str, before: Mapping[str, Figure], after: Mapping[str, Figur
             known.unit,
             one.value if one else None,
             other.value if other else None,
-            _judged(known, one.value, other.value) if one and other else "",
+            _judged(one, other) if one and other and not is_void else "",
         )
 
 
-def _judged(figure: Figure, before: float, after: float) -> str:
+def _judged(before: Figure, after: Figure) -> str:
     """Counts of what should not be are never about the same: one lost answer is one too many."""
-    is_counted = figure.unit == ""
-    tolerated = 0.0 if is_counted else max(SAME * abs(before), SAME_MS if figure.unit == "ms" else 0.0)
-    if abs(after - before) <= tolerated:
-        return "same"
-    if figure.is_lower_better is None:
+    if before.is_lower_better is None or after.is_lower_better is None:
         return ""
-    return "better" if (after < before) == figure.is_lower_better else "worse"
+    unit, difference = before.unit, after.value - before.value
+    tolerated = 0.0 if unit == "" else max(SAME * abs(before.value), SAME_AT_LEAST.get(unit, 0.0))
+    if abs(difference) <= tolerated:
+        return "same"
+    return "better" if (difference < 0) == before.is_lower_better else "worse"
 
 
 def _asked(outcome: Outcome) -> dict[str, str]:

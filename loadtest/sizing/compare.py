@@ -27,6 +27,7 @@ _SAID: Mapping[str, Text] = {
     "": Text(zh=figures.NONE, en=figures.NONE),
 }
 _ACCOUNT = Text(zh="结账", en="account")
+_SHOWN_MAX = 15  # on a screen, of the better and of the worse ones
 _KINDS = {"worse": "fails", "better": "better"}  # how rows look
 _HEADS: tuple[Child, ...] = (
     Text(zh="数字", en="Figure"),
@@ -43,6 +44,13 @@ def compare(before: Outcome, after: Outcome) -> tuple[str, str]:
     warnings, differences, found = warnings_of(before, after), differences_of(before, after), changes_of(before, after)
     text = "\n".join(map(figures.printable, _lines(before, after, warnings, differences, found)))
     return text, _page(before, after, warnings, differences, found)
+
+
+def _weight(change: Change) -> float:
+    """To sort by: what should not be at all first, then by how much it changed."""
+    if not change.before or change.after is None:
+        return float("-inf")
+    return -abs(change.after - change.before) / abs(change.before)
 
 
 def _change(change: Change) -> str:
@@ -78,9 +86,12 @@ def _lines(
     counts = _counts(found)
     yield f"figures: {counts['worse']} worse, {counts['better']} better, {counts['same']} about the same"
     for outcome in ("worse", "better"):
-        for each in (each for each in found if each.outcome == outcome):
+        some = sorted((each for each in found if each.outcome == outcome), key=_weight)
+        for each in some[:_SHOWN_MAX]:
             values = f"{figures.in_unit(each.before, each.unit)} -> {figures.in_unit(each.after, each.unit)}"
             yield f"  {outcome:<6} {each.phase}: {each.label.en}: {values} ({_change(each)})"
+        if len(some) > _SHOWN_MAX:
+            yield f"  {outcome:<6} and {len(some) - _SHOWN_MAX} more, which the page shows"
 
 
 def _page(
@@ -153,7 +164,7 @@ def _changed(found: Sequence[Change]) -> Markup:
     rows = [
         row([_named(each.phase), " · ", each.label], *_cells(each), numbers=(1, 2, 3), kind=_KINDS[each.outcome])
         for outcome in ("worse", "better")
-        for each in found
+        for each in sorted(found, key=_weight)
         if each.outcome == outcome
     ]
     if not rows:

@@ -184,7 +184,7 @@ def _overview_row(number: int, phase: PhaseOutcome, outcome: Outcome) -> Markup:
     state = standing(phase)
     failed = failing(phase)
     told: list[Child] = [f"{_SIGNS[state]} ", _STATES[state]]
-    if failed:
+    if failed and not phase.void:
         told.append([" — ", [[Text(zh="；", en="; ") if at else None, each.label] for at, each in enumerate(failed)]])
     if phase.void:
         told.append(f" — {phase.void}")

@@ -42,11 +42,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     )
     for phase in outcome.phases:
         yield _phase(phase)
-        if phase.void:
-            yield f"    void: {phase.void}"
-        yield from (f"    FAILS {_criterion(each)}" for each in failing(phase))
-        near = sorted(filter(figures.is_near, phase.criteria), key=lambda each: -(figures.used(each) or 0))
-        yield from (f"    near its limit: {_criterion(each)}" for each in near[:_NEAR_SHOWN_MAX])
+        yield from _remarkable(phase)
     yield ""
     yield _account(outcome)
     yield from _some([f"  {fault}" for fault in outcome.faults], _FAULTS_SHOWN_MAX, "faults")
@@ -63,6 +59,19 @@ def _phase(phase: PhaseOutcome) -> str:
         f"{_STATES[standing(phase)]:<{_STATE_WIDTH}} {latencies:>21} {shares:>19}"
     )
     return shown.rstrip()
+
+
+def _remarkable(phase: PhaseOutcome) -> Iterator[str]:
+    """Why a phase does not count, or what failed in it or nearly did."""
+    if phase.void:
+        yield f"    void: {phase.void}"
+        over = ", ".join(_said(each.label) for each in failing(phase))
+        if over:
+            yield f"    over their limits, which does not count: {over}"
+        return
+    yield from (f"    FAILS {_criterion(each)}" for each in failing(phase))
+    near = sorted(filter(figures.is_near, phase.criteria), key=lambda each: -(figures.used(each) or 0))
+    yield from (f"    near its limit: {_criterion(each)}" for each in near[:_NEAR_SHOWN_MAX])
 
 
 def _criterion(each: Criterion) -> str:

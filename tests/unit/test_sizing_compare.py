@@ -45,6 +45,39 @@ def test_a_figure_is_better_or_worse_only_by_more_than_runs_differ(before: float
     assert change(one, other, "criterion criterion x").outcome == outcome
 
 
+@pytest.mark.parametrize(
+    ("unit", "before", "after"), [("MiB", 4.0, 4.6), ("cores", 0.003, 0.012), ("s", 0.0, 0.09), ("of 1", 0.001, 0.002)]
+)
+def test_what_is_small_moves_by_chance(unit: str, before: float, after: float) -> None:
+    """An idle process that takes a hundredth of a core more is not worse."""
+    one, other = (steady(criteria=[outcomes.criterion("x", found, 1000, unit=unit)]) for found in (before, after))
+
+    assert change(one, other, "criterion criterion x").outcome == "same"
+
+
+def test_nothing_is_judged_on_too_few_calls_or_in_a_void_phase() -> None:
+    """Shown, but neither better nor worse; and never the generator's own lateness."""
+    save = "Save, from sending to acknowledged (closed loop)"
+    few = [steady(operations={"save": outcomes.latency(ms, 99), "lateness": outcomes.latency(ms)}) for ms in (4, 90)]
+    void = [steady(operations={"save": outcomes.latency(ms)}, void=told) for ms, told in ((4, ""), (90, "late"))]
+
+    assert change(*few, f"{save} p50").outcome == "worse"
+    assert change(*few, f"{save} p99").outcome == "" and change(*few, f"{save} slowest").outcome == ""
+    assert change(*few, "Generator later than planned p50").outcome == ""
+    assert {each.outcome for each in changes_of(*void) if each.phase == "steady"} == {""}
+
+
+def test_the_screen_shows_the_largest_changes_and_counts_the_rest() -> None:
+    names = [f"c{number}" for number in range(40)]
+    one, other = (
+        steady(criteria=[outcomes.criterion(name, 100 + at * by, 1) for at, name in enumerate(names)]) for by in (0, 20)
+    )
+    text = compare(one, other)[0]
+
+    assert "39 worse" in text and "and 24 more" in text
+    assert text.index("criterion c39") < text.index("criterion c30") and "criterion c2:" not in text
+
+
 def test_more_is_better_where_a_criterion_asks_for_more() -> None:
     one, other = (
         steady(criteria=[outcomes.criterion("x", found, 50, unit="1/s", is_at_most=False)]) for found in (100, 200)
@@ -109,7 +142,7 @@ def test_what_differed_in_how_they_were_run_is_named() -> None:
             "Not alike in machine or task (line):",
         ),
         ({"verdict": Word.VOID}, "The second run is VOID"),
-        ({"phases": [outcomes.phase("steady", 30, 240, void="late")]}, "Design peak of the second run is void: late"),
+        ({"phases": [outcomes.phase("steady", 30, 240, void="late")]}, "Void in the second run: Design peak"),
     ],
 )
 def test_who_compares_what_is_not_alike_is_warned(members: dict[str, object], warning: str) -> None:
