@@ -289,6 +289,10 @@ def _allowed(request: Request) -> list[str]:
 
 async def _fail(request: Request, error: Exception) -> Response:
     log.logger().error("request.internal", method=request.method, path=request.scope["path"], exc_info=error)
-    return problem_response(
+    answer = problem_response(
         ExamError("internal", f"{type(error).__name__}; what was asked may or may not have happened")
     )
+    answer.headers["connection"] = (
+        "close"  # the server cuts it behind an exception: nobody sends the next request there
+    )
+    return answer
