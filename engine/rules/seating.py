@@ -101,12 +101,18 @@ class _Hall:
         self.free = [index for index in range(room.machines) if index not in self.taken]
         self.free_spares = [seat for seat in spare_seats(room) if same_machine(seat) not in taken]
         kept = len(self.free_spares) if spares_kept is None else spares_kept
+        self.is_used = is_used
         self.usable = max(0, len(self.free) + len(self.free_spares) - kept) if is_used else 0
         self.guests: list[Unseated] = []
 
     @property
     def places_left(self) -> int:
         return self.usable - len(self.guests)
+
+    @property
+    def kept_free(self) -> int:
+        """Machines of a room that is used which stay free because that was asked for."""
+        return len(self.free) + len(self.free_spares) - self.usable if self.is_used else 0
 
 
 def plan_seats(
@@ -180,6 +186,8 @@ def _allot(
         hall.guests.extend(waiting[:count])
         waiting = waiting[count:]
     told = "no room of the site that may be used has a machine left"
+    if kept := sum(hall.kept_free for hall in halls):
+        told += f": {kept} are kept free, and whoever needs one is given it by the roster or by `spares_kept`"
     return refused + [_refused(each, "site.full", told) for each in waiting]
 
 

@@ -172,6 +172,7 @@ def test_numbered_machines_come_before_spares_and_spares_stay_free() -> None:
 
     assert sorted(seats(kept)) == [("101", "01"), ("101", "02"), ("101", "03")]
     assert [each.code for each in kept.unassigned] == ["site.full"] * 2
+    assert all("are kept free" in each.message for each in kept.unassigned)
     assert ("101", "备用1") in seats(given_away) and ("101", "备用2") not in seats(given_away)
     assert len(all_given.assigned) == 5 and all_given.unassigned == []
 
