@@ -83,7 +83,7 @@ async def purge(
             if kind is Kind.RECORDS:
                 await forget_papers(memory, connection, batch_id)
         except TryLater as fault:
-            raise KeepingFault(f"Redis does not serve ({fault.detail}); purge again, it goes on where it was") from None
+            raise KeepingFault(f"{fault.detail}; purge again, it goes on where it was") from None
         await Eraser(connection, batch_id).erase(kind, sitting_ids)
         return await _ended(connection, batch_id, signer, kind)
 

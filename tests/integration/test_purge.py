@@ -270,6 +270,23 @@ async def test_another_archive_than_the_one_begun_with_erases_nothing_more(
     assert await left(over) == {}
 
 
+async def test_a_comparison_that_was_ended_is_made_again(over: Exam, tmp_path: Path) -> None:
+    """Nothing went yet, so any archive of the batch as it is will do; and one that is not right leaves no trace."""
+    await age(over, 6 * YEAR_MS)
+    old = await archived(over, tmp_path / "a.zip")
+    await over.query("UPDATE sitting SET room = 'elsewhere' RETURNING 1")
+    await over.query("INSERT INTO erasing VALUES ('B', 'other', 1, 'records') RETURNING 1")
+
+    with pytest.raises(KeepingFault, match="archive it again"):
+        await purged(over, old)
+
+    assert await over.query("SELECT 1 FROM erasing") == []
+    file = await archived(over, tmp_path / "b.zip")
+    await over.query("INSERT INTO erasing VALUES ('B', 'other', 1, 'answers') RETURNING 1")
+    assert (await purged(over, file)).kind == "records"
+    assert await left(over) == {}
+
+
 async def _killed(*_: Any) -> int:
     raise Killed
 
