@@ -28,7 +28,7 @@ def arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--ready-file", type=Path, metavar="FILE", help="of an engine that `up` brought up: its URL and keys"
     )
-    made.add_argument("--data", type=Path, metavar="DIR", help="of an embedded engine, in place of LIANKAO_* settings")
+    made.add_argument("--data", type=Path, metavar="DIR", help="of an embedded engine: in place of settings and keys")
     made.add_argument("--schedule-key", metavar="KEY", help="an API key of scope schedule, for the canary")
     made.add_argument("--results-key", metavar="KEY", help="of scope results, for the canary")
     made.add_argument("--ops-key", metavar="KEY", help="of scope ops: versions, keys and clocks of all workers")
@@ -53,7 +53,7 @@ def run(chosen: argparse.Namespace) -> int:
     from engine.preflight import finding, report
     from engine.stores.clock import CHINA, now_ms
 
-    ready = _ready(chosen.ready_file)
+    ready = _ready(chosen.ready_file, chosen.data)
     settings = _settings(chosen.data)
     urls = [url.rstrip("/") for url in chosen.url] or [ready["url"] or _own_url(settings)]
     if bad := [url for url in urls if not url.startswith(("http://", "https://"))]:
@@ -107,14 +107,16 @@ async def _canaries(chosen: argparse.Namespace, urls: Sequence[str], keys: dict[
     return [judge_canary(url, flight.as_json()) for url, flight in zip(urls, flown, strict=True)]
 
 
-def _ready(file: Path | None) -> dict[str, Any]:
-    if file is None:
-        return {"url": "", "keys": {}}
+def _ready(file: Path | None, data: Path | None) -> dict[str, Any]:
+    """URL and API keys as the ready file has them; without one, the keys that an embedded engine made itself."""
+    kept = data / "secrets" / "api-keys.json" if data else None
     try:
-        ready = json.loads(file.read_text("utf-8"))
-        return {"url": ready["url"], "keys": ready["keys"]}
+        if file is not None:
+            ready = json.loads(file.read_text("utf-8"))
+            return {"url": ready["url"], "keys": dict(ready["keys"])}
+        return {"url": "", "keys": dict(json.loads(kept.read_text("utf-8"))) if kept and kept.exists() else {}}
     except (OSError, ValueError, KeyError, TypeError) as fault:
-        raise SettingsError(f"--ready-file {file}: {fault}") from None
+        raise SettingsError(f"{file or kept}: {fault}") from None
 
 
 def _settings(data: Path | None) -> Settings:

@@ -133,6 +133,7 @@ async def _coming(connection: Connection, known: Known, grader: str) -> Coming:
         armed_ms=row["armed_ms"],
         sittings=known.sittings,
         unseated=row["unseated"],
+        is_over=known.closes_ms <= now_ms(),
         papers=[
             Paper(
                 paper_id=paper["paper_id"],

@@ -49,12 +49,16 @@ class Coming(Struct, frozen=True, kw_only=True):
     unseated: int
     papers: Sequence[Paper]
     warnings: Sequence[tuple[str, str]] = ()  # code and message
+    is_over: bool = False
 
 
 def judge_coming(batch: Coming, now_ms: int) -> Finding:
     """Red for what keeps it from being held, or from being checked tonight; amber for a draft later on."""
     zh = f"{batch.title}：{batch.starts}（北京时间）开考，{batch.sittings} 人"
     en = f"starts {batch.starts} (Beijing), {counted(batch.sittings, 'sitting')}"
+    if batch.is_over:
+        zh, en = f"{zh}；已经结束", f"{en}; it is over"
+        return amber(BATCHES, zh, en, "检查批次号", "look at its id", subject=batch.batch_id)
     faults = _faults(batch)
     if faults:
         told_zh, told_en = "；".join(zh for zh, _ in faults), "; ".join(en for _, en in faults)

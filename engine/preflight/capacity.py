@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from engine.preflight.finding import Finding, amber, green, red
+from engine.preflight.finding import Finding, amber, counted, green, red
 
 DISKS, MEMORY, FILES, CONNECTIONS = "disks", "memory", "files", "connections"
 _MIB, _GIB = 2**20, 2**30
@@ -73,7 +73,7 @@ def judge_files(node: str, files_max: int, channels: int, workers: int) -> Findi
     """
     each = -(-channels // max(workers, 1))
     zh = f"每个进程可打开 {files_max} 个文件；{channels} 个通道分到 {workers} 个进程，每个约 {each} 个"
-    en = f"a worker may open {files_max} files; {channels} channels over {workers} workers are {each} each"
+    en = f"a worker may open {files_max} files; {channels} channels over {counted(workers, 'worker')} are {each} each"
     do_zh, do_en = (
         "提高 ulimit -n（systemd：LimitNOFILE=65536），再重启",
         "raise ulimit -n (LimitNOFILE=65536), restart",

@@ -11,6 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.preflight.ask_batches import batches_in_scope
+from engine.preflight.ask_keys import look_at_provider
+from engine.preflight.finding import Colour
 from engine.rules.errors import TryLater
 from engine.sealing import hsm
 from engine.sealing.envelope import SealBroken
@@ -20,6 +23,7 @@ from engine.settings import Settings
 from tests import servers
 from tests.contract.opener import open_sealed
 from tests.contract.outsider import Outsider, accepted, from_base64url
+from tests.integration.exam import Exam
 from tests.unit.test_sealing import changes_of, opened_among
 
 PLACES = (
@@ -195,3 +199,21 @@ def test_an_engine_arms_and_releases_with_its_key_in_the_token(token: Token, pro
         opened, _ = open_sealed(exam.batch_id, sealed, paper_key)
 
     assert opened["sections"]
+
+
+async def test_preflight_tries_the_token_and_tells_what_it_did_not_wrap(
+    token: Token, provider: KeyProvider, exam: Exam, postgres_dsn: str
+) -> None:
+    """What it wrapped has its form; more cannot be told without opening it."""
+    settings = msgspec.structs.replace(token.settings, postgres_dsn=postgres_dsn)
+    batches = await batches_in_scope(exam.owner_database, None, 3)
+
+    by_file = await look_at_provider(settings, exam.owner_database, batches)
+    await exam.query("UPDATE seal SET paper_key_wrapped = $1 RETURNING 1", provider.wrap(PURPOSE, SECRET))
+    by_token = await look_at_provider(settings, exam.owner_database, batches)
+    settings = msgspec.structs.replace(settings, pkcs11_token="other")
+    [absent] = await look_at_provider(settings, exam.owner_database, batches)
+
+    assert [finding.colour for finding in by_file[:2]] == [Colour.GREEN, Colour.RED]
+    assert [finding.colour for finding in by_token[:2]] == [Colour.GREEN, Colour.GREEN]
+    assert absent.colour is Colour.RED

@@ -71,6 +71,7 @@ def coming(**changed: Any) -> Coming:
     ("changed", "colour", "says"),
     [
         ({}, GREEN, "armed"),
+        ({"is_over": True}, AMBER, "it is over"),
         ({"sittings": 0}, RED, "no roster"),
         ({"unseated": 2}, RED, "2 candidates have no room or seat"),
         ({"papers": [], "armed_ms": None}, RED, "no paper"),
