@@ -18,6 +18,7 @@ from msgspec import Struct
 from engine import metrics
 from engine.rules import exact_json
 from engine.rules.assessing import WHOLE_SITTING, final_mark, verdict
+from engine.rules.errors import TryLater
 from engine.rules.limits import GRADE_SITTINGS_MAX
 from engine.rules.marking import AnswerKey, SittingMark, TextKey, four_decimals, json_number, mark_sitting, passed
 from engine.rules.terms import Rules
@@ -25,7 +26,7 @@ from engine.scoring.assessment_tasks import MarkedTask, marked_tasks
 from engine.scoring.grader import GradedBatch, Grader, give_up_when_idle, read_responses
 from engine.scoring.publication import take_publications
 from engine.stores.clock import now_ms
-from engine.stores.postgres import Connection, Postgres, Record
+from engine.stores.postgres import Connection, Postgres, Record, UniqueViolation
 from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
@@ -41,14 +42,17 @@ class Assessed(Struct, frozen=True):
 
 async def grade_assessed(database: Postgres, grader: Grader) -> int:
     """One chunk of sittings whose marks are in; how many notes were dealt with. Raises as `Grader.grade`."""
-    async with database.transaction() as connection:
-        due = await connection.fetch(_queries.take_due, GRADE_SITTINGS_MAX, grader.parked_now())
-        if not due:
-            return 0
-        await give_up_when_idle(connection)
-        sittings = await connection.fetch(_queries.lock_pending, sorted({row["sitting_id"] for row in due}))
-        revisions = await _graded(connection, grader, sittings)
-        await _insert(connection, revisions)
+    try:
+        async with database.transaction() as connection:
+            due = await connection.fetch(_queries.take_due, GRADE_SITTINGS_MAX, grader.parked_now())
+            if not due:
+                return 0
+            await give_up_when_idle(connection)
+            sittings = await connection.fetch(_queries.lock_pending, sorted({row["sitting_id"] for row in due}))
+            revisions = await _graded(connection, grader, sittings)
+            await _insert(connection, revisions)
+    except UniqueViolation as fault:  # while it waited for the sittings a regrade made revisions of them: they stand
+        raise TryLater("a result changed while its marks were counted; nothing of them was written") from fault
     for _ in revisions:
         metrics.grader_sittings.labels(_STATE).inc()
     return len(due)

@@ -9,10 +9,11 @@ from typing import Any
 import orjson
 import pytest
 
+from engine.rules.errors import TryLater
 from engine.scoring.assessing import grade_assessed
 from engine.scoring.grader import Grader
 from engine.sealing.signature import Signer, is_valid, shown_key
-from tests.integration.exam import GRADER_KEY, Exam, batch
+from tests.integration.exam import GRADER_KEY, Exam, batch, until_waiting
 
 pytestmark = pytest.mark.anyio
 SIGNER = Signer(b"r" * 32)
@@ -107,6 +108,24 @@ async def test_an_assessors_newest_mark_holds(review: Exam) -> None:
 
     assert (await newest(review))["one"]["score"] == 70
     assert await review.query("SELECT count(*) FROM assessment_mark") == [(4,)]
+
+
+async def test_a_regrade_that_was_there_first_stands_and_the_marks_are_counted_again(review: Exam) -> None:
+    """It made its revision while this waited for the sitting: that is no failure, and the note is kept."""
+    await mark(review, "one", a=60, b=70, c=80)
+    async with review.owner_database.transaction() as connection:
+        await connection.execute("SELECT FROM sitting WHERE sitting_id = 'one' FOR NO KEY UPDATE")
+        grading = asyncio.create_task(grade_assessed(review.grader_database, grader_of(review)))
+        await until_waiting(review)
+        await connection.execute(
+            "INSERT INTO result SELECT sitting_id, 2, batch_id, state, document, marks, graded_ms, NULL FROM result"
+            " WHERE sitting_id = 'one'"
+        )
+    with pytest.raises(TryLater, match="a result changed"):
+        await grading
+
+    assert await grade_assessed(review.grader_database, grader_of(review)) == 1
+    assert (await newest(review))["one"]["revision"] == 3
 
 
 async def test_a_sitting_that_is_graded_is_not_graded_again(review: Exam) -> None:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import ssl
+from pathlib import Path
 
 import orjson
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from standardwebhooks import Webhook
 
 from engine.courier import event
@@ -115,6 +123,27 @@ async def test_an_address_that_is_no_usual_one_is_not_called(pushing: Pushing, h
 
     assert await pushing.state() == {"waiting": 1}
     assert pushing.receiver.attempts == []
+
+
+async def test_a_certificate_that_nobody_signed_is_said_to_be_the_fault(tmp_path: Path) -> None:
+    """In OpenSSL's words, which whoever runs the receiver can look up; nothing is sent to it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "receiver")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=1))
+    file = tmp_path / "certificate.pem"
+    shown = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(shown + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    server = await asyncio.start_server(garbled, "127.0.0.1", 0, ssl=context)
+    post = Post(read_networks("127.0.0.0/8"), 10.0)
+
+    answer = await post.send(f"https://localhost:{server.sockets[0].getsockname()[1]}/", b"{}", {})
+
+    await post.close()
+    server.close()
+    assert (answer.kind, answer.fault) == ("unreachable", "TLS: self-signed certificate")
 
 
 async def test_an_endless_answer_does_not_hold_a_delivery_up(pushing: Pushing) -> None:
