@@ -141,6 +141,25 @@ async def test_a_deployment_that_misses_nothing_is_green(deployment: Deployment)
     } == {finding.check for finding in findings}  # fmt: skip
 
 
+async def test_looking_changes_nothing_in_either_store(deployment: Deployment) -> None:
+    """It may run beside an exam: every key with its bytes, every table row by row."""
+
+    async def stand() -> tuple[dict[bytes, bytes], dict[str, str]]:
+        redis = {key: await deployment.redis.dump(key) async for key in deployment.redis.scan_iter()}
+        tables = await deployment.exam.query("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+        rows = {}
+        for (table,) in tables:
+            digest = f"SELECT coalesce(md5(string_agg(told::text, '|' ORDER BY told::text)), '') FROM {table} AS told"
+            [(rows[table],)] = await deployment.exam.query(digest)
+        return redis, rows
+
+    before = await stand()
+    await deployment.look()
+
+    assert len(before[0]) > 10 and len(before[1]) > 20
+    assert await stand() == before
+
+
 # --- spoilings --------------------------------------------------------------------------------------------------
 
 Spoil = Callable[[Deployment], Awaitable[Any]]
