@@ -17,7 +17,7 @@ from typing import Any
 from starlette.requests import Request
 
 from engine.rules import exact_json
-from engine.rules.errors import Invalid, Refused, TryLater
+from engine.rules.errors import Invalid, TryLater
 from engine.rules.limits import (
     BLANKS_MAX,
     ID_PATTERN,
@@ -28,6 +28,7 @@ from engine.rules.limits import (
     SMALL_BODY_BYTES_MAX,
 )
 from engine.scheduling.forms import Form
+from engine.scheduling.pinned import armed_batch_of, in_use, keep_answer_key
 from engine.scheduling.sealer import Sealer
 from engine.scheduling.sealer_jobs import CombineShares, ReadArming, SealedBatch
 from engine.sealing import package
@@ -123,12 +124,9 @@ async def store_package(database: Postgres, paper_id: str, found: Package, is_dr
         stored = await connection.fetchrow(_queries.lock_packaged, paper_id)
         if stored is not None and stored["sealed_digest"] == found.sealed_digest:
             return False
-        batch_id = await connection.fetchval(_queries.pinned_by, paper_id)
-        if batch_id is not None:
-            raise Refused(
-                "paper.in_use", f"paper {paper_id!r} is pinned by armed batch {batch_id!r}", batch_id=batch_id
-            )
-        await connection.execute(_queries.put_envelope, found.paper_digest, found.answer_key_recipient, found.envelope)
+        if batch_id := await armed_batch_of(connection, paper_id):
+            raise in_use(paper_id, batch_id)
+        await keep_answer_key(connection, found.paper_digest, found.answer_key_recipient, found.envelope)
         await connection.execute(
             _queries.put_packaged_paper,
             paper_id,

@@ -3,14 +3,6 @@
 SELECT paper.digest, package.sealed_digest FROM paper LEFT JOIN package USING (paper_id)
 WHERE paper_id = $1 FOR UPDATE OF paper
 
--- pinned_by(paper_id) -> at most one row
--- A batch whose arming has pinned this paper.
-SELECT batch_id FROM batch WHERE (paper_id = $1 OR $1 = ANY (papers)) AND armed_ms IS NOT NULL ORDER BY batch_id LIMIT 1
-
--- put_envelope(paper_digest, recipient, envelope) -> none
--- Put in and never looked at.
-INSERT INTO answer_key (paper_digest, recipient, envelope) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
-
 -- put_packaged_paper(paper_id, digest, items, points, item_index, answer_key_digest, answer_key_recipient, pushed_ms) -> none
 -- A paper of which no content is here that anybody could open.
 INSERT INTO paper (paper_id, digest, items, points, item_index, answer_key_digest, answer_key_recipient, pushed_ms)

@@ -17,6 +17,7 @@ from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import PAPER_BODY_BYTES_MAX
 from engine.rules.marking import json_number
 from engine.scheduling.package import forget_package, is_package, store_package, take_package
+from engine.scheduling.pinned import armed_batch_of, in_use, keep_answer_key
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.sealer_jobs import SealedPaper, SealPaper
 from engine.sealing.signature import key_id
@@ -78,19 +79,17 @@ async def _store(
         is_same = stored is not None and stored["digest"] == sealed.digest
         if stored and is_same and stored["has_content"] and stored["answer_key_recipient"] == key_id(recipient):
             return False
-        batch_id = await connection.fetchval(_queries.armed_batch_of, paper_id)
+        batch_id = await armed_batch_of(connection, paper_id)
         if batch_id is not None and is_same:
             return False  # armed batches have pinned it, with the key in use then
         if batch_id is not None:
-            raise Refused(
-                "paper.in_use", f"paper {paper_id!r} is pinned by armed batch {batch_id!r}", batch_id=batch_id
-            )
+            raise in_use(paper_id, batch_id)
         await _put(connection, paper_id, sealed, key_id(recipient))
     return stored is None
 
 
 async def _put(connection: Connection, paper_id: str, sealed: SealedPaper, recipient_id: str) -> None:
-    await connection.execute(_queries.put_answer_key, sealed.digest, recipient_id, sealed.answer_key_envelope)
+    await keep_answer_key(connection, sealed.digest, recipient_id, sealed.answer_key_envelope)
     await connection.execute(
         _queries.put_paper,
         paper_id,

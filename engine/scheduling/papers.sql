@@ -6,10 +6,6 @@ SELECT paper_id, digest, items, points FROM paper WHERE paper_id = $1
 -- Its digest and to whom its answers are sealed, held against another push until the transaction ends.
 SELECT digest, answer_key_recipient, content IS NOT NULL AS has_content FROM paper WHERE paper_id = $1 FOR UPDATE
 
--- armed_batch_of(paper_id) -> at most one row
--- A batch whose arming has pinned this paper.
-SELECT batch_id FROM batch WHERE (paper_id = $1 OR $1 = ANY (papers)) AND armed_ms IS NOT NULL ORDER BY batch_id LIMIT 1
-
 -- put_paper(paper_id, digest, items, points, content, item_index, answer_key_digest, answer_key_recipient, pushed_ms, content_key_wrapped) -> none
 -- A new paper, or the new version of one that no armed batch uses.
 INSERT INTO paper (paper_id, digest, items, points, content, item_index, answer_key_digest, answer_key_recipient, pushed_ms, content_key_wrapped)
@@ -19,7 +15,3 @@ ON CONFLICT (paper_id) DO UPDATE SET
     item_index = excluded.item_index, answer_key_digest = excluded.answer_key_digest,
     answer_key_recipient = excluded.answer_key_recipient, pushed_ms = excluded.pushed_ms,
     content_key_wrapped = excluded.content_key_wrapped
-
--- put_answer_key(paper_digest, recipient, envelope) -> none
--- Put in and never looked at: which row stands in the way, if one does, this process may not even ask.
-INSERT INTO answer_key (paper_digest, recipient, envelope) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
