@@ -36,9 +36,7 @@ _OTHERS: Final = {
     b"{\\rtf": "a document (RTF)",
     b"SQLite": "a database",
 }
-_OF_LINES: Final = frozenset(
-    f"application/{name}" for name in ("x-ndjson", "ndjson", "jsonl", "x-jsonl", "jsonlines", "x-jsonlines")
-)
+_OF_LINES = re.compile(r"\s*[a-z]+/(x-)?(ndjson|ldjson|json-?l(ines)?)\s*(;|\Z)", re.IGNORECASE)
 _ONE_OBJECT = (
     "one JSON object: the whole roster is an array of candidates; a roster of one line is sent as application/x-ndjson"
 )
@@ -74,7 +72,7 @@ def decode_roster(body: bytes, content_type: str) -> Sent:
     if first_byte == b"[":
         return Sent(Decoded(decode_array(plain)))
     if first_byte == b"{":
-        if content_type.partition(";")[0].strip().lower() not in _OF_LINES and is_one_object(plain):
+        if not _OF_LINES.match(content_type) and is_one_object(plain):
             raise not_a_roster(_ONE_OBJECT)
         return Sent(Decoded(decode_lines(plain)))
     if body.startswith(_ZIP):

@@ -39,7 +39,7 @@ def test_one_object_alone_is_no_roster(sent: Entry, indent: int | None, content_
     assert "one JSON object" in caught.value.detail and "array" in caught.value.detail
 
 
-@pytest.mark.parametrize("content_type", ["application/x-ndjson", "Application/NDJSON ; charset=utf-8"])
+@pytest.mark.parametrize("content_type", ["application/x-ndjson", "Application/NDJSON ; charset=utf-8", "text/jsonl"])
 def test_one_object_that_is_called_a_line_is_a_roster_of_one(content_type: str) -> None:
     """A roster of one line looks like nothing else; only its sender can say so."""
     assert len(read_roster(as_lines([entry()]) + b"\n", content_type, TODAY)) == 1
