@@ -290,8 +290,10 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     """Where plan, reports and ledgers lie; only ours to read, and gone afterwards unless it is kept."""
     if keep is not None:
         keep.mkdir(mode=0o700, parents=True, exist_ok=True)
-        yield keep
-        (keep / "plan.json").unlink(missing_ok=True)  # it holds API keys
+        try:
+            yield keep
+        finally:
+            (keep / "plan.json").unlink(missing_ok=True)  # it holds API keys
         return
     with tempfile.TemporaryDirectory(prefix="lk-sizing-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)

@@ -24,7 +24,6 @@ candidates = 30
 up_mbit_per_s = 10
 down_mbit_per_s = 5
 minutes = 0.4
-openloop_share = 0
 [criteria.check_in]
 errors = 0
 [criteria.paper]
@@ -124,7 +123,8 @@ def test_a_run_measures_what_no_candidate_sees(ran: Ran) -> None:
     assert traffic is not None and traffic.up_bytes > 10_000 and traffic.down_bytes > 100_000
     assert {"engine", "PostgreSQL", "Redis", "recorder", "grader"} <= set(by_name["exam"].cpu)
     assert by_name["exam"].memory_mib["engine"] > 20
-    assert {"save", "login", "key", "reconnect", "closing"} <= set(by_name["exam"].operations)
+    assert {"save", "save_intended", "login", "key", "reconnect", "closing"} <= set(by_name["exam"].operations)
+    assert {"swarm-0", "openloop-0"} <= set(by_name["steady"].generators)
     assert {"up_bytes", "cpu/engine", "recorder_lag_s", "acknowledged", "channels"} <= set(ran.outcome.series)
     assert max(ran.outcome.series["channels"].values()) > 20
     assert ran.outcome.line.enforced is MAY_SHAPE or ran.outcome.line.why
@@ -134,7 +134,7 @@ def test_a_run_measures_what_no_candidate_sees(ran: Ran) -> None:
 def test_what_is_left_of_a_run_repeats_it_and_holds_no_key(ran: Ran) -> None:
     """The plan with its API keys is gone; the command names the seed."""
     assert "plan.json" not in ran.kept and "responses" not in ran.kept
-    assert "swarm-0.ledger" in ran.kept
+    assert {"swarm-0.ledger", "openloop-0.ledger"} <= set(ran.kept)
     assert "--seed 7" in ran.outcome.command and "--tier small" in ran.outcome.command
     assert len(ran.outcome.configuration_digest) == 64
     assert {"engine", "python", "postgresql", "redis", "locust"} <= set(ran.outcome.versions)
