@@ -36,6 +36,7 @@ SAMPLE = "ldgx3"
 DURATION_S = 4 * 3600  # more than the longest search
 METRICS_TIMEOUT_S = 5.0
 DRAINED_S = 60.0
+REACH_S = 10.0  # an engine that does not answer at all within this is not there
 SETTLE_LOOK_S = 0.3
 ROSTER_DRAWS_MAX = 3  # an invented ID number may already sit another exam at the same time
 _GAUGE = re.compile(r"^(recorder_lag_seconds|autosave_changes_total|recorder_changes_total) (\S+)$", re.MULTILINE)
@@ -106,6 +107,7 @@ async def _hold(on: Installation, candidates: int, seed: int, lead_s: float) -> 
     code = "C" + secrets.token_hex(6).upper()
     paper = samples.load(SAMPLE).paper
     async with MachineClient(on.url, on.schedule_key) as client:
+        await client.wire.send_patiently("GET", "/healthz", patience_s=REACH_S)
         await client.put_paper(paper_id, paper)
         batch = {"title": f"容量测量 {tag}", "occupation": "容量测量", "level": 3, "subject": "theory", "kind": "mock"}
         batch |= {"paper_id": paper_id, "admission_code": code}

@@ -15,6 +15,7 @@ P99_MS_MAX = 100.0  # from the instant at which a save was due
 LAG_S_MAX = 5.0  # of the recorder: above this nobody hears `committed` for seconds, and alarms fire
 BACKLOG_S_MAX = 1.0  # as much as arrives in this time is no backlog
 BACKLOG_GROWTH_MAX = 0.02  # of what arrives
+OTHERS_SHARE_MAX = 0.2  # of all cores: whoever fails beside so much of something else has shown nothing
 
 
 class Outcome(StrEnum):
@@ -69,6 +70,16 @@ def faults_of(
     if growth > BACKLOG_GROWTH_MAX * saves_per_s and last > BACKLOG_S_MAX * saves_per_s:
         found.append(f"the recorder's backlog grew by {growth:.0f} changes/s to {last:.0f}")
     return found
+
+
+def why_spoilt(faults: Sequence[str], why_void: str, others_share: float) -> str:
+    """Why nothing can be said of a step: the generator's own reason, or that it failed beside other programs' work.
+
+    One that held beside them has held.
+    """
+    if why_void or not faults or others_share <= OTHERS_SHARE_MAX:
+        return why_void
+    return f"other programs took {others_share:.0%} of all cores, expected at most {OTHERS_SHARE_MAX:.0%}"
 
 
 def outcome_of(faults: Sequence[str], why_void: str) -> Outcome:

@@ -19,6 +19,7 @@ from loadtest.capacity.judging import (
     growth_per_s,
     outcome_of,
     what_gives_first,
+    why_spoilt,
 )
 from loadtest.capacity.search import Search
 from loadtest.openloop.driver import Manner
@@ -48,6 +49,7 @@ class Step(Struct, kw_only=True):
     saves_per_s: float
     outcome: Outcome
     faults: list[str]
+    why_void: str
     measured: Measured
     shares: list[Share]
     lag_s: float
@@ -63,6 +65,7 @@ class Step(Struct, kw_only=True):
             "outcome": str(self.outcome),
             "faults": self.faults,
             **self.measured.as_json(),
+            "why_void": self.why_void,
             "recorder_lag_s": round(self.lag_s, 3),
             "backlog_growth_per_s": round(self.backlog_per_s, 1),
             "cpu_us_per_save": {role: round(us, 1) for role, us in self.cpu_us.items()},
@@ -117,10 +120,10 @@ def _knee(on: Installation, generators: int, steps: list[Step], search: Search) 
     above = [step for step in steps if step.outcome != Outcome.HELD and step.saves_per_s == search.failed]
     if above:
         last = above[-1]
-        knee.gives_first = what_gives_first(last.shares if on.processes else [], last.faults, last.measured.why_void)
+        knee.gives_first = what_gives_first(last.shares if on.processes else [], last.faults, last.why_void)
         knee.is_lower_bound = all(step.outcome == Outcome.VOID for step in above)
     else:
-        knee.gives_first = "nothing yet: the highest rate that was tried held"
+        knee.gives_first = "not reached, the highest rate that was tried held"
         knee.is_lower_bound = True
     return knee
 
@@ -146,9 +149,12 @@ def try_step(on: Installation, fleet: Fleet, gauges: Gauges, rate: float, wish: 
     saved = max(1, warm.acknowledged + measured.acknowledged)
     faults = _faults(measured, backlog, wish)
     generator_cores = measured.cpu_s / measured.seconds
+    others_share = machine.others_share(before, after, generator_cores)
+    why_void = why_spoilt(faults, measured.why_void, others_share)
     return Step(
         saves_per_s=rate,
-        outcome=outcome_of(faults, measured.why_void),
+        outcome=outcome_of(faults, why_void),
+        why_void=why_void,
         faults=faults,
         measured=measured,
         shares=machine.shares(before, after, measured.busy_share, generator_cores),
@@ -157,7 +163,7 @@ def try_step(on: Installation, fleet: Fleet, gauges: Gauges, rate: float, wish: 
         cpu_us={role: used / saved * 1e6 for role, used in machine.by_role(at_first, at_last).items()},
         generator_us=measured.cpu_s * 1e6 / max(1, measured.acknowledged),
         wire_bytes=(at_last.lo_bytes - at_first.lo_bytes) / saved,
-        others_share=machine.others_share(before, after, generator_cores),
+        others_share=others_share,
         gauges_seen=bool(backlog),
     )
 
@@ -177,7 +183,7 @@ def told(step: Step) -> str:
     """One line."""
     at = step.measured.percentiles_ms()
     busiest = ", ".join(f"{share.name} {share.used:.0%}" for share in step.shares)
-    why = step.measured.why_void or "; ".join(step.faults)
+    why = step.why_void or "; ".join(step.faults)
     return (
         f"{step.saves_per_s:9,.0f}/s {step.outcome:6} p50 {at['p50']:.1f} p99 {at['p99']:.1f} ms "
         f"(generator late {at['late_p99']:.1f}); {busiest}" + (f"; {why}" if why else "")

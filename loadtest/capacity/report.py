@@ -16,7 +16,7 @@ from loadtest.capacity.usl import Fit, fit
 from loadtest.sizing.model import DESIGN_SAVES_PER_S, STRESS_SAVES_PER_S
 
 COSTLY_ROLES = {"engine": "engine", "Redis": "redis", "recorder": "recorder", "PostgreSQL": "postgres"}
-OTHERS_SHARE_MAX = 0.05  # of all cores
+OTHERS_TOLD_SHARE = 0.05  # of all cores
 MARGIN = STRESS_SAVES_PER_S / DESIGN_SAVES_PER_S
 
 
@@ -152,7 +152,9 @@ def in_words(found: Found) -> str:
     for knee, entry in zip(found.knees, found.entries, strict=True):
         lines += _knee_words(knee, entry)
     lines.append(_scaling_words(found))
-    if found.others_share > OTHERS_SHARE_MAX:
+    if any(" used " in step.measured.why_void for knee in found.knees for step in knee.steps):
+        lines.append("NOTE: a generator was short of a core: try again with more --generators")
+    if found.others_share > OTHERS_TOLD_SHARE:
         lines.append(
             f"NOTE: other programs took up to {found.others_share:.0%} of all cores meanwhile: these figures are not "
             "the machine's best"
@@ -168,7 +170,7 @@ def in_words(found: Found) -> str:
         f"saves/s each, which fills {1 / MARGIN:.0%} of the knee ({best.saves_per_s:,.0f} saves/s): a margin of "
         f"{MARGIN:g} x."
     )
-    lines.append(f"First gives {best.gives_first}.")
+    lines.append(f"What gives first: {best.gives_first}.")
     return "\n".join(lines)
 
 
@@ -199,7 +201,7 @@ def _at_knee(knee: Knee, best: Step) -> str:
 def _scaling_words(found: Found) -> str:
     scaling = found.scaling()
     if scaling is None:
-        return "scaling: nothing held, so there is nothing to fit"
+        return "scaling: no knee of a known number of workers, so there is nothing to fit"
     told = {"sigma": f"sigma {scaling.sigma:.3f} (contention)", "kappa": f"kappa {scaling.kappa:.5f} (coherency)"}
     known = [words for name, words in told.items() if name not in scaling.unknown]
     text = f"scaling: lambda {scaling.lambda_:,.0f} saves/s of one worker" + "".join(f", {words}" for words in known)

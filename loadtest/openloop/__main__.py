@@ -18,6 +18,7 @@ from loadtest.openloop.driver import Driver
 from loadtest.openloop.lines import LineFault
 from loadtest.openloop.orders import Answer, Order, Ready, Setup, to_line
 from loadtest.openloop.part import Part
+from loadtest.openloop.precedence import take_short_turns
 from loadtest.openloop.sitting import Sitting, choice_of
 from loadtest.sizing import plan as plans
 from loadtest.sizing.plan import Plan
@@ -73,6 +74,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path(), help="where report and ledgers go")
     args = parser.parse_args()
     _open_many_files()
+    take_short_turns()
     if args.plan is None:
         uvloop.run(serve())
         return 0

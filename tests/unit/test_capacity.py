@@ -11,6 +11,7 @@ import pytest
 from loadtest.capacity import costs, machine
 from loadtest.capacity.costs import KEPT, NEEDED, Cost, Costs, CostsFault
 from loadtest.capacity.judging import (
+    OTHERS_SHARE_MAX,
     Backlog,
     Bounds,
     Outcome,
@@ -19,6 +20,7 @@ from loadtest.capacity.judging import (
     growth_per_s,
     outcome_of,
     what_gives_first,
+    why_spoilt,
 )
 from loadtest.capacity.machine import Usage
 from loadtest.capacity.plan import EXTRAPOLATED, MEASURED, Wanted, bill
@@ -104,6 +106,14 @@ def test_a_void_step_is_neither_held_nor_failed() -> None:
     assert outcome_of([], "") == Outcome.HELD
     assert outcome_of(["p99"], "") == Outcome.FAILED
     assert outcome_of([], "late") == outcome_of(["p99"], "late") == Outcome.VOID
+
+
+def test_a_step_that_failed_beside_other_programs_has_shown_nothing() -> None:
+    """But one that held has held, and a generator's own reason comes first."""
+    assert why_spoilt(["p99"], "", OTHERS_SHARE_MAX) == ""
+    assert why_spoilt(["p99"], "", 0.75) == "other programs took 75% of all cores, expected at most 20%"
+    assert why_spoilt([], "", 0.75) == ""
+    assert why_spoilt(["p99"], "late", 0.75) == "late"
 
 
 def share(name: str, used: float, bound: float = 0.9) -> Share:

@@ -20,6 +20,7 @@ def step(rate: float, outcome: Outcome = Outcome.HELD, others: float = 0.0) -> S
         saves_per_s=rate,
         outcome=outcome,
         faults=[],
+        why_void="",
         measured=figures.report(),
         shares=[Share("engine core", 0.95, 0.9, "worker-0 95% of a core")],
         lag_s=0.1,
@@ -59,7 +60,7 @@ def test_the_answer_leaves_the_margin_that_the_model_asks_for() -> None:
 
     assert candidates(2000) == 10_000
     assert "ANSWER: 10,000 candidates" in said and "a margin of 2 x" in said
-    assert said.endswith("First gives engine core (worker-0 95% of a core).")
+    assert said.endswith("What gives first: engine core (worker-0 95% of a core).")
 
 
 def test_a_lower_bound_and_a_busy_machine_are_told() -> None:

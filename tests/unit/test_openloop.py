@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from loadtest.openloop.figures import BUSY_SHARE_MAX, LATE_P99_MS_MAX, Figures, 
 from loadtest.openloop.schedule import EVEN, NS_PER_S, POISSON, Phase, dues, length_ns
 from loadtest.openloop.sitting import CHANGES_PER_CALL_MAX, Sitting, choice_of
 from loadtest.openloop.times import DIGITS, HIGHEST_US, LOWEST_US, Times
+from tests.servers import ROOT
 
 PHASES = [Phase("warm", 2.0, 100.0, is_judged=False), Phase("none", 1.0, 0.0), Phase("step", 3.0, 400.0)]
 CHOICE = choice_of("A1", b'"b"')
@@ -251,3 +254,14 @@ def test_several_processes_are_void_together_and_add_up() -> None:
     assert both.percentiles_ms()["p50"] == pytest.approx(1, rel=0.001)
     assert both.percentiles_ms()["p99"] == pytest.approx(80, rel=0.001)
     assert both.per_second == [[30, 80_000]]
+
+
+def test_short_turns_are_asked_for_where_the_kernel_knows_them() -> None:
+    """Niceness and policy stay; where it does not, nothing happens."""
+    asked = "import os; from loadtest.openloop.precedence import take_short_turns; os.nice(3); "
+    told = subprocess.run(
+        [sys.executable, "-c", asked + "print(take_short_turns(), os.nice(0), os.sched_getscheduler(0))"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+
+    assert told[0] in ("True", "False") and told[1:] == ["3", "0"]
