@@ -26,7 +26,11 @@ def phase_section(number: int, phase: PhaseOutcome, outcome: Outcome) -> Markup:
     return tag(
         "section",
         tag(
-            "h2", f"{number} ", words.phase(phase.name), tag("small", " ", from_to(begins, ends)), id=f"phase-{number}"
+            "h2",
+            f"{number} ",
+            words.phase(phase.name),
+            tag("small", f" {phase.name} · ", from_to(begins, ends)),
+            id=f"phase-{number}",
         ),
         tag("p", tag("strong", void), phase.void, class_="warned") if phase.void else None,
         _criteria(phase),

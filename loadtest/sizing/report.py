@@ -190,7 +190,7 @@ def _overview_row(number: int, phase: PhaseOutcome, outcome: Outcome) -> Markup:
         told.append(f" — {phase.void}")
     latencies = [phase.operations.get(name) for name in ("save", "save_intended")]
     return row(
-        tag("a", f"{number} ", words.phase(phase.name), href=f"#phase-{number}"),
+        [tag("a", f"{number} ", words.phase(phase.name), href=f"#phase-{number}"), tag("small", f" {phase.name}")],
         from_to(begins, ends),
         told,
         *(figures.milliseconds(one.p99_ms if one else None) for one in latencies),

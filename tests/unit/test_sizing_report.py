@@ -118,6 +118,7 @@ def test_what_fails_is_said_where_it_fails() -> None:
     text = shown.text["en"]
     kinds = [attributes.get("class") for name, attributes in shown.tags if name == "tr"]
 
+    assert "4 Twice the peak stress" in text  # as tiers and reasons call it
     assert "✗ fails — criterion p99; criterion errors" in text
     assert "1,400 ms≤ 1,000 ms140 %✗ fails" in text
     assert "✓ holds, near its limit" in text and f"– not judged ({NASTY})" in text
