@@ -94,7 +94,8 @@ class Traffic(Struct, frozen=True, kw_only=True):
 
 
 class PhaseOutcome(Struct, kw_only=True):
-    """`void` says why nothing counts here ("": it does). `cpu`, `memory_mib`: by role; `generators`: CPU by process.
+    """`void` says why nothing counts here ("": it does), `void_zh` the same in Chinese. By role: `cpu`, `memory_mib`;
+    by process: `generators` (CPU).
 
     Of `operations`, `save` is what a closed loop sees and `save_intended` what an open one does (measure.OPERATIONS).
     """
@@ -103,6 +104,7 @@ class PhaseOutcome(Struct, kw_only=True):
     from_ms: int
     until_ms: int
     void: str = ""
+    void_zh: str = ""
     operations: dict[str, Latency] = {}
     error_kinds: dict[str, int] = {}
     criteria: list[Criterion] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from loadtest.sizing import charts, figures, words
 from loadtest.sizing.markup import Child, Markup, row, table, tag
 from loadtest.sizing.outcome import Criterion, Latency, Outcome, PhaseOutcome, Text
+from loadtest.sizing.standing import void_because
 
 _LOOPS = ("save", "save_intended")
 _LOOP_NAMES = (
@@ -32,7 +33,7 @@ def phase_section(number: int, phase: PhaseOutcome, outcome: Outcome) -> Markup:
             tag("small", f" {phase.name} · ", from_to(begins, ends)),
             id=f"phase-{number}",
         ),
-        tag("p", tag("strong", void), phase.void, class_="warned") if phase.void else None,
+        tag("p", tag("strong", void), void_because(phase), class_="warned") if phase.void else None,
         _criteria(phase),
         tag("div", _loops(phase), _curve(phase), class_="columns"),
         _operations(phase),

@@ -20,7 +20,7 @@ from loadtest.sizing.outcome import Line, Outcome, PhaseOutcome, Text
 from loadtest.sizing.phase_page import from_to, phase_section
 from loadtest.sizing.run_page import account_section, run_charts
 from loadtest.sizing.screen import text as text
-from loadtest.sizing.standing import caveats, failing, standing
+from loadtest.sizing.standing import caveats, failing, standing, void_because
 
 _STYLE = Path(__file__).with_name("report.css").read_text("utf-8")
 _SCRIPT = Path(__file__).with_name("report.js").read_text("utf-8")
@@ -187,7 +187,7 @@ def _overview_row(number: int, phase: PhaseOutcome, outcome: Outcome) -> Markup:
     if failed and not phase.void:
         told.append([" — ", [[Text(zh="；", en="; ") if at else None, each.label] for at, each in enumerate(failed)]])
     if phase.void:
-        told.append(f" — {phase.void}")
+        told += [" — ", void_because(phase)]
     latencies = [phase.operations.get(name) for name in ("save", "save_intended")]
     return row(
         [tag("a", f"{number} ", words.phase(phase.name), href=f"#phase-{number}"), tag("small", f" {phase.name}")],

@@ -18,6 +18,10 @@ def standing(phase: PhaseOutcome) -> str:
     return "holds" if any(each.holds for each in phase.criteria) else "unjudged"
 
 
+def void_because(phase: PhaseOutcome) -> Text:
+    return Text(zh=phase.void_zh or phase.void, en=phase.void)
+
+
 def caveats(outcome: Outcome) -> list[Text]:
     """What a reader must know who sees nothing but the verdict."""
     found = []

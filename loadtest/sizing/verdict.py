@@ -82,7 +82,10 @@ def word_of(phases: Sequence[PhaseOutcome], voids: Sequence[Text]) -> tuple[Word
     failed = [(phase, one) for phase in phases if not phase.void for one in phase.criteria if one.holds is False]
     if voids:
         failed = [(phase, one) for phase, one in failed if one.name == LOST]
-    void = [*voids, *(Text(f"{one.name}:{one.void}", f"{one.name}: {one.void}") for one in phases if one.void)]
+    void = [
+        *voids,
+        *(Text(f"{one.name}：{one.void_zh or one.void}", f"{one.name}: {one.void}") for one in phases if one.void),
+    ]
     if failed:
         return Word.FAIL, [_failure(phase.name, one) for phase, one in failed] + void
     if void:
@@ -178,11 +181,13 @@ def _phase(
         if histogram.total_count
     }
     generators = generator_cpu(evidence.reports, span.from_ms, span.until_ms)
+    void = Text("", "") if span.name == EXAM else void_because(evidence, span, generators)
     return PhaseOutcome(
         name=span.name,
         from_ms=span.from_ms,
         until_ms=span.until_ms,
-        void="" if span.name == EXAM else void_because(evidence, span, generators),
+        void=void.en,
+        void_zh=void.zh,
         operations=operations,
         error_kinds=dict(facts.errors),
         criteria=judged(facts, evidence.tier.criteria.get(span.name, {})),
@@ -371,11 +376,15 @@ def generator_cpu(reports: Iterable[Report], from_ms: int, until_ms: int) -> dic
     return found
 
 
-def void_because(evidence: Evidence, span: Span, generators: Mapping[str, float]) -> str:
+def void_because(evidence: Evidence, span: Span, generators: Mapping[str, float]) -> Text:
     """Why what was measured in a phase does not count; "": it does."""
-    seen = [evidence.void_phases[span.name]] if span.name in evidence.void_phases else []
+    told = evidence.void_phases.get(span.name)
+    seen = [Text(told, told)] if told else []
     busy = [
-        f"{process} used {share:.0%} of a core (at most {GENERATOR_CPU_MAX:.0%})"
+        Text(
+            f"{process} 用了一个核的 {share:.0%}（至多 {GENERATOR_CPU_MAX:.0%}）",
+            f"{process} used {share:.0%} of a core (at most {GENERATOR_CPU_MAX:.0%})",
+        )
         for process, share in generators.items()
         if share > GENERATOR_CPU_MAX
     ]
@@ -386,12 +395,16 @@ def void_because(evidence: Evidence, span: Span, generators: Mapping[str, float]
                 p99_ms = HdrHistogram.decode(encoded).get_value_at_percentile(99) / 1000
                 if p99_ms > LATENESS_P99_MAX_MS:
                     late.append(
-                        f"{report.process} was late by {p99_ms:.0f} ms at p99 (at most {LATENESS_P99_MAX_MS:g})"
+                        Text(
+                            f"{report.process} 的 p99 迟了 {p99_ms:.0f} ms（至多 {LATENESS_P99_MAX_MS:g}）",
+                            f"{report.process} was late by {p99_ms:.0f} ms at p99 (at most {LATENESS_P99_MAX_MS:g})",
+                        )
                     )
-    return "; ".join(seen + busy + late + _crowded(evidence, span, generators))
+    found = seen + busy + late + _crowded(evidence, span, generators)
+    return Text("；".join(one.zh for one in found), "; ".join(one.en for one in found))
 
 
-def _crowded(evidence: Evidence, span: Span, generators: Mapping[str, float]) -> list[str]:
+def _crowded(evidence: Evidence, span: Span, generators: Mapping[str, float]) -> list[Text]:
     """Whether others than engine and generators took this machine's processors. An engine that fills them is judged."""
     samples = between(evidence.samples, span.from_ms, span.until_ms)
     share = machine_share(samples, evidence.cores)
@@ -401,4 +414,9 @@ def _crowded(evidence: Evidence, span: Span, generators: Mapping[str, float]) ->
     others_share = share - ours / evidence.cores
     if others_share <= OTHERS_BUSY_MAX:
         return []
-    return [f"this machine's processors were {share:.0%} busy, {others_share:.0%} with neither engine nor generators"]
+    return [
+        Text(
+            f"本机处理器用了 {share:.0%}，其中 {others_share:.0%} 既非引擎也非压力机",
+            f"this machine's processors were {share:.0%} busy, {others_share:.0%} with neither engine nor generators",
+        )
+    ]

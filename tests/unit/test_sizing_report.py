@@ -269,6 +269,15 @@ def test_every_cost_stands_in_a_table_of_all_phases() -> None:
     assert "8.12 kB6.12 kB2.1 %2.3 %0.263 %0.287 %" in text
 
 
+def test_a_void_phase_says_why_in_the_readers_language() -> None:
+    """An outcome without the Chinese of it says it in English."""
+    both = outcomes.phase("steady", 0, 60, void="it was late", void_zh="迟了")
+    shown = read(outcomes.outcome(phases=[both, outcomes.phase("late", 60, 90, void="only English")])).text
+
+    assert "迟了" in shown["zh"] and "it was late" not in shown["zh"] and "only English" in shown["zh"]
+    assert "it was late" in shown["en"] and "迟了" not in shown["en"]
+
+
 def test_what_does_not_count_is_not_said_to_hold() -> None:
     """The criteria of a void phase."""
     criteria = [outcomes.criterion("good", 1, 2), outcomes.criterion("bad", 3, 2)]
