@@ -139,8 +139,10 @@ class Candidate(Machine):
         gevent.sleep(fault.retry_after_s + self.dice.uniform(*HUMAN_RETRY_S))
 
     def _read(self) -> None:
-        left_s = max(self._left_s() / 6, (self.ends_ms - self.play.clock.now_ms()) / 20_000)
-        bound_s = min(READING_S[1], max(0.0, left_s))
+        left_s = self._left_s() / 6
+        if left_s <= 0:  # late already: somebody presses on, but reads
+            left_s = max(0.0, self.ends_ms - self.play.clock.now_ms()) / 20_000
+        bound_s = min(READING_S[1], left_s)
         gevent.sleep(self.dice.uniform(READING_S[0] / READING_S[1], 1) * bound_s)
 
     def _step(self, name: str) -> None:
