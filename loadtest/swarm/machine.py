@@ -85,7 +85,9 @@ class Machine:
 
     def down(self) -> None:
         if not self._over and self._watch_due != float("inf"):
-            self._look_soon(self.dice.random() * AFTER_CUT_S)
+            after_s = self.dice.random() * AFTER_CUT_S
+            self._plan_watch(time.monotonic() + after_s)
+            self._look_soon(after_s)
 
     def told(self, message: dict[str, Any]) -> None:
         self._link_is(True)
