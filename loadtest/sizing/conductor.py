@@ -177,9 +177,9 @@ async def _accompany(plan: Plan, crew: Crew, seen: Seen, now_ms: Callable[[], fl
 
 
 async def _see_it_close(schedule: MachineClient, batch_id: str, seen: Seen, now_ms: Callable[[], float]) -> None:
-    """Note when the last sitting was collected, and when the batch was graded, as the scheduling system sees it.
+    """Note when the batch was graded, as the scheduling system sees it.
 
-    Collected is what the batch counts as neither expected, checked in nor in progress: its hand-in is in PostgreSQL.
+    That all are collected it tells by time alone, which proves nothing: what candidates hold does (`closing`).
     """
     instants = seen.instants
     await asyncio.sleep(max(0.0, (instants.closes_ms - now_ms()) / 1000))
@@ -189,9 +189,6 @@ async def _see_it_close(schedule: MachineClient, batch_id: str, seen: Seen, now_
         except (Problem, Unreachable) as fault:
             seen.faults.append(f"while it closed: {fault}")
             return
-        left = sum(batch["counts"].get(state, 0) for state in ("expected", "checked_in", "in_progress"))
-        if instants.collected_ms is None and not left:
-            instants.collected_ms = int(now_ms())
         if batch["state"] == "graded":
             instants.graded_ms = int(now_ms())
             return

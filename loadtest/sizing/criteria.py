@@ -174,7 +174,9 @@ CRITERIA: dict[str, dict[str, Rule]] = {
     "deadline": {
         "errors": ERRORS,
         "collected_s": Rule(
-            Text("收卷完成(截止加宽限后)", "all collected, after end and grace"), "s", _number("collected_s")
+            Text("最后一份收卷回执(截止加宽限后)", "the last collected receipt, after end and grace"),
+            "s",
+            _percentile("closing", 100, unit_us=1_000_000),
         ),
         "line_share": LINE,
         "recorder_lag_s": LAG,

@@ -18,7 +18,6 @@ class Instants(Struct, kw_only=True):
     """When it was over, on the engine's clock. `closes_ms`: end and grace of the last sitting; None: not seen."""
 
     closes_ms: int
-    collected_ms: int | None = None
     graded_ms: int | None = None
     pull_from_ms: int | None = None
     pull_until_ms: int | None = None

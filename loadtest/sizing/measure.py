@@ -17,7 +17,8 @@ from msgspec import Struct
 
 LOWEST_US, HIGHEST_US, DIGITS = 1, 120_000_000, 3
 # What is measured. `save` runs from the first sending to the acknowledgement; `save_intended` from the instant at
-# which the change was due. `key` from the start to the paper key; `closing` from the end to the collected receipt.
+# which the change was due. `key` from the start to the paper key; `closing` from end and grace on, until the receipt
+# of who was collected is there.
 OPERATIONS = (
     "page", "login", "confirm", "pledge", "sealed", "channel", "key", "save", "save_intended", "lateness", "reconnect",
     "submit", "receipt", "closing", "push", "pull", "look", "key_asked",

@@ -301,8 +301,6 @@ def _numbers(
         return {"keys_missing": max(0, len(in_time) - _count(own, "key"))}
     if span.name in WRITING:
         return _while_writing(evidence, PhaseName(span.name), own)
-    if span.name == PhaseName.DEADLINE:
-        return _after_close("collected_s", instants.collected_ms, instants.closes_ms)
     if span.name == PhaseName.GRADING:
         return _after_close("grading_s", instants.graded_ms, instants.closes_ms)
     if span.name == PhaseName.PULL and instants.pull_until_ms is not None:

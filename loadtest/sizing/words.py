@@ -57,7 +57,7 @@ OPERATIONS: Mapping[str, Text] = {
     "key_asked": Text(zh="主动索取试卷密钥", en="Ask for the paper key"),
     "submit": Text(zh="交卷", en="Hand in"),
     "receipt": Text(zh="取回执", en="Fetch the receipt"),
-    "closing": Text(zh="考试结束至收卷回执", en="From the end to the collected receipt"),
+    "closing": Text(zh="截止加宽限后至收卷回执", en="From end and grace to the collected receipt"),
     "push": Text(zh="推送批次（后台）", en="Push a batch (background)"),
     "pull": Text(zh="拉取成绩（后台）", en="Pull results (background)"),
 }

@@ -67,6 +67,8 @@ def _arrive(recorder: Recorder, plan: Plan, person: Person) -> None:
         recorder.note(operation, 10_000, person.arrives_ms + 100)
     if person.arrives_ms < STARTS_MS:
         recorder.note("key", 20_000, STARTS_MS + 20)
+    if not person.submits_ms:
+        recorder.note("closing", 700_000, CLOSES_MS + 700)
     if person.arrives_ms < plan.cut_ms and not 0 < person.submits_ms <= plan.cut_ms:
         recorder.note("reconnect", 900_000, plan.cut_ms + 900)
 
@@ -117,7 +119,6 @@ def evidence(recorder: Recorder | None = None, **other: Any) -> Evidence:
         "why_no_traffic": "",
         "instants": Instants(
             closes_ms=CLOSES_MS,
-            collected_ms=CLOSES_MS + 700,
             graded_ms=CLOSES_MS + 1500,
             pull_from_ms=CLOSES_MS + 2000,
             pull_until_ms=CLOSES_MS + 2400,
@@ -173,7 +174,6 @@ def test_an_exam_in_which_all_went_well_passes() -> None:
 
 INSTANTS = {
     "closes_ms": CLOSES_MS,
-    "collected_ms": CLOSES_MS + 700,
     "graded_ms": CLOSES_MS + 1500,
     "pull_from_ms": CLOSES_MS,
     "pull_until_ms": CLOSES_MS + 400,
@@ -222,7 +222,7 @@ def people_more(count: int) -> dict[str, Any]:
         (lambda: {"samples": samples(up_per_s=400_000)}, {"stress.line_share", "late.line_share"}),
         (lambda: {"samples": samples(lag_s=6)}, {"steady.recorder_lag_s", "late.recorder_lag_s"}),
         (lambda: {"samples": samples(lag_s=11)}, {"reconnect.recorder_lag_s"}),
-        (lambda: seen(collected_ms=CLOSES_MS + 5500), {"deadline.collected_s"}),
+        (lambda: slow("closing", PhaseName.DEADLINE, 5500), {"deadline.collected_s"}),
         (lambda: seen(graded_ms=CLOSES_MS + 61_000), {"grading.grading_s"}),
         (lambda: seen(pull_until_ms=CLOSES_MS + 61_000), {"pull.pull_s"}),
         (lambda: {"account": Verdict(lost=1)}, {"exam.lost"}),
