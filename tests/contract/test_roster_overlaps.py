@@ -5,14 +5,18 @@ Told also where both come in at the same moment, for two that are armed already 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import asyncpg
 import pytest
 
+from engine.supervision import embedded
 from tests.contract import outsider as out
 from tests.contract.outsider import Outsider, accepted, now_ms, person, refused, unique_code
 from tests.contract.test_roster import broken, rostered
+from tests.servers import Engine
 
 AT_ONCE = 6  # pairs of pushes: one of them alone may be told apart by chance
 
@@ -120,3 +124,35 @@ def test_one_person_pushed_into_two_batches_at_one_moment_is_in_one(
             [fault] = refused(answers[late], 422, "roster.invalid")["errors"]
             assert (fault["pointer"], batches[1 - late] in fault["message"]) == ("/1/id_number", True)
             assert [rostered(outsider, batch_id) for batch_id in batches] == [2 - (late == 0), 2 - (late == 1)]
+
+
+@pytest.mark.anyio
+async def test_who_came_into_another_batch_while_this_one_was_sealed_is_seen(
+    outsider: Outsider, paper_id: str, engine_up: Engine
+) -> None:
+    """Arming looks once more behind the sealing, when pushes wait for it: what began before its first look is done."""
+    starts_ms = now_ms() + 800_000_000
+    both, other = person(), person()
+    document = outsider.batch_document(paper_id, starts_ms=starts_ms + 10_000_000)
+    moved, beside = outsider.batch(document), outsider.batch(outsider.batch_document(paper_id, starts_ms=starts_ms))
+    accepted(outsider.put_roster(moved, [both]))
+    accepted(outsider.put_roster(beside, [other]))
+    accepted(outsider.put_batch({**document, "starts_ms": starts_ms}, moved))
+    connection = await asyncpg.connect(
+        embedded.postgres_dsn(embedded.postgres_socket_folder(engine_up.data / "sockets"))
+    )
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('rosters', 0))")
+            await connection.execute("UPDATE sitting SET id_number = $1 WHERE batch_id = $2", both["id_number"], beside)
+            arming = asyncio.create_task(asyncio.to_thread(outsider.arm, moved))
+            while not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+                await asyncio.sleep(0.01)
+                assert not arming.done(), arming.result().text
+    finally:
+        await connection.close()
+    problem = refused(await arming, 409, "batch.not_ready")
+
+    assert [fault["code"] for fault in problem["not_ready"]] == ["roster.overlap"]
+    assert beside in problem["not_ready"][0]["message"]
+    assert outsider.show_batch(moved)["state"] == "draft"
