@@ -37,6 +37,18 @@ async def test_postgres_is_durable_and_listens_on_a_socket_only() -> None:
         assert os.stat(sockets).st_mode & 0o777 == 0o700
 
 
+async def test_postgres_makes_its_log_in_small_files_and_keeps_them(postgres_dsn: str) -> None:
+    """Making a large one holds up every fsync of the same volume, and with it the saves that wait for theirs."""
+    found = await _settings(postgres_dsn, ["wal_segment_size", "min_wal_size", "max_wal_size", "wal_recycle"])
+
+    assert found == {
+        "wal_segment_size": "4MB",
+        "min_wal_size": "128MB",
+        "max_wal_size": "512MB",
+        "wal_recycle": "on",
+    }
+
+
 async def test_redis_fsyncs_every_write_and_never_evicts(redis_url: str) -> None:
     """`saved` means on disk; a full server refuses instead of forgetting."""
     async with redis.asyncio.Redis.from_url(redis_url) as client:
