@@ -19,7 +19,6 @@ _ACCEPTS = {
     "style": "text/css,*/*;q=0.1",
     "script": "*/*",
     "image": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
-    "serviceworker": "*/*",
 }
 # What is told of a browser to trustworthy origins only.
 _TRUSTED_ONLY = ("sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform")
@@ -94,16 +93,24 @@ class Heads:
         ).encode()
 
     def part(self, path: str, destination: str, etag: str = "") -> bytes:
-        """What a document names: `style`, `script` (a module), `image`; or its `serviceworker`."""
+        """What a document names: `style`, `script` (a module), `image`."""
         module = destination == "script"
         origin = f"Origin: {self.origin}\r\n" if module else ""
-        worker = "Cache-Control: max-age=0\r\nService-Worker: script\r\n" if destination == "serviceworker" else ""
         seen = f"If-None-Match: {etag}\r\n" if etag else ""
-        mode = {"script": "cors", "serviceworker": "same-origin"}.get(destination, "no-cors")
         return (
-            f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\nConnection: keep-alive\r\n{worker}{origin}"
-            f"{self._platform}{seen}{self._browser}{self._mobile}Accept: {_ACCEPTS[destination]}\r\n"
-            f"{self._fetched(mode, destination)}{self._last}"
+            f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\nConnection: keep-alive\r\n{origin}{self._platform}{seen}"
+            f"{self._browser}{self._mobile}Accept: {_ACCEPTS[destination]}\r\n"
+            f"{self._fetched('cors' if module else 'no-cors', destination)}{self._last}"
+        ).encode()
+
+    def service_worker(self, path: str, etag: str = "") -> bytes:
+        """The script of a service worker, whether it is new; browsers say little of themselves there."""
+        seen = f"If-None-Match: {etag}\r\n" if etag else ""
+        return (
+            f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\nConnection: keep-alive\r\nCache-Control: max-age=0\r\n"
+            f"Accept: */*\r\nService-Worker: script\r\n{self._fetched('same-origin', 'serviceworker')}"
+            f"{self._line('User-Agent')}{self._line('Accept-Encoding')}{self._line('Accept-Language')}{self._others}"
+            f"{seen}\r\n"
         ).encode()
 
     def upgrade(self, path: str, nonce: str) -> bytes:

@@ -77,6 +77,6 @@ def head_of(heads: Heads, path: str, etag: str = "") -> bytes:
     if path == INDEX:
         return heads.document(path, etag)
     if path == WORKER:
-        return heads.part(path, "serviceworker", etag)
+        return heads.service_worker(path, etag)
     ending = path.rpartition(".")[2]
     return heads.part(path, {"css": "style", "js": "script"}.get(ending, "image"), etag)

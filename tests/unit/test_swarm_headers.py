@@ -43,6 +43,56 @@ Sec-WebSocket-Key: 6MH//HtkmrBfn/0+y7ymQA==
 Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits
 
 """
+WORKER = """GET /web/sw.js HTTP/1.1
+Host: localhost:8000
+Connection: keep-alive
+Cache-Control: max-age=0
+Accept: */*
+Service-Worker: script
+Sec-Fetch-Site: same-origin
+Sec-Fetch-Mode: same-origin
+Sec-Fetch-Dest: serviceworker
+User-Agent: {agent}
+Accept-Encoding: gzip, deflate, br, zstd
+Accept-Language: zh-CN,zh;q=0.9
+If-None-Match: "abc"
+
+"""
+MODULE = """GET /web/app.js HTTP/1.1
+Host: localhost:8000
+Connection: keep-alive
+Origin: http://localhost:8000
+sec-ch-ua-platform: "Windows"
+If-None-Match: "abc"
+User-Agent: {agent}
+sec-ch-ua: "Not;A=Brand";v="8", "Chromium";v="150", "Google Chrome";v="150"
+sec-ch-ua-mobile: ?0
+Accept: */*
+Sec-Fetch-Site: same-origin
+Sec-Fetch-Mode: cors
+Sec-Fetch-Dest: script
+Accept-Encoding: gzip, deflate, br, zstd
+Accept-Language: zh-CN,zh;q=0.9
+
+"""
+DOCUMENT = """GET / HTTP/1.1
+Host: localhost:8000
+Connection: keep-alive
+sec-ch-ua: "Not;A=Brand";v="8", "Chromium";v="150", "Google Chrome";v="150"
+sec-ch-ua-mobile: ?0
+sec-ch-ua-platform: "Windows"
+Upgrade-Insecure-Requests: 1
+User-Agent: {agent}
+Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7
+Sec-Fetch-Site: none
+Sec-Fetch-Mode: navigate
+Sec-Fetch-User: ?1
+Sec-Fetch-Dest: document
+Accept-Encoding: gzip, deflate, br, zstd
+Accept-Language: zh-CN,zh;q=0.9
+If-None-Match: "abc"
+
+"""  # noqa: E501
 
 
 def heads(url: str = "http://localhost:8000") -> Heads:
@@ -60,6 +110,13 @@ def test_a_save_has_the_head_of_a_browser() -> None:
 def test_an_upgrade_has_the_head_of_a_browser() -> None:
     """With the offer to compress, which the engine does not take."""
     assert heads().upgrade("/v1/channel", "6MH//HtkmrBfn/0+y7ymQA==") == recorded(UPGRADE)
+
+
+def test_the_page_and_its_parts_have_the_heads_of_a_browser() -> None:
+    """Of one that has them already; the last header of some is not where it is in others."""
+    assert heads().document("/", '"abc"') == recorded(DOCUMENT)
+    assert heads().part("/web/app.js", "script", '"abc"') == recorded(MODULE)
+    assert heads().service_worker("/web/sw.js", '"abc"') == recorded(WORKER)
 
 
 def test_a_call_without_a_body_says_nothing_of_one() -> None:
