@@ -92,7 +92,7 @@ class Part:
             seen = self._etag if self.plan.page == "cached" else ""
             _, self._etag = await browser.send("GET", PAGE, self.heads.document(PAGE, seen))
             if not seen:
-                await browser.send("GET", WORKER, self.heads.part(WORKER, "serviceworker"))
+                await browser.send("GET", WORKER, self.heads.service_worker(WORKER))
         except (Problem, Unreachable) as fault:
             self.notes.fail("page", fault.code if isinstance(fault, Problem) else "unreachable")
             return
