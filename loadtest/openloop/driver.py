@@ -135,23 +135,33 @@ class Driver:
             raise LineFault(f"{self.address[0]}:{self.address[1]}: {type(fault).__name__} {fault}") from None
 
     def lose(self, line: Line, why: str) -> None:
-        """A line that stood is gone: an error, and its sitting waits until another stands."""
+        """A line that stood is gone: an error, and its sitting waits until another stands.
+
+        An HTTP connection on which nothing is under way may be closed by anybody: that is none.
+        """
         if self._is_closing:
             return
+        has_lapsed = self.take_back(line)
+        if not has_lapsed:
+            self._fail("lost", why)
+        self._begin(self._open_again(line.sitting, at_once=has_lapsed))
+
+    def take_back(self, line: Line) -> bool:
+        """What was under way on a lost line waits again; whether it was only an idle HTTP connection."""
         if line.sitting.under_way:
             self.under_way -= 1
-        line.sitting.take_back()
-        self._fail("lost", why)
-        self._begin(self._open_again(line.sitting))
+            line.sitting.take_back()
+            return False
+        return not self._manner.has_channel
 
     def again_s(self, failures: int) -> float:
         """How long a lost line waits before it is opened, after so many failures to do so."""
         return AGAIN_S * self._dice.uniform(0.5, 1.5)
 
-    async def _open_again(self, sitting: Sitting) -> None:
+    async def _open_again(self, sitting: Sitting, *, at_once: bool = False) -> None:
         failures = 0
         while not self._is_closing and self.is_wanted(sitting):
-            await asyncio.sleep(self.again_s(failures))
+            await asyncio.sleep(0.0 if at_once and not failures else self.again_s(failures))
             line = self._new_line(sitting)
             try:
                 await self._connect(line)

@@ -208,12 +208,10 @@ class PlanDriver(Driver):
         taker = self._taker(line.sitting)
         if taker.has_left or self._is_closing:
             return
-        if line.sitting.under_way:
-            self.under_way -= 1
-        line.sitting.take_back()
-        if not taker.cut_ns:
+        has_lapsed = self.take_back(line)
+        if not taker.cut_ns and not has_lapsed:
             self._part.notes.fail("channel", "lost")
-        self._begin(self._open_again(line.sitting))
+        self._begin(self._open_again(line.sitting, at_once=has_lapsed))
         if self._manner.has_channel:
             place = self._place[line.sitting]
             self._begin(taker.save_over_http(lambda: self._lines[place]))

@@ -79,9 +79,9 @@ class Sitting:
         self.waiting.append(Due(choice, self.seq, due_ns, figures))
 
     def next_call(self, now_ns: int) -> bytes:
-        """The changes of the next call as a JSON list's inside, now under way; empty when nothing waits."""
+        """The changes of the next call as a JSON list's inside, now under way; empty when nothing waits, or one is."""
         waiting = self.waiting
-        if not waiting:
+        if not waiting or self.under_way:
             return b""
         self.sent_ns = now_ns
         if len(waiting) == 1:

@@ -198,18 +198,18 @@ class Taker:
             if not changes:
                 await asyncio.sleep(0.05)
                 continue
+            call = sitting.under_way
             body = b'{"changes":[%b]}' % changes
             head = self.part.heads.fetch("POST", SAVE_PATH, sitting.token, len(body))
             try:
                 answer, _ = await self.browser.send("POST", SAVE_PATH, head, body)
-                sitting.acknowledge(orjson.loads(answer), time.monotonic_ns())
+                if sitting.under_way is call:  # else the next line was lost as well, and it goes out again
+                    sitting.acknowledge(orjson.loads(answer), time.monotonic_ns())
                 failures = 0
             except (Problem, Unreachable) as fault:
                 self.part.notes.fail("save", fault.code if isinstance(fault, Problem) else "unreachable")
-                if is_transient(fault):
-                    sitting.take_back()
-                else:
-                    sitting.drop()
+                if sitting.under_way is call:
+                    sitting.take_back() if is_transient(fault) else sitting.drop()
                 await asyncio.sleep(full_jitter(failures, self.dice))
                 failures += 1
 

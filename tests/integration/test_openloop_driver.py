@@ -122,6 +122,24 @@ async def test_lines_that_are_cut_are_errors_and_lose_nothing(
     assert await wrong(client, ledgers) == []
 
 
+async def test_an_idle_http_connection_that_ends_is_no_error(
+    on: Installation, exam: Exam, client: MachineClient, tmp_path: Path
+) -> None:
+    """Servers and proxies close what nobody uses; the next save goes over another one."""
+    host, _, port = on.url.removeprefix("http://").partition(":")
+    async with Proxy((host, int(port))) as wire:
+        manner = Manner(has_channel=False, spacing=EVEN)
+        arguments = (f"http://127.0.0.1:{wire.port}", exam.entered, exam.values, manner)
+        fleet = await asyncio.to_thread(Fleet, *arguments)
+        with fleet:
+            wire.cut()
+            _, step = await asyncio.to_thread(fleet.run, PHASES)
+            ledgers = await asyncio.to_thread(ledgers_of, fleet, tmp_path)
+
+    assert (step.errors, step.offered, step.acknowledged) == ({}, 180, 180)
+    assert await wrong(client, ledgers) == []
+
+
 async def test_a_starved_generator_comes_out_void(on: Installation, exam: Exam) -> None:
     """Stopped for a third of the step it was late by its own fault: nothing may be read off its latencies."""
     with Fleet(on.url, exam.entered, exam.values, Manner(spacing=EVEN)) as fleet:

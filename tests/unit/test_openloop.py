@@ -174,6 +174,19 @@ def test_a_call_holds_no_more_changes_than_the_contract_allows() -> None:
     assert len(sitting.waiting) == 5
 
 
+def test_a_sitting_has_one_call_under_way_whoever_asks() -> None:
+    """A channel that is back while a call is still on its way over HTTP waits for its answer."""
+    sitting, figures = a_sitting()
+    for due_ns in (1, 2):
+        sitting.make_due(CHOICE, due_ns, figures)
+        if due_ns == 1:
+            sitting.next_call(1)
+
+    assert sitting.next_call(3) == b"" and [one.seq for one in sitting.under_way] == [1]
+    sitting.acknowledge(reply(1), 4)
+    assert b'"seq":2' in sitting.next_call(5)
+
+
 def test_a_lost_call_goes_out_again_before_what_came_later() -> None:
     """Under the same seq; resending is always safe."""
     sitting, figures = a_sitting()
