@@ -28,6 +28,10 @@ class Reading(Struct, frozen=True, kw_only=True):
     after_ms: int
 
     @property
+    def took_ms(self) -> int:
+        return self.after_ms - self.before_ms
+
+    @property
     def ahead_ms(self) -> tuple[int, int]:
         """By how much it is ahead of this machine at least and at most; negative: behind."""
         return (
@@ -38,7 +42,7 @@ class Reading(Struct, frozen=True, kw_only=True):
 
 def narrowest(readings: Sequence[Reading]) -> Reading:
     """Of several readings of one part the one whose asking took the shortest."""
-    return min(readings, key=lambda reading: reading.after_ms - reading.before_ms)
+    return min(readings, key=lambda reading: reading.took_ms)
 
 
 def judge_clocks(readings: Sequence[Reading]) -> list[Finding]:

@@ -18,6 +18,7 @@ def test_a_worker_says_what_it_is(outsider: Outsider, engine_up: Engine) -> None
     assert f"/web/{said['page']}/" in outsider.call("GET", "/").text
     assert set(said["keys"]) == {"token.key", "login.key", "webhook.key", "wrap.key"}
     assert (said["partitions"], said["key_provider"], said["workers"]) == (16, "file", 1)
+    assert said["clock_synchronised"] in (True, False, None)
     again = accepted(outsider.call("GET", "/v1/node", scope="ops"))
     assert {**again, "server_ms": 0} == {**said, "server_ms": 0}
 
