@@ -22,6 +22,7 @@ from loadtest.swarm import gathering
 from loadtest.swarm.shape import shape_of
 from loadtest.swarm.stage import Stage, complain
 from loadtest.swarm.users import ExamCandidate, SchedulingSystem, Scorer
+from loadtest.swarm.wire import Origin
 
 # A storm of thousands may hold a worker up for seconds; Locust would count it out after three.
 locust.runners.HEARTBEAT_LIVENESS = 60
@@ -44,7 +45,8 @@ def prepare(environment: Any, runner: Any, **_: Any) -> None:
     try:
         held = Path(told.plan).read_bytes()
         plan = plans.read(Path(told.plan))
-    except (OSError, ValueError) as fault:
+        Origin(plan.url, plan.headers, plan.ca_file)
+    except (OSError, ValueError) as fault:  # OSError: of the files, or a name that nobody knows
         complain(f"--plan {told.plan}: {fault}")
         sys.exit(2)
     is_worker, is_master = bool(told.worker), bool(told.master)

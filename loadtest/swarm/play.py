@@ -8,6 +8,7 @@ one sweep looks at everybody once a second, a tenth of them every 100 ms.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ from loadtest.swarm.headers import browser_headers
 from loadtest.swarm.notes import Fire, Notes
 from loadtest.swarm.page import Page
 from loadtest.swarm.wire import Origin, Problem, Unreachable
+
+_log = logging.getLogger(__name__)
 
 SLOTS = 10
 SWEEP_S = 1.0
@@ -103,7 +106,7 @@ class Play:
             candidate.sit()
         except Exception as fault:  # whatever it is, it ends this candidate's exam and the verdict must say so
             candidate.stopped_by(f"{type(fault).__name__} {fault}")
-            raise
+            _log.exception("candidate %s", person.candidate_id)
         finally:
             self._left -= 1
             if not self._left:

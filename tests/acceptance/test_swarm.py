@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from loadtest.client import MachineClient
 from loadtest.judge import Verdict
 from loadtest.ledger import Ledger
-from loadtest.sizing import measure
+from loadtest.sizing import measure, plan
 from loadtest.sizing.plan import Background
 from tests.acceptance import swarming
 from tests.acceptance.tls_line import TlsLine, tls_line_to
@@ -184,6 +185,18 @@ def test_a_swarm_says_once_a_second_how_it_is_going(sat: dict[str, Sat], name: s
     assert lines[-1].keys() == {"now_ms", "entered", "writing", "saves", "acknowledged", "errors", "cpu"}
     assert max(line["writing"] for line in lines) > CANDIDATES / 2
     assert len(list(sat[name].folder.glob("*.html"))) == 1
+
+
+def test_a_plan_for_an_engine_that_nobody_knows_is_refused(tmp_path: Path, sat: dict[str, Sat]) -> None:
+    """At once and with 2, as for any plan that cannot be played: not candidate by candidate."""
+    plan_file = tmp_path / "plan.json"
+    plan.write(msgspec.structs.replace(plan.read(sat["tls"].plan_file), url="https://engine.invalid"), plan_file)
+    process = play(plan_file, tmp_path)
+
+    _, err = process.communicate(timeout=ENDS_WITHIN_S)
+
+    assert process.returncode == 2
+    assert "engine.invalid" in err or "plan.json" in err
 
 
 def test_a_worker_with_another_plan_is_sent_home(tmp_path: Path, sat: dict[str, Sat]) -> None:
