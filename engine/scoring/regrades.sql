@@ -1,6 +1,3 @@
--- To tell a batch without regrades from none.
-SELECT 1 FROM batch WHERE batch_id = $1
-
 -- regrades_of(batch_id, rows_max) -> up to rows_max rows
 -- The newest first.
 SELECT * FROM regrade WHERE batch_id = $1 ORDER BY number DESC LIMIT $2

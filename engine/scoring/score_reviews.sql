@@ -1,6 +1,3 @@
--- To tell a batch without reviews from none.
-SELECT 1 FROM batch WHERE batch_id = $1
-
 -- find_sitting(sitting_id) -> at most one row
 -- The sitting with its batch's rules.
 SELECT sitting.sitting_id, sitting.batch_id, batch.rules FROM sitting JOIN batch USING (batch_id) WHERE sitting_id = $1
