@@ -1,6 +1,5 @@
 -- take_queues(queues_max, per_webhook_max, busy_webhooks, busy_queues, hold_ms, wait_ms_max) -> up to queues_max rows
--- Queues in which something is due, held for a while; those that other couriers hold or take are passed over. One that
--- is to wait longer than anything ever waits was put off by a clock that has been set back since: it is due.
+-- Queues in which something is due, held for a while, or that wait longer than anything does: a clock was set back.
 WITH moment AS (
     SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms
 ), taken AS (

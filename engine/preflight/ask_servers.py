@@ -68,6 +68,12 @@ async def read_clocks(memory: Memory, database: Postgres, own_ms: Callable[[], i
     return [narrowest(part) for part in [*taken, of_postgres]]
 
 
+async def ask_postgresql(database: Postgres) -> None:
+    """Whether it answers at all. Raises what asking raises."""
+    async with database.connection() as connection:
+        await connection.fetchval(_queries.clock)
+
+
 def _is_read_again(taken: Sequence[Sequence[Reading]]) -> bool:
     fewest = min(map(len, taken))
     if fewest < _READINGS:

@@ -3,8 +3,7 @@
 SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
 
 -- settings(names) -> one row per setting
--- As this session has them; what is changed but not in force before a restart is told. What a server was started with
--- wins over its file for ever, so that it never waits for a restart, whatever PostgreSQL says after a reload.
+-- As this session has them, and what waits for a restart; what the command line says wins over the file for ever.
 SELECT name, setting, pending_restart AND source <> 'command line' AS pending_restart
 FROM pg_settings WHERE name = ANY ($1::text[]) OR pending_restart
 

@@ -109,12 +109,7 @@ async def _look(asked: Asked, memory: Memory, database: Postgres) -> list[Findin
 
 async def _away(memory: Memory, database: Postgres) -> set[str]:
     """Which of the two does not answer: then no check that needs it waits for it once more."""
-
-    async def ask_postgresql() -> None:
-        async with database.connection() as connection:
-            await connection.fetchval("SELECT 1")
-
-    asked = {"Redis": memory.ask_each("PING"), "PostgreSQL": ask_postgresql()}
+    asked = {"Redis": memory.ask_each("PING"), "PostgreSQL": ask_servers.ask_postgresql(database)}
     answers = await asyncio.gather(
         *(asyncio.wait_for(asking, AWAY_S) for asking in asked.values()), return_exceptions=True
     )

@@ -1,6 +1,5 @@
 -- seats_shared(batch_id, starts_ms, closes_ms, earliest_ms, extra_time_ms) -> at most one row
--- How many of a batch's seats another batch has at the same time, and the first. `earliest_ms`: what began before is over.
--- `extra_time_ms`: the most that anybody may have.
+-- Of its seats those that another has then: how many, the first. Over: began before `earliest_ms`; at most `extra_time_ms`.
 WITH met AS MATERIALIZED (
     SELECT theirs.*, beside.starts_ms, beside.closes_ms + theirs.extra_time_s * 1000::bigint AS closes_ms
     FROM (SELECT DISTINCT site, room FROM sitting WHERE batch_id = $1 AND seat <> '') AS used
