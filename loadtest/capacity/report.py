@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from loadtest.capacity.costs import Cost, Costs
@@ -60,9 +61,15 @@ class Found(Struct, kw_only=True):
         return max(self.knees, key=lambda knee: knee.saves_per_s)
 
     def scaling(self) -> Fit | None:
-        """None where nothing held."""
-        points = [(float(knee.workers), knee.saves_per_s) for knee in self.knees if knee.workers and knee.saves_per_s]
-        return fit(points) if points else None
+        """None where nothing held. Through lower bounds the law is drawn, and tells nothing."""
+        known = [knee for knee in self.knees if knee.workers and knee.saves_per_s]
+        if not known:
+            return None
+        found = fit([(float(knee.workers), knee.saves_per_s) for knee in known])
+        if len(known) > 1 and any(knee.is_lower_bound for knee in known):
+            doubts = [f"{name}: a knee that is a lower bound cannot tell it" for name in ("sigma", "kappa")]
+            return msgspec.structs.replace(found, doubts=doubts)
+        return found
 
 
 def candidates(saves_per_s: float) -> int:

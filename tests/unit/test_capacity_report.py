@@ -96,6 +96,14 @@ def test_workers_are_fitted_and_doubts_are_told() -> None:
     assert three["knee_saves_per_s"] == 3000 and len(three["knees"]) == 3
 
 
+def test_lower_bounds_tell_nothing_of_scaling() -> None:
+    """Two workers that were stopped by something else look like contention."""
+    said = in_words(found(knee(1, [7600], is_lower_bound=True), knee(2, [8800])))
+
+    assert "sigma: a knee that is a lower bound cannot tell it" in said
+    assert "(contention)" not in said and "(coherency)" not in said
+
+
 def test_costs_are_those_at_the_design_peak() -> None:
     """Half of the knee, where it will run; what was not measured is left out."""
     priced = costs_of(found(knee(1, [500, 1000, 2000]), keys=100)).costs
