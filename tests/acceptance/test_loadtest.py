@@ -20,10 +20,10 @@ from tests.servers import ROOT, temporary_folder
 # What any machine holds that is not broken, and one thing that none does.
 TIERS = """
 [tiers.small]
-candidates = 30
+candidates = 50
 up_mbit_per_s = 10
 down_mbit_per_s = 5
-minutes = 0.4
+minutes = 1
 [criteria.check_in]
 errors = 0
 [criteria.paper]
@@ -65,7 +65,7 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def ran() -> Ran:
-    """Thirty candidates for half a minute, on a line of their own where this machine lets us."""
+    """Fifty candidates for a minute, on a line of their own where this machine lets us."""
     with temporary_folder("loadtest") as folder:
         file, report, kept = folder / "tiers.toml", folder / "report.html", folder / "kept"
         file.write_text(TIERS, "utf-8")
@@ -107,8 +107,8 @@ def test_without_the_impossible_the_run_passes_or_says_why_it_measured_nothing(r
 def test_a_run_accounts_for_every_candidate_and_loses_nothing(ran: Ran) -> None:
     account = ran.outcome.account
 
-    assert account["candidates"] == ran.outcome.candidates == 30
-    assert account["submitted"] + account["collected"] + account["absent"] == 30
+    assert account["candidates"] == ran.outcome.candidates == 50
+    assert account["submitted"] + account["collected"] + account["absent"] == 50
     assert account["submitted"] and account["collected"] and account["absent"]
     assert {name: account[name] for name in FAILURES if account[name]} == {}
     assert ran.outcome.faults == []
