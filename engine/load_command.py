@@ -34,6 +34,11 @@ def loadtest_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--seed", type=int, metavar="S", help="same seed, same behaviour; default: another each time")
     made.add_argument("--workers", type=count, default=1, metavar="K", help="of an engine of its own")
     made.add_argument("--generators", type=count, metavar="N", help="Locust processes; default by tier")
+    made.add_argument("--machines", type=count, metavar="N", help="so many others play Locust's candidates; with --url")
+    made.add_argument("--bind", metavar="HOST[:PORT]", help="with --machines: where they find this one")
+    made.add_argument(
+        "--lead-s", type=natural, metavar="S", help="with --machines: to bring them the plan; default 120"
+    )
     made.add_argument("--report", type=Path, metavar="FILE", help="the HTML page; its JSON lies beside it")
     made.add_argument("--keep", type=Path, metavar="DIR", help="plan, reports and ledgers of the generators go there")
     made.add_argument("--ui", action="store_true", help="Locust's own pages as well, from 127.0.0.1:8089 on")

@@ -29,6 +29,7 @@ from loadtest.sizing.outcome import Outcome, Word
 from loadtest.sizing.tiers import TierFault
 from loadtest.wire import Problem, Unreachable
 
+LEAD_S = 120  # to bring a plan to other machines
 EXIT_CODES = {Word.PASS: 0, Word.FAIL: 1, Word.VOID: 3}
 COULD_NOT_RUN = 2
 
@@ -121,6 +122,16 @@ def _asked(args: argparse.Namespace, seed: int) -> Asked:
             raise Unusable(f"--url needs --{scope}-key (./run key create --scope {scope} makes one) or --ready-file")
     if url and args.shaped:
         raise Unusable("--shaped: only for an engine of its own; the line to a running one is what it is")
+    if args.machines and not url:
+        raise Unusable(
+            "--machines: only with --url or --ready-file: an engine of its own is reached from this one alone"
+        )
+    if bool(args.machines) != bool(args.bind):
+        raise Unusable("--machines and --bind come together: how many others, and the address at which they find us")
+    if args.lead_s is not None and not args.machines:
+        raise Unusable("--lead-s: only with --machines")
+    if args.machines and args.generators:
+        raise Unusable("--generators: with --machines each of them is one; start several at one machine instead")
     if args.shaped and args.ui:
         raise Unusable("--ui: not with --shaped, nobody reaches Locust's pages at the far end of a line")
     return Asked(
@@ -129,6 +140,9 @@ def _asked(args: argparse.Namespace, seed: int) -> Asked:
         ready_file=args.ready_file or "",
         shaped=args.shaped,
         ui=args.ui,
+        machines=args.machines or 0,
+        bind=args.bind or "",
+        lead_s=(LEAD_S if args.lead_s is None else args.lead_s) if args.machines else 0,
         workers=args.workers,
         delay_ms=args.delay_ms,
         loss=args.loss,
@@ -152,6 +166,7 @@ def _command(args: argparse.Namespace, seed: int) -> str:
     for name, value in (
         ("tiers", args.tiers), ("minutes", args.minutes), ("generators", args.generators), ("url", args.url),
         ("ready-file", args.ready_file), ("ca-file", args.ca_file), ("delay-ms", args.delay_ms), ("loss", args.loss),
+        ("machines", args.machines), ("bind", args.bind), ("lead-s", args.lead_s),
     ):  # fmt: skip
         if value:
             words += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]

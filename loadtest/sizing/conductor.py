@@ -89,16 +89,19 @@ async def _conduct(
     began_ms = int(time.time() * 1000)
     async with Wire(on.near_url, ca=options.ca_file or None) as wire:
         schedule = MachineClient(wire, on.keys["schedule"], CLIENT_PATIENCE_S)
-        counts = exam.processes_of(options.tier, options.generators)
+        asked = options.asked
+        counts = exam.processes_of(options.tier, asked.machines or options.generators)
         progress.enter(f"pushing: {options.tier.candidates} candidates for {sum(counts.values())} generators")
         pushed = await exam.push(
-            schedule, timetable, options.tier, options.seed, sum(counts.values()), _told(options, on)
+            schedule, timetable, options.tier, options.seed, sum(counts.values()), _told(options, on), asked.lead_s
         )
         if not on.is_own:
             now_ms.offset_ms = await schedule.server_ms() - time.time() * 1000
         progress.follow(pushed.plan.phases)
         plan_file = folder / "plan.json"
         plans.write(pushed.plan, plan_file)
+        if asked.machines:
+            progress.say(_call_machines(asked, plan_file))
         seen = Seen(instants=Instants(closes_ms=exam.closes_ms(pushed.plan, timetable)))
         watcher = Watcher(
             now_ms,
@@ -109,7 +112,7 @@ async def _conduct(
             looked=lambda sample: progress.moved(sample.at_ms, sample.up_bytes, sample.down_bytes),
             metrics_every=LOOPBACK_METRICS_EVERY if on.is_both_ways else 1,
         )
-        with watcher, Crew(on.before, plan_file, folder, counts, progress.told, options.asked.ui) as crew:
+        with watcher, Crew(on.before, plan_file, folder, counts, progress.told, asked.ui, asked.bind) as crew:
             closing = asyncio.create_task(_see_it_close(schedule, pushed.plan.batch_id, seen, now_ms))
             try:
                 await _accompany(pushed.plan, crew, seen, now_ms)
@@ -158,6 +161,13 @@ def _told(options: Options, on: Ground) -> dict[str, Any]:
         "channel": options.channel,
         "ca_file": options.ca_file,
     }
+
+
+def _call_machines(asked: Asked, plan_file: Path) -> str:
+    return (
+        f"bring {plan_file} to {asked.machines} machines within {asked.lead_s} s, and start at each of them:\n"
+        f"  python -m loadtest.swarm --plan plan.json --out run --worker {asked.bind}"
+    )
 
 
 async def _accompany(plan: Plan, crew: Crew, seen: Seen, now_ms: Callable[[], float]) -> None:

@@ -30,10 +30,14 @@ class CrewFault(Exception):
     """A generator that ended before the exam began; the message holds its last words."""
 
 
+MASTER = "swarm-master"
+
+
 class Crew:
     """Every process of every kind in `counts`; their files lie in `folder`. Use it as a context manager.
 
     `heard` is called, from threads, with what a process says of itself. `ui`: Locust shows its own pages as well.
+    `bind`: the swarm is played on as many other machines, which find Locust's master there.
     """
 
     def __init__(
@@ -44,21 +48,30 @@ class Crew:
         counts: Mapping[str, int],
         heard: Callable[[str, Mapping[str, Any]], None],
         ui: bool = False,
+        bind: str = "",
     ) -> None:
         self.folder = folder
+        self._leave = [f"{kind}-{index}" for kind, count in counts.items() for index in range(count)]
         self.said: list[Progress] = []
         self._latest: dict[str, dict[str, Any]] = {}
         self._heard = heard
         self._lock = threading.Lock()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        here = {kind: count for kind, count in counts.items() if not bind or kind != "swarm"}
+        shares = {
+            f"{kind}-{index}": (kind, ["--index", str(index), "--of", str(count)])
+            for kind, count in here.items()
+            for index in range(count)
+        }
+        if bind:
+            shares[MASTER] = ("swarm", ["--master", "--workers", str(counts["swarm"]), "--bind", bind])
         self._commands = {
-            f"{kind}-{index}": [
+            name: [
                 *[*before, *dies_with_us(), sys.executable, "-m", f"loadtest.{kind}", "--plan", str(plan_file)],
-                *["--index", str(index), "--of", str(count), "--out", str(folder)],
+                *[*share, "--out", str(folder)],
                 *(["--ui"] if ui and kind == "swarm" else []),
             ]
-            for kind, count in counts.items()
-            for index in range(count)
+            for name, (kind, share) in shares.items()
         }
 
     def __enter__(self) -> Crew:
@@ -114,7 +127,7 @@ class Crew:
     def reports(self) -> tuple[list[Report], list[str]]:
         """What they left, and who left nothing that can be read."""
         found, missing = [], []
-        for name in self._commands:
+        for name in self._leave:
             try:
                 found.append(measure.decode((self.folder / f"{name}.json").read_bytes()))
             except (OSError, msgspec.ValidationError, msgspec.DecodeError) as fault:
@@ -122,7 +135,7 @@ class Crew:
         return found, missing
 
     def ledgers(self) -> list[Path]:
-        return [file for name in self._commands if (file := self.folder / f"{name}.ledger").exists()]
+        return [file for name in self._leave if (file := self.folder / f"{name}.ledger").exists()]
 
     def _listen(self, name: str, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None

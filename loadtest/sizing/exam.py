@@ -55,8 +55,10 @@ async def push(
     seed: int,
     processes: int,
     told: Mapping[str, Any],
+    lead_s: float = 0.0,
 ) -> Pushed:
-    """Paper, batch, roster, arming; and an earlier exam whose results are pulled meanwhile. `told`: more of the plan.
+    """Paper, batch, roster, arming; and an earlier exam whose results are pulled meanwhile. `told`: more of the plan,
+    `lead_s`: so much later than it could be.
 
     Raises Problem where the engine refuses.
     """
@@ -66,7 +68,7 @@ async def push(
     paper_id, batch_id = f"sizing-paper-{tag}", f"sizing-{tag}"
     await client.put_paper(paper_id, paper)
     earlier = await _earlier(client, paper_id, f"sizing-earlier-{tag}")
-    ahead_s = prepare_s(candidates, processes) + timetable.check_in_s
+    ahead_s = lead_s + prepare_s(candidates, processes) + timetable.check_in_s
     starts_ms = math.ceil(await client.server_ms() / 1000 + ahead_s) * 1000
     batch = {
         **_batch(f"容量测试 {tag}", paper_id, starts_ms, round(timetable.duration_s)),

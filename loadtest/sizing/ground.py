@@ -37,13 +37,17 @@ class GroundFault(Exception):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """What the command line says of engine and line."""
+    """What the command line says of engine, line and generators. `machines`: so many others play Locust's candidates;
+    they find its master at `bind`, and have `lead_s` to be given the plan."""
 
     url: str = ""
     keys: Mapping[str, str] = {}
     ready_file: str = ""
     shaped: bool = False
     ui: bool = False
+    machines: int = 0
+    bind: str = ""
+    lead_s: int = 0
     workers: int = 1
     delay_ms: float = 0.0
     loss: float = 0.0

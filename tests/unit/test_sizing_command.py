@@ -25,6 +25,14 @@ from tests import outcomes
         ("--tier 50 --url http://x --schedule-key K", "--results-key"),
         ("--tier 50 --url http://x --schedule-key K --results-key K --shaped", "--shaped"),
         ("--tier 50 --shaped --ui", "--ui"),
+        ("--tier 50 --machines 2 --bind 10.0.0.1", "--machines: only with --url"),
+        ("--tier 50 --url http://x --schedule-key K --results-key K --machines 2", "--machines and --bind"),
+        ("--tier 50 --url http://x --schedule-key K --results-key K --bind 10.0.0.1", "--machines and --bind"),
+        ("--tier 50 --url http://x --schedule-key K --results-key K --lead-s 5", "--lead-s"),
+        (
+            "--tier 50 --url http://x --schedule-key K --results-key K --machines 2 --bind 10.0.0.1 --generators 2",
+            "--generators",
+        ),
         ("--tier 50 --ca-file nowhere.pem", "--ca-file nowhere.pem"),
         ("compare one.json", "expected nothing, or: compare"),
         ("200 --shaped", "expected nothing, or: compare"),
@@ -49,6 +57,17 @@ def test_a_command_that_repeats_a_run_has_its_seed_and_no_key() -> None:
     again = command_line.parser().parse_args(shlex.split(options.command)[1:])
     assert "SECRET" not in options.command
     assert (again.seed, again.minutes, again.http, again.delay_ms, again.url) == (options.seed, 2, True, 20, "http://x")
+
+
+def test_other_machines_have_time_to_be_given_the_plan() -> None:
+    """And what repeats the run tells of them."""
+    words = "--tier 50 --url http://x --schedule-key K --results-key K --machines 3 --bind 10.0.0.1:6000"
+    parser = command_line.parser()
+
+    options = command._options(parser.parse_args(["loadtest", *words.split()]))
+
+    assert (options.asked.machines, options.asked.bind, options.asked.lead_s) == (3, "10.0.0.1:6000", command.LEAD_S)
+    assert "--machines 3 --bind 10.0.0.1:6000" in options.command
 
 
 def test_a_report_lies_where_it_was_asked_for(tmp_path: Path) -> None:

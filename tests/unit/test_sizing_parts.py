@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from loadtest.ledger import Ledger
-from loadtest.sizing import account, ledger_file
+from loadtest.sizing import account, ledger_file, measure
 from loadtest.sizing import crew as crew_module
-from loadtest.sizing.crew import Crew, CrewFault
+from loadtest.sizing.crew import MASTER, Crew, CrewFault
 from loadtest.sizing.evidence import Progress
 from loadtest.sizing.plan import Person
 from loadtest.sizing.seconds import series
@@ -86,6 +86,21 @@ def a_crew(folder: Path, script: str, heard: Callable[[str, Any], None] = lambda
     crew = Crew([], folder / "plan.json", folder, {"swarm": 1}, heard)
     crew._commands = {"swarm-0": [sys.executable, "-c", script]}
     return crew
+
+
+def test_a_swarm_on_other_machines_has_one_master_here_and_leaves_as_many_files(tmp_path: Path) -> None:
+    """The open loop stays here; what the master gathers is read as if it had been played here."""
+    crew = Crew([], tmp_path / "plan.json", tmp_path, {"swarm": 2, "openloop": 1}, print, bind="10.0.0.1")
+    for name in ("swarm-0", "swarm-1", "openloop-0"):
+        (tmp_path / f"{name}.json").write_bytes(measure.encode(measure.Report(process=name)))
+        (tmp_path / f"{name}.ledger").touch()
+
+    commands = {name: " ".join(command) for name, command in crew._commands.items()}
+
+    assert set(commands) == {MASTER, "openloop-0"}
+    assert "--master --workers 2 --bind 10.0.0.1" in commands[MASTER]
+    assert [report.process for report in crew.reports()[0]] == ["swarm-0", "swarm-1", "openloop-0"]
+    assert [file.stem for file in crew.ledgers()] == ["swarm-0", "swarm-1", "openloop-0"]
 
 
 def wait(crew: Crew) -> None:

@@ -1,0 +1,45 @@
+"""The real reports that the manual shows: outcomes that can still be read, and the pages that they make."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from loadtest.sizing import report
+from loadtest.sizing.outcome import Outcome, Word, decode
+from tests.servers import ROOT
+
+REPORTS = ROOT / "loadtest" / "reports"
+TIERS = ("200", "2000", "5000")
+
+
+def kept(tier: str) -> Outcome:
+    return decode((REPORTS / f"{tier}.json").read_bytes())
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_kept_report_is_the_page_of_its_outcome(tier: str) -> None:
+    """A page of a former release would show readers what they do not get."""
+    assert (REPORTS / f"{tier}.html").read_text("utf-8") == report.page(kept(tier))
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_kept_report_is_of_its_tier_on_an_enforced_line(tier: str) -> None:
+    """With a command that repeats it, and an account that was settled."""
+    outcome = kept(tier)
+
+    assert outcome.tier == tier and outcome.candidates == int(tier)
+    assert outcome.line.enforced
+    assert f"--tier {tier} " in outcome.command and "--shaped" in outcome.command
+    assert outcome.account["candidates"] == int(tier)
+    assert outcome.account["lost"] == 0
+
+
+def test_the_manual_says_what_the_kept_reports_say() -> None:
+    """Its row of verdicts is theirs."""
+    manual = (ROOT / "loadtest" / "README.md").read_text("utf-8")
+    row = re.search(r"^\| verdict \|(.+)\|$", manual, re.MULTILINE)
+
+    assert row is not None
+    assert [cell.strip() for cell in row.group(1).split("|")] == [str(Word(kept(tier).verdict)) for tier in TIERS]
