@@ -22,7 +22,7 @@ from engine.rules.forms import armed_id
 from engine.rules.limits import FAULTS_LISTED_MAX, PAPER_BODY_BYTES_MAX
 from engine.rules.people import read_people
 from engine.rules.terms import Batch
-from engine.scheduling.batches import describe, unknown_batch
+from engine.scheduling.batches import describe, refuse_erased, unknown_batch
 from engine.scheduling.batches import queries as batch_queries
 from engine.scheduling.clashes import clashes_warned
 from engine.scheduling.forms import Form, assign_forms
@@ -92,6 +92,7 @@ async def _arm(
     row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
     if row is None:
         raise unknown_batch(batch_id)
+    await refuse_erased(connection, batch_id)
     if row["armed_ms"] is not None:
         return
     if await connection.fetchval(_queries.still_withdrawing, batch_id):

@@ -98,6 +98,12 @@ def unknown_batch(batch_id: str) -> Refused:
     return Refused("not_found", f"there is no batch {batch_id[:80]!r}")
 
 
+async def refuse_erased(connection: Connection, batch_id: str) -> None:
+    """Raises Refused `batch.erased`: what is laid ready again from it would lack its answers."""
+    if await connection.fetchval(queries.find_erasing, batch_id):
+        raise Refused("batch.erased", f"the answers of batch {batch_id!r} need not be kept any more")
+
+
 async def describe(connection: Connection, rows: Sequence[Record]) -> list[dict[str, Any]]:
     """Each batch with its state and counts as they stand now; one query however many batches."""
     now = now_ms()

@@ -6,6 +6,10 @@ SELECT * FROM batch WHERE batch_id = $1
 -- The same, held against other pushes until the transaction ends; what only refers to it, as results do, goes on.
 SELECT * FROM batch WHERE batch_id = $1 FOR NO KEY UPDATE
 
+-- find_erasing(batch_id) -> at most one row
+-- Whether something of it is erased, or about to be.
+SELECT 1 FROM erasing WHERE batch_id = $1
+
 -- hold_new_batch(batch_id) -> one row
 -- Of a batch that is not there yet: whoever makes it takes turns until the transaction ends.
 SELECT pg_advisory_xact_lock(hashtextextended('new batch ' || $1::text, 0))

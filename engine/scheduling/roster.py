@@ -29,7 +29,7 @@ from engine.rules.seating_call import SeatingCall
 from engine.rules.shape import Faults
 from engine.rules.terms import Batch, Candidate
 from engine.scheduling.batches import queries as batch_queries
-from engine.scheduling.batches import unknown_batch
+from engine.scheduling.batches import refuse_erased, unknown_batch
 from engine.scheduling.forms import seat_late
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster_event import roster_event
@@ -192,6 +192,7 @@ async def _replace(
     row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
     if row is None:
         raise unknown_batch(batch_id)
+    await refuse_erased(connection, batch_id)
     batch, is_armed = batch_of(row), row["armed_ms"] is not None
     standing = {each["candidate_id"]: each for each in await connection.fetch(queries.sittings_of, batch_id)}
     assigned = await _seen(roster, standing)

@@ -13,7 +13,7 @@ from engine.access import require
 from engine.rules.limits import SEATING_BODY_BYTES_MAX
 from engine.rules.shape import Faults
 from engine.scheduling.batches import queries as batch_queries
-from engine.scheduling.batches import unknown_batch
+from engine.scheduling.batches import refuse_erased, unknown_batch
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.seating_plan import assign
 from engine.stores.laying import lay_ready
@@ -37,6 +37,7 @@ async def seat(request: Request) -> Response:
         row = await connection.fetchrow(batch_queries.lock_batch, batch_id)
         if row is None:
             raise unknown_batch(batch_id)
+        await refuse_erased(connection, batch_id)
         answer, plan = await assign(connection, row, call, faults, key_id)
         is_armed = row["armed_ms"] is not None
     if is_armed and plan.assigned and not is_dry:  # after the commit; should it fail here, a recorder finishes it

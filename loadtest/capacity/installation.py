@@ -167,6 +167,7 @@ class Gauges:
     def __init__(self, on: Installation) -> None:
         self._split = urlsplit(on.url)
         self._tls = ssl.create_default_context(cafile=on.ca_file or None) if self._split.scheme == "https" else None
+        self.has_told = False  # ever
         self._base = 0.0  # stale saves count as changes and are never recorded; counters of ended processes are gone
 
     def settle(self, within_s: float = DRAINED_S) -> bool:
@@ -197,6 +198,7 @@ class Gauges:
             line.close()
         if len(found) < 3:
             return None
+        self.has_told = True
         changes = float(found["autosave_changes_total"]) - float(found["recorder_changes_total"])
         return Backlog(seconds, changes - self._base, float(found["recorder_lag_seconds"]))
 

@@ -72,6 +72,16 @@ def faults_of(
     return found
 
 
+def unseen(looks: int, seen: int, has_drained: bool) -> list[str]:
+    """Why a recorder that told of itself before is not known to have kept up."""
+    found = []
+    if seen * 2 < looks:
+        found.append(f"the recorder told of itself {seen} times of {looks}")
+    if not has_drained:
+        found.append("the recorder had not everything long after the step")
+    return found
+
+
 def why_spoilt(faults: Sequence[str], why_void: str, others_share: float) -> str:
     """Why nothing can be said of a step: the generator's own reason, or that it failed beside other programs' work.
 

@@ -18,6 +18,7 @@ from loadtest.capacity.judging import (
     faults_of,
     growth_per_s,
     outcome_of,
+    unseen,
     what_gives_first,
     why_spoilt,
 )
@@ -143,11 +144,13 @@ def try_step(on: Installation, fleet: Fleet, gauges: Gauges, rate: float, wish: 
         time.sleep(LOOK_S)
     after = machine.look(on.processes)
     warm, measured = fleet.finish()
-    gauges.settle()
+    has_drained = gauges.settle()
     at_last = machine.look(on.processes)
     backlog = [one for one in seen if one is not None]
     saved = max(1, warm.acknowledged + measured.acknowledged)
     faults = _faults(measured, backlog, wish)
+    if gauges.has_told:
+        faults += unseen(len(seen), len(backlog), has_drained)
     generator_cores = measured.cpu_s / measured.seconds
     others_share = machine.others_share(before, after, generator_cores)
     why_void = why_spoilt(faults, measured.why_void, others_share)

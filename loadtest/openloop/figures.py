@@ -178,7 +178,7 @@ def together(parts: Sequence[Measured]) -> Measured:
         name=first.name,
         is_judged=first.is_judged,
         seconds=first.seconds,
-        saves_per_s=sum(part.saves_per_s for part in parts),
+        saves_per_s=first.saves_per_s,
         offered=sum(part.offered for part in parts),
         acknowledged=sum(part.acknowledged for part in parts),
         calls=sum(part.calls for part in parts),

@@ -9,7 +9,7 @@ import time
 
 from loadtest.openloop.figures import Figures
 from loadtest.openloop.schedule import Phase
-from loadtest.sizing.measure import Recorder
+from loadtest.sizing.measure import EARLY_MS, Recorder
 from loadtest.sizing.plan import Plan
 from loadtest.swarm.clock import EngineClock
 
@@ -35,6 +35,13 @@ class Notes:
     def note(self, operation: str, took_s: float) -> None:
         """A success that ended now."""
         self.recorder.note(operation, max(0.0, took_s) * 1e6, self.now_ms())
+
+    def note_from(self, operation: str, after_ms: float) -> None:
+        """A success so long after the instant before which it must not be; an error where it came before."""
+        if after_ms < -EARLY_MS:
+            self.fail(operation, "early")
+        else:
+            self.note(operation, after_ms / 1000)
 
     def fail(self, operation: str, what: str) -> None:
         self.errors += 1

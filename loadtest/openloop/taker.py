@@ -119,7 +119,7 @@ class Taker:
             was_waiting = self._left_s() > 0
             await self._await_key()
             if was_waiting:
-                self.part.notes.note("key", (self.part.notes.now_ms() - self.part.plan.starts_ms) / 1000)
+                self.part.notes.note_from("key", self.part.notes.now_ms() - self.part.plan.starts_ms)
             self.part.take_paper(await fetching, base64url(self.key), self._view["batch_id"])
         finally:
             fetching.cancel()
@@ -230,7 +230,7 @@ class Taker:
                 failures += 1
                 continue
             self.receipts.append(found)
-            self.part.notes.note("closing", (self.part.notes.now_ms() - closes_ms) / 1000)
+            self.part.notes.note_from("closing", self.part.notes.now_ms() - closes_ms)
             return
         raise Stopped(f"no receipt within {RECEIPT_PATIENCE_S:.0f} s")
 

@@ -150,6 +150,8 @@ def _processes(ready_file: str) -> Processes:
 def _foreign(tier: Tier, asked: Asked) -> Ground:
     host = urllib.parse.urlsplit(asked.url).hostname or ""
     device, why = _device_to(host)
+    if asked.machines:
+        device, why = "", "most candidates are played on other machines, whose interfaces nobody counted"
     unshaped = "bandwidth was measured, not enforced: the engine is not ours, so its line is what it is"
     return Ground(
         url=asked.url,

@@ -16,6 +16,7 @@ from hdrh.histogram import HdrHistogram
 from msgspec import Struct
 
 LOWEST_US, HIGHEST_US, DIGITS = 1, 120_000_000, 3
+EARLY_MS = 200.0  # what is known of the engine's clock is this good, or better
 # What is measured. `save` runs from the first sending to the acknowledgement; `save_intended` from the instant at
 # which the change was due. `key` from the start to the paper key; `closing` from end and grace on, until the receipt
 # of who was collected is there.
@@ -60,8 +61,8 @@ class Recorder:
 
     def note(self, operation: str, latency_us: float, at_ms: float) -> None:
         """One success that ended at `at_ms`; it counts in the phase in which it began."""
+        key = f"{operation}/{self._phase_at(at_ms - max(0.0, latency_us) / 1000) or 'outside'}"
         latency_us = max(LOWEST_US, min(HIGHEST_US, int(latency_us)))
-        key = f"{operation}/{self._phase_at(at_ms - latency_us / 1000) or 'outside'}"
         histogram = self._histograms.get(key)
         if histogram is None:
             histogram = self._histograms[key] = HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)

@@ -7,6 +7,7 @@ reading that fails leaves a gap; watching must not end an exam.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import re
 import ssl
 import threading
@@ -127,7 +128,7 @@ class Watcher:
         try:
             with self._opener.open(self._metrics_url, timeout=METRICS_TIMEOUT_S) as answer:
                 return str(answer.read().decode("utf-8", "replace"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):  # it ended while it answered
             return ""
 
 

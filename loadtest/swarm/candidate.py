@@ -178,7 +178,7 @@ class Candidate(Machine):
         digest = self.view["paper"]["digest"]
         paper = self.play.library.open(digest, fetched, base64url(self._key), self.view["batch_id"])
         if was_waiting:
-            self.play.notes.note("key", (self._key_at_ms - self.starts_ms) / 1000)
+            self.play.notes.note_from("key", self._key_at_ms - self.starts_ms)
         self.writes = True
         self.play.writing += 1
         return paper
@@ -315,7 +315,7 @@ class Candidate(Machine):
         while time.monotonic() < until:
             try:
                 self.ledger.receipts.append(self.call("receipt", "GET", "/v1/sitting/receipt", expects=(404, 409)))
-                self.play.notes.note("closing", (self.play.clock.now_ms() - closes_ms) / 1000)
+                self.play.notes.note_from("closing", self.play.clock.now_ms() - closes_ms)
                 return
             except Problem as problem:
                 if problem.status == 401 or problem.code == "sitting.superseded":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from loadtest.sizing.measure import Recorder
+from loadtest.sizing.measure import EARLY_MS, Recorder
 from loadtest.swarm.clock import EngineClock
 
 Fire = Callable[..., Any]  # Locust's events.request.fire
@@ -33,6 +33,13 @@ class Notes:
         self.recorder.note(operation, took_s * 1e6, self.clock.now_ms())
         if operation not in _SILENT:
             self._tell(operation, took_s, answer_bytes, None)
+
+    def note_from(self, operation: str, after_ms: float) -> None:
+        """A success so long after the instant before which it must not be; an error where it came before."""
+        if after_ms < -EARLY_MS:
+            self.fail(operation, "early")
+        else:
+            self.note(operation, after_ms / 1000)
 
     def fail(self, operation: str, what: str) -> None:
         """One error that was met now."""

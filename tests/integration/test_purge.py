@@ -15,7 +15,7 @@ from engine.keeping.bundle import KeepingFault
 from engine.keeping.purge import Purged, purge, shown
 from engine.rules.errors import Refused
 from engine.rules.retention import day_of, kept_until_ms
-from engine.scheduling import key_changes
+from engine.scheduling import batches, key_changes
 from engine.scoring import results, settling
 from engine.scoring.grader import Grader
 from engine.sealing import secrets, signature
@@ -178,11 +178,12 @@ async def test_answers_go_two_years_before_the_records(
 
 
 async def test_from_what_is_gone_nothing_is_made(over: Exam, tmp_path: Path) -> None:
-    """No regrade over responses that are not there, and no statistics that would take them for omissions."""
+    """No regrade over responses that are not there, no statistics that would take them for omissions, and no sittings
+    laid ready again, by a roster that is pushed once more, that lack their answers."""
     await age(over, 4 * YEAR_MS)
     await purged(over, await archived(over, tmp_path / "a.zip"))
 
-    for asked in (results._find_sitting, key_changes._check_over, settling.is_settled):
+    for asked in (results._find_sitting, key_changes._check_over, settling.is_settled, batches.refuse_erased):
         async with over.engine_database.transaction() as connection:
             with pytest.raises(Refused) as refused:
                 await asked(connection, "one" if asked is results._find_sitting else "B")

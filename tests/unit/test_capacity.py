@@ -19,6 +19,7 @@ from loadtest.capacity.judging import (
     faults_of,
     growth_per_s,
     outcome_of,
+    unseen,
     what_gives_first,
     why_spoilt,
 )
@@ -90,6 +91,13 @@ def test_a_step_holds_only_without_any_reason_against_it() -> None:
     assert "backlog grew by 2000 changes/s to 19000" in faults(backlog=GROWING)[0]
     assert "6.0 s behind" in faults(backlog=[Backlog(0, 10, 6.0)])[0]
     assert len(faults(p99_ms=200, errors=1, backlog=GROWING)) == 3
+
+
+def test_a_recorder_that_falls_silent_has_not_kept_up() -> None:
+    """Under a load at which nobody can be told how far it is, nobody may say that it holds."""
+    assert unseen(looks=10, seen=6, has_drained=True) == []
+    assert unseen(looks=10, seen=4, has_drained=True) == ["the recorder told of itself 4 times of 10"]
+    assert unseen(looks=10, seen=10, has_drained=False) == ["the recorder had not everything long after the step"]
 
 
 def test_a_backlog_that_only_breathes_is_no_fault() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from loadtest.journal import Change
 from loadtest.ledger import Ledger
+from loadtest.openloop.notes import Notes
 from loadtest.sizing import ledger_file, measure, plan
 from loadtest.sizing.plan import Person, Phase, PhaseName, Plan
 
@@ -33,6 +34,25 @@ def test_a_latency_counts_in_the_phase_in_which_it_began() -> None:
 
     assert {key: found.total_count for key, found in histograms.items()} == {"save/steady": 1, "save/stress": 1}
     assert seconds["save"][11].count == 2 and seconds["save"][11].max_us == 2_000_000
+
+
+def test_what_takes_longer_than_is_told_counts_where_it_began_all_the_same() -> None:
+    """Two minutes are the longest latency that a histogram holds."""
+    recorder = measure.Recorder("one", a_plan().phase_at)
+    recorder.note("receipt", 150e6, at_ms=155_000)
+
+    assert list(recorder.report().histograms) == ["receipt/steady"]
+
+
+@pytest.mark.parametrize("after_ms", [-900.0, -100.0, 300.0])
+def test_what_comes_before_it_may_is_an_error(after_ms: float) -> None:
+    """A key before the start, a receipt before the end; as far as clocks are known."""
+    notes = Notes("one", a_plan())
+    notes.note_from("key", after_ms)
+
+    report = notes.recorder.report()
+    assert sum(report.errors.values()) == (after_ms < -measure.EARLY_MS)
+    assert bool(report.histograms) == (after_ms >= -measure.EARLY_MS)
 
 
 def test_two_processes_add_up_to_what_one_would_have_noted() -> None:

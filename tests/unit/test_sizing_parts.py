@@ -10,13 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from loadtest.ledger import Ledger
-from loadtest.sizing import account, ledger_file, measure
+from loadtest.sizing import account, ledger_file, measure, tiers
 from loadtest.sizing import crew as crew_module
 from loadtest.sizing.crew import MASTER, Crew, CrewFault
 from loadtest.sizing.evidence import Progress
+from loadtest.sizing.ground import Asked, ground
 from loadtest.sizing.plan import Person
 from loadtest.sizing.seconds import series
 from loadtest.sizing.slow_wire import DOUBLINGS_MAX, PACKET_BYTES, TIMEOUT_S, SlowWire
@@ -101,6 +103,15 @@ def test_a_swarm_on_other_machines_has_one_master_here_and_leaves_as_many_files(
     assert "--master --workers 2 --bind 10.0.0.1" in commands[MASTER]
     assert [report.process for report in crew.reports()[0]] == ["swarm-0", "swarm-1", "openloop-0"]
     assert [file.stem for file in crew.ledgers()] == ["swarm-0", "swarm-1", "openloop-0"]
+
+
+def test_what_goes_over_other_machines_lines_is_counted_by_nobody() -> None:
+    """This machine's interface sees a tenth of it, which would look like a line hardly used."""
+    tier = tiers.read(tiers.FILE, "50")
+    asked = Asked(url="http://127.0.0.1:9", keys={})
+    with ground(tier, asked) as near, ground(tier, msgspec.structs.replace(asked, machines=2, bind="h")) as far:
+        assert near.counters is not None
+        assert far.counters is None and "other machines" in far.why_no_traffic
 
 
 def wait(crew: Crew) -> None:
