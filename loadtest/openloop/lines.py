@@ -7,6 +7,7 @@ Why not a client library: one costs more per save than the whole of this process
 
 from __future__ import annotations
 
+import abc
 import asyncio
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ class LineFault(Exception):
     """The line could not be opened: what the engine said instead."""
 
 
-class Line(asyncio.Protocol):
+class Line(asyncio.Protocol, abc.ABC):
     """`opened` is done when saves may be sent, or fails with LineFault."""
 
     __slots__ = ("driver", "is_open", "opened", "rest", "sitting", "transport")
@@ -49,9 +50,9 @@ class Line(asyncio.Protocol):
         self.rest = b""
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
+    @abc.abstractmethod
     def go(self, now_ns: int) -> None:
         """Send what waits, if anything does and nothing is under way."""
-        raise NotImplementedError
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import abc
 import random
 import time
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ AFTER_CUT_S = 1.0
 FINAL_STATES = frozenset({"submitted", "collected"})
 
 
-class Machine:
+class Machine(abc.ABC):
     """`play` is what all candidates of the process share. `_over`: this candidate writes no more."""
 
     __slots__ = (
@@ -56,9 +57,9 @@ class Machine:
         self.channel.is_away = self.http.is_away
         self.channel.start()
 
+    @abc.abstractmethod
     def keyed(self, paper_key: str) -> None:
         """The channel has brought the paper key."""
-        raise NotImplementedError
 
     def stopped_by(self, why: str) -> None:
         """This candidate's exam has ended in a way it should not."""
