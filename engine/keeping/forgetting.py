@@ -8,7 +8,7 @@ sitting that Redis has and PostgreSQL does not would count as one that a restore
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.keeping.bundle import KeepingFault
 from engine.rules.forms import armed_id
@@ -52,6 +52,22 @@ async def forget_sittings(memory: Memory, sitting_ids: Sequence[str]) -> None:
             ways_in.setdefault(keys.unknown, []).append(sitting_id)
         await memory.delete_hash_fields(ways_in)
         await memory.delete(*hashes)
+
+
+async def forget_ways_in(memory: Memory, batch_id: str) -> None:
+    """Ways in that still lead to the batch though no sitting of it names them. Raises TryLater.
+
+    Such are left where an ID number was corrected by an engine that left them, or one part of Redis was put back to
+    before that: whoever has the number next would find a sitting that is not there, and be told to try later.
+    """
+    async for names in memory.find_keys("login:*"):
+        found = await memory.read_hashes(names)
+        strays = {name: _leading_to(batch_id, led) for name, led in zip(names, found, strict=True)}
+        await memory.delete_hash_fields(strays)
+
+
+def _leading_to(batch_id: str, led: Mapping[bytes, bytes]) -> list[str]:
+    return [sitting_id.decode() for sitting_id, batch in led.items() if batch.decode() == batch_id]
 
 
 async def forget_papers(memory: Memory, connection: Connection, batch_id: str) -> None:

@@ -23,7 +23,7 @@ from engine.keeping.archive import TABLES, connected, find_finished, sittings_of
 from engine.keeping.audit import audit
 from engine.keeping.bundle import BundleReader, BundleWriter, KeepingFault, Member, table_name
 from engine.keeping.erasing import ANSWER_TABLES, Eraser
-from engine.keeping.forgetting import check_redis, forget_papers, forget_sittings
+from engine.keeping.forgetting import check_redis, forget_papers, forget_sittings, forget_ways_in
 from engine.rules.errors import TryLater
 from engine.rules.retention import ANSWERS_YEARS, RECORDS_YEARS, Kind, day_of, kept_until_ms, kind_due
 from engine.sealing.signature import Signer
@@ -80,6 +80,7 @@ async def purge(
             kind = await _begun(connection, batch_id, held)
             sitting_ids = await sittings_of(connection, batch_id)
             await forget_sittings(memory, sitting_ids)
+            await forget_ways_in(memory, batch_id)
             if kind is Kind.RECORDS:
                 await forget_papers(memory, connection, batch_id)
         except TryLater as fault:

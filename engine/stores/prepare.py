@@ -8,7 +8,7 @@ of the time belongs to saves. Only what is rebuilt goes as fast as it can, for t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -122,7 +122,8 @@ async def prepare_sittings(
 ) -> None:
     """Write the sittings of one batch and the way in to them (admission code and ID number lead to the sitting).
 
-    Repeating it changes nothing and undoes nothing a candidate did.
+    Repeating it changes nothing and undoes nothing a candidate did. What an ID number that was corrected since led
+    through is no way in any more.
     """
 
     def entry(sitting: Sitting) -> str:
@@ -132,10 +133,25 @@ async def prepare_sittings(
     for at in range(0, len(sittings), at_once):
         began_s = monotonic_s()
         some = [(entry(sitting), sitting) for sitting in sittings[at : at + at_once]]
+        await _close_former_ways_in(memory, {sitting.sitting_id: login for login, sitting in some})
         await memory.run_many(_PREPARE, [_call(memory, batch, sitting, login, disarmed_ms) for login, sitting in some])
         await memory.write_hashes({login: {sitting.sitting_id: batch.batch_id} for login, sitting in some})
         if not is_rebuild:
             await asyncio.sleep(min(monotonic_s() - began_s, LAID_REST_S_MAX))
+
+
+async def _close_former_ways_in(memory: Memory, logins: Mapping[str, str]) -> None:
+    """`logins` = the way in that each sitting is to have; any other that its hash names leads to it no longer.
+
+    Before the hash is written: should it end here, the sitting still says which that was, and laying it again goes on.
+    """
+    hashes = [memory.partition_of(sitting_id).sitting(sitting_id) for sitting_id in logins]
+    former: dict[str, list[str]] = {}
+    stored = await memory.read_hash_fields(hashes, ["login"])
+    for (sitting_id, login), (known,) in zip(logins.items(), stored, strict=True):
+        if known and known.decode() != login:
+            former.setdefault(known.decode(), []).append(sitting_id)
+    await memory.delete_hash_fields(former)
 
 
 def login_entry(admission_code: str, id_number: str, login_key: bytes) -> str:

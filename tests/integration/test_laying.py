@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from engine.rules.errors import TryLater
 from engine.rules.limits import LAID_AT_ONCE, LAID_ROWS
 from engine.stores.laying import lay_ready, lay_unlaid
 from engine.stores.memory import Memory
 from engine.stores.prepare import sealed_key
+from tests.integration.copies import RedisCopy, settle
 from tests.integration.exam import LOGIN_KEY, PARTITIONS, Exam
 
 pytestmark = pytest.mark.anyio
@@ -57,16 +59,61 @@ async def test_draft_is_never_laid(exam: Exam) -> None:
     assert await lay_ready(exam.memory, exam.database, exam.batch.batch_id, LOGIN_KEY) == 0
 
 
-async def test_sitting_names_the_login_that_is_its_own(exam: Exam) -> None:
-    """After a corrected ID number the old entry may still lie there, but it is not the sitting's."""
-    before = (await exam.stored("one"))["login"]
+async def correct(exam: Exam) -> str:
+    """The ID number of `one`, in PostgreSQL; the way in that is its own in Redis until it is laid again."""
+    before = (await exam.stored("one"))["login"].decode()
     await exam.query("UPDATE sitting SET id_number = 'corrected' WHERE sitting_id = 'one' RETURNING 1")
+    await exam.query("UPDATE batch SET laid_ready = false RETURNING 1")
+    return before
+
+
+async def test_a_corrected_id_number_is_the_only_way_in(exam: Exam) -> None:
+    """What led to the sitting before does not any more; to whose else it leads, it does."""
+    before = await correct(exam)
+    await exam.set_field(before, "two", "B")
 
     await lay_ready(exam.memory, exam.database, exam.batch.batch_id, LOGIN_KEY)
 
-    after = (await exam.stored("one"))["login"]
+    after = (await exam.stored("one"))["login"].decode()
     assert after != before
-    assert await exam.memory.read_hash(after.decode()) == {b"one": b"B"}
+    assert await exam.memory.read_hash(after) == {b"one": b"B"}
+    assert await exam.memory.read_hash(before) == {b"two": b"B"}
+
+
+async def test_a_correction_that_could_not_be_laid_whole_is_by_the_recorder(
+    exam: Exam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis went away between the old way in and the new one, or behind the sitting: neither number is lost."""
+    before = await correct(exam)
+    for step in ("run_many", "write_hashes"):
+        with monkeypatch.context() as patched, pytest.raises(TryLater):
+            patched.setattr(exam.memory, step, _away)
+            await lay_ready(exam.memory, exam.database, exam.batch.batch_id, LOGIN_KEY)
+
+    assert await lay_unlaid(exam.memory, exam.database, LOGIN_KEY) == 1
+
+    after = (await exam.stored("one"))["login"].decode()
+    assert [await exam.memory.read_hash(way) for way in (before, after)] == [{}, {b"one": b"B"}]
+
+
+async def _away(*_: Any) -> None:
+    raise TryLater("Redis does not serve")
+
+
+async def test_a_redis_put_back_to_before_a_correction_is_no_way_in_by_it(exam: Exam) -> None:
+    """Its rebuilding from PostgreSQL closes it once more."""
+    await settle(exam)
+    old = await RedisCopy.of(exam)
+    before = await correct(exam)
+    await lay_ready(exam.memory, exam.database, exam.batch.batch_id, LOGIN_KEY)
+    await exam.enter("one")
+    await settle(exam)
+    await old.put_back(exam)
+    assert await exam.memory.read_hash(before) == {b"one": b"B"}
+
+    await settle(exam)
+
+    assert await exam.memory.read_hash(before) == {}
 
 
 class Watched(Memory):

@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
+from engine.delivery import login
+from engine.delivery.resources import Delivery
 from engine.keeping import erasing
 from engine.keeping import purge as purge_module
 from engine.keeping.archive import TABLES, archive
@@ -19,10 +21,12 @@ from engine.scheduling import batches, key_changes
 from engine.scoring import results, settling
 from engine.scoring.grader import Grader
 from engine.sealing import secrets, signature
+from engine.sealing.provider import FileProvider
+from engine.sealing.signature import Signer
 from engine.settings import Settings
 from engine.stores.clock import now_ms
 from engine.stores.postgres import connect
-from tests.integration.exam import GRADER_KEY, Exam
+from tests.integration.exam import GRADER_KEY, LOGIN_KEY, RECEIPT_KEY, WRAP_KEY, Exam
 from tests.integration.test_archive import ARCHIVER, KEYS
 from tests.integration.test_grader import SIGNER, finish
 from tests.integration.test_regrader import propose
@@ -134,6 +138,21 @@ async def test_nothing_goes_before_its_day(over: Exam, tmp_path: Path, years: in
         await purged(over, file)
 
     assert (await left(over), await in_redis(over)) == (before, lay)
+
+
+async def test_whose_number_stood_in_it_by_mistake_can_sit_a_later_batch(over: Exam, tmp_path: Path) -> None:
+    """Also where a way in that nobody names any more was left: it must not lead to what is gone."""
+    await age(over, 6 * YEAR_MS)
+    later = Exam.beside(over, "later")
+    await later.arm("three")
+    entry = (await over.stored("three"))["login"].decode()
+    await over.set_field(entry, "one", "B")
+
+    await purged(over, await archived(over, tmp_path / "a.zip"))
+
+    assert await over.memory.read_hash(entry) == {b"three": b"later"}
+    delivery = Delivery(over.memory, b"t" * 32, LOGIN_KEY, FileProvider(WRAP_KEY), Signer(RECEIPT_KEY))
+    assert (await login._enter(delivery, "CODE", "three"))["sitting_id"] == "three"
 
 
 # --- each kind on its own day ----------------------------------------------------------------------------------
