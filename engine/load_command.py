@@ -21,7 +21,9 @@ def rehearse_arguments(made: argparse.ArgumentParser) -> None:
 
 
 def loadtest_arguments(made: argparse.ArgumentParser) -> None:
-    made.add_argument("compare", nargs="*", metavar="compare A B", help="what changed between two outcomes (JSON)")
+    made.add_argument(
+        "act", nargs="*", metavar="compare A B | judge A", help="what changed between two outcomes, or one judged anew"
+    )
     made.add_argument("--tier", metavar="NAME", help="50, 200, 2000, 5000, or another of the file of tiers")
     made.add_argument("--tiers", type=Path, metavar="FILE", help="instead of loadtest/tiers.toml")
     made.add_argument(

@@ -26,6 +26,7 @@ from loadtest.sizing.conductor import Options
 from loadtest.sizing.crew import CrewFault
 from loadtest.sizing.ground import Asked, GroundFault
 from loadtest.sizing.outcome import Outcome, Word
+from loadtest.sizing.rejudge import CannotJudge, judged_anew
 from loadtest.sizing.tiers import TierFault
 from loadtest.wire import Problem, Unreachable
 
@@ -39,10 +40,10 @@ class Unusable(Exception):
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run one load test, or compare two."""
+    """Run one load test, judge one anew, or compare two."""
     try:
-        if args.compare:
-            return _compare(args.compare, args.report)
+        if args.act:
+            return _judge_anew(args) if args.act[0] == "judge" else _compare(args.act, args.report)
         options = _options(args)
         with interruptible():
             outcome = conductor.run(options)
@@ -54,14 +55,13 @@ def main(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("loadtest: interrupted, nothing was judged", file=sys.stderr)
         return 130
-    print(outcomes.encode(outcome).decode() if args.json else report.text(outcome))
-    return EXIT_CODES[outcome.verdict]
+    return _tell(outcome, args.json)
 
 
 def _compare(words: list[str], file: Path | None) -> int:
     """0 whatever changed: which of two runs is right is for a person."""
     if len(words) != 3 or words[0] != "compare":
-        raise Unusable(f"{shlex.join(words)}: expected nothing, or: compare A.json B.json")
+        raise Unusable(f"{shlex.join(words)}: expected nothing, or: compare A.json B.json, or: judge A.json")
     before, after = map(_read, words[1:])
     try:
         text, page = comparison.compare(before, after)
@@ -71,6 +71,25 @@ def _compare(words: list[str], file: Path | None) -> int:
         file.write_text(page, "utf-8")
     print(text)
     return 0
+
+
+def _judge_anew(args: argparse.Namespace) -> int:
+    """The exit code is the verdict by today's limits."""
+    if len(args.act) != 2:
+        raise Unusable(f"{shlex.join(args.act)}: expected: judge A.json")
+    outcome = _read(args.act[1])
+    try:
+        again = judged_anew(outcome, tiers.read(args.tiers or tiers.FILE, args.tier or outcome.tier))
+    except CannotJudge as fault:
+        raise Unusable(f"{args.act[1]}: {fault}") from None
+    if args.report is not None:
+        _keep(again, args.report)
+    return _tell(again, args.json)
+
+
+def _tell(outcome: Outcome, as_json: bool) -> int:
+    print(outcomes.encode(outcome).decode() if as_json else report.text(outcome))
+    return EXIT_CODES[outcome.verdict]
 
 
 def _could_not(fault: object) -> int:

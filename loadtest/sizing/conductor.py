@@ -29,7 +29,7 @@ from loadtest.sizing.ground import Asked, Ground, ground
 from loadtest.sizing.outcome import Outcome, Text
 from loadtest.sizing.plan import PhaseName, Plan
 from loadtest.sizing.progress import Progress, Status
-from loadtest.sizing.tiers import Tier
+from loadtest.sizing.tiers import Tier, named_limits
 from loadtest.sizing.verdict import outcome_of
 from loadtest.sizing.watching import Clock, Watcher
 from loadtest.wire import Problem, Unreachable, Wire
@@ -247,11 +247,6 @@ def configuration(
     options: Options, timetable: model.Timetable, on: Ground, counts: Mapping[str, int]
 ) -> dict[str, str]:
     """All that makes two runs comparable; no address, no key."""
-    criteria = {
-        f"criteria.{phase}.{name}": f"{limit:g}"
-        for phase, limits in options.tier.criteria.items()
-        for name, limit in limits.items()
-    }
     return {
         "tier": options.tier_name,
         "candidates": str(options.tier.candidates),
@@ -266,7 +261,7 @@ def configuration(
         "loss": f"{on.line.loss:g}",
         "engine": f"its own, {options.asked.workers} worker(s)" if on.is_own else "a running one",
         **{f"generators.{kind}": str(count) for kind, count in counts.items()},
-        **criteria,
+        **named_limits(options.tier),
     }
 
 

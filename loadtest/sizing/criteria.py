@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
 from msgspec import Struct
 
-from loadtest.sizing.outcome import Criterion, Text, Traffic
+from loadtest.sizing.outcome import Criterion, Latency, Text, Traffic
 
 Found = float | str
 
@@ -23,7 +22,7 @@ class Facts(Struct, kw_only=True):
     name: str
     from_ms: int
     until_ms: int
-    histograms: Mapping[str, HdrHistogram] = {}  # by operation
+    operations: Mapping[str, Latency] = {}
     errors: Mapping[str, int] = {}  # by operation/what
     traffic: Traffic | None = None
     why_no_traffic: str = ""
@@ -45,11 +44,12 @@ class Rule(Struct, frozen=True):
 
 def judged(facts: Facts, limits: Mapping[str, float]) -> list[Criterion]:
     """Every criterion that has a limit, in the order of the limits."""
-    return [_judged(facts, name, CRITERIA[facts.name][name], limit) for name, limit in limits.items()]
+    return [held_against(limit, CRITERIA[facts.name][name].found(facts), name, facts) for name, limit in limits.items()]
 
 
-def _judged(facts: Facts, name: str, rule: Rule, limit: float) -> Criterion:
-    found = rule.found(facts)
+def held_against(limit: float, found: Found, name: str, facts: Facts) -> Criterion:
+    """`found` of the criterion `name`, or why there is none, against its limit."""
+    rule = CRITERIA[facts.name][name]
     told: dict[str, Any] = {"name": name, "label": rule.label, "limit": limit, "unit": rule.unit}
     told["is_at_most"] = rule.is_at_most
     if isinstance(found, str):
@@ -64,14 +64,14 @@ def _judged(facts: Facts, name: str, rule: Rule, limit: float) -> Criterion:
 # --- how figures are found ---------------------------------------------------------------------------------------
 
 
-def _percentile(operation: str, percentile: float, unit_us: float = 1000) -> Callable[[Facts], Found]:
+def _time(operation: str, member: str, unit_ms: float = 1) -> Callable[[Facts], Found]:
+    """`member` of its Latency: p50_ms, p99_ms, p99_9_ms, max_ms."""
+
     def find(facts: Facts) -> Found:
-        histogram = facts.histograms.get(operation)
-        if histogram is None or not histogram.total_count:
+        one = facts.operations.get(operation)
+        if one is None or not one.count:
             return f"no {operation} in this phase"
-        if percentile == 100:
-            return float(histogram.get_max_value()) / unit_us
-        return float(histogram.get_value_at_percentile(percentile)) / unit_us
+        return float(getattr(one, member)) / unit_ms
 
     return find
 
@@ -85,10 +85,10 @@ def _refused(facts: Facts) -> Found:
 
 
 def _skew_ms(facts: Facts) -> Found:
-    histogram = facts.histograms.get("key")
-    if histogram is None or not histogram.total_count:
+    one = facts.operations.get("key")
+    if one is None or not one.count:
         return "no key in this phase"
-    return float(histogram.get_max_value() - histogram.get_min_value()) / 1000
+    return one.max_ms - one.points[0][1]
 
 
 def _number(name: str) -> Callable[[Facts], Found]:
@@ -124,18 +124,21 @@ LINE = Rule(Text("占用带宽份额", "share of the line"), "of 1", _line_share
 LAG = Rule(Text("落库滞后", "recorder's lag"), "s", _recorder_lag_s)
 CPU = Rule(Text("引擎CPU", "engine's CPU"), "cores", _of_role("cpu", "engine"))
 MEMORY = Rule(Text("引擎内存", "engine's memory"), "MiB", _of_role("memory_mib", "engine"))
+LATENCIES = {
+    "save_p50_ms": Rule(Text("保存确认p50", "save acknowledged, p50"), "ms", _time("save", "p50_ms")),
+    "save_p99_ms": Rule(Text("保存确认p99", "save acknowledged, p99"), "ms", _time("save", "p99_ms")),
+    "save_p99_9_ms": Rule(Text("保存确认p99.9", "save acknowledged, p99.9"), "ms", _time("save", "p99_9_ms")),
+    "intended_p50_ms": Rule(Text("自应发时刻p50", "since it was due, p50"), "ms", _time("save_intended", "p50_ms")),
+    "intended_p99_ms": Rule(Text("自应发时刻p99", "since it was due, p99"), "ms", _time("save_intended", "p99_ms")),
+    "intended_p99_9_ms": Rule(
+        Text("自应发时刻p99.9", "since it was due, p99.9"), "ms", _time("save_intended", "p99_9_ms")
+    ),
+}
 SAVING = {
     "saves_missing": Rule(
         Text("计划内未确认的保存份额", "saves planned and not acknowledged"), "of 1", _number("saves_missing")
     ),
-    "save_p50_ms": Rule(Text("保存确认p50", "save acknowledged, p50"), "ms", _percentile("save", 50)),
-    "save_p99_ms": Rule(Text("保存确认p99", "save acknowledged, p99"), "ms", _percentile("save", 99)),
-    "save_p99_9_ms": Rule(Text("保存确认p99.9", "save acknowledged, p99.9"), "ms", _percentile("save", 99.9)),
-    "intended_p50_ms": Rule(Text("自应发时刻p50", "since it was due, p50"), "ms", _percentile("save_intended", 50)),
-    "intended_p99_ms": Rule(Text("自应发时刻p99", "since it was due, p99"), "ms", _percentile("save_intended", 99)),
-    "intended_p99_9_ms": Rule(
-        Text("自应发时刻p99.9", "since it was due, p99.9"), "ms", _percentile("save_intended", 99.9)
-    ),
+    **LATENCIES,
 }
 WRITING = {"errors": ERRORS, **SAVING, "line_share": LINE, "recorder_lag_s": LAG, "cpu_engine": CPU}
 CRITERIA: dict[str, dict[str, Rule]] = {
@@ -144,7 +147,7 @@ CRITERIA: dict[str, dict[str, Rule]] = {
         "entered_missing": Rule(
             Text("开考时仍未完成签到", "not checked in at the start"), "", _number("entered_missing")
         ),
-        "login_p99_ms": Rule(Text("登录p99", "login, p99"), "ms", _percentile("login", 99)),
+        "login_p99_ms": Rule(Text("登录p99", "login, p99"), "ms", _time("login", "p99_ms")),
         "line_share": LINE,
         "cpu_engine": CPU,
     },
@@ -157,8 +160,9 @@ CRITERIA: dict[str, dict[str, Rule]] = {
     "start": {
         "errors": ERRORS,
         "keys_missing": Rule(Text("未收到密钥", "keys that did not come"), "", _number("keys_missing")),
-        "key_last_ms": Rule(Text("最后一份密钥", "the last key"), "ms", _percentile("key", 100)),
+        "key_last_ms": Rule(Text("最后一份密钥", "the last key"), "ms", _time("key", "max_ms")),
         "key_skew_ms": Rule(Text("开考时差", "between the first key and the last"), "ms", _skew_ms),
+        **LATENCIES,
     },
     "steady": WRITING,
     "stress": WRITING,
@@ -167,16 +171,17 @@ CRITERIA: dict[str, dict[str, Rule]] = {
         "refused": Rule(Text("被拒连接", "connections refused"), "", _refused),
         "back_missing": Rule(Text("未恢复通道", "channels that did not come back"), "", _number("back_missing")),
         "reconnect_last_s": Rule(
-            Text("最后恢复", "the last one back"), "s", _percentile("reconnect", 100, unit_us=1_000_000)
+            Text("最后恢复", "the last one back"), "s", _time("reconnect", "max_ms", unit_ms=1000)
         ),
     },
     "late": WRITING,
     "deadline": {
         "errors": ERRORS,
+        **LATENCIES,
         "collected_s": Rule(
             Text("最后一份收卷回执(截止加宽限后)", "the last collected receipt, after end and grace"),
             "s",
-            _percentile("closing", 100, unit_us=1_000_000),
+            _time("closing", "max_ms", unit_ms=1000),
         ),
         "line_share": LINE,
         "recorder_lag_s": LAG,

@@ -119,7 +119,7 @@ class Outcome(Struct, kw_only=True):
     """Everything. `series`: a value for each second (since 1970) by name (SERIES); where there is none is a gap.
 
     `account`: the numbers of loadtest.judge.Verdict. `configuration` holds no secrets; `configuration_digest` is the
-    SHA-256 of its canonical JSON. `command` repeats the run.
+    SHA-256 of its canonical JSON. `command` repeats the run. `voids`: why nothing of it may count.
     """
 
     format: int = FORMAT
@@ -144,6 +144,7 @@ class Outcome(Struct, kw_only=True):
     account: dict[str, int]
     faults: list[str] = []
     notes: list[Text] = []
+    voids: list[Text] = []
     series: dict[str, dict[int, float]] = {}
 
 

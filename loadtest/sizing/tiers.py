@@ -83,6 +83,15 @@ def tier_in(content: Mapping[str, Any], name: str) -> Tier:
     return msgspec.structs.replace(own, criteria=merged)
 
 
+def named_limits(tier: Tier) -> dict[str, str]:
+    """Every limit as a run's configuration names it."""
+    return {
+        f"criteria.{phase}.{name}": f"{limit:g}"
+        for phase, limits in tier.criteria.items()
+        for name, limit in limits.items()
+    }
+
+
 def _tier(name: str, told: Mapping[str, Any]) -> Tier:
     _check(f"tiers.{name}.criteria", told.get("criteria", {}))
     try:

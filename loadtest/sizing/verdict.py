@@ -73,6 +73,7 @@ def outcome_of(evidence: Evidence) -> Outcome:
         account=account(evidence.account),
         faults=evidence.faults + (evidence.account.faults if evidence.account else []),
         notes=[*evidence.notes, *_notes(evidence, phases)],
+        voids=evidence.voids,
         series=series(evidence.reports, evidence.samples, evidence.said, seconds),
     )
 
@@ -126,12 +127,17 @@ def _notes(evidence: Evidence, phases: Iterable[PhaseOutcome]) -> list[Text]:
             f"bandwidth is judged as {line} up/down, the strict reading; as MByte/s the line is {times} times as wide",
         )
     ]
-    for phase in phases:
-        for one in phase.criteria:
-            if one.holds is None:
-                said = f"{phase.name}.{one.name}"
-                notes.append(Text(f"未判定 {said}:{one.why}", f"not judged: {said}: {one.why}"))
-    return notes
+    return notes + unjudged(phases)
+
+
+def unjudged(phases: Iterable[PhaseOutcome]) -> list[Text]:
+    """Which criteria were not judged, and why."""
+    return [
+        Text(f"未判定 {phase.name}.{one.name}:{one.why}", f"not judged: {phase.name}.{one.name}: {one.why}")
+        for phase in phases
+        for one in phase.criteria
+        if one.holds is None
+    ]
 
 
 # --- one phase ---------------------------------------------------------------------------------------------------
@@ -175,11 +181,6 @@ def _phase(
     ended: Mapping[str, Mapping[int, int]],
 ) -> PhaseOutcome:
     facts = facts_of(evidence, span, histograms, errors, ended)
-    operations = {
-        name: _latency(histogram, sum(count for key, count in facts.errors.items() if key.split("/")[0] == name))
-        for name, histogram in facts.histograms.items()
-        if histogram.total_count
-    }
     generators = generator_cpu(evidence.reports, span.from_ms, span.until_ms)
     void = Text("", "") if span.name == EXAM else void_because(evidence, span, generators)
     return PhaseOutcome(
@@ -188,7 +189,7 @@ def _phase(
         until_ms=span.until_ms,
         void=void.en,
         void_zh=void.zh,
-        operations=operations,
+        operations=dict(facts.operations),
         error_kinds=dict(facts.errors),
         criteria=judged(facts, evidence.tier.criteria.get(span.name, {})),
         traffic=facts.traffic,
@@ -210,6 +211,12 @@ def facts_of(
     seen = between(evidence.samples, span.from_ms, span.until_ms)
     lags = [sample.recorder_lag_s for sample in seen[1:] if sample.recorder_lag_s is not None]
     own = {key: histogram for key, histogram in histograms.items() if _belongs(key, span)}
+    failed = _errors(errors, span)
+    operations = {
+        name: _latency(histogram, sum(count for key, count in failed.items() if key.split("/")[0] == name))
+        for name, histogram in _by_operation(own).items()
+        if histogram.total_count
+    }
     numbers = _numbers(evidence, span, own, ended)
     if span.name == EXAM and (share := whole_exam_share(evidence, own)) is not None:
         numbers["line_share"] = share
@@ -217,8 +224,8 @@ def facts_of(
         name=span.name,
         from_ms=span.from_ms,
         until_ms=span.until_ms,
-        histograms=_by_operation(own),
-        errors=_errors(errors, span),
+        operations=operations,
+        errors=failed,
         traffic=_traffic(evidence, span.from_ms, span.until_ms),
         why_no_traffic=evidence.why_no_traffic,
         is_both_ways=evidence.is_both_ways,

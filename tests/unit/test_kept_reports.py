@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from loadtest.sizing import report
+from loadtest.sizing import report, tiers
 from loadtest.sizing.outcome import Outcome, Word, decode
+from loadtest.sizing.rejudge import judged_anew
 from tests.servers import ROOT
 
 REPORTS = ROOT / "loadtest" / "reports"
@@ -34,6 +35,14 @@ def test_a_kept_report_is_of_its_tier_on_an_enforced_line(tier: str) -> None:
     assert f"--tier {tier} " in outcome.command and "--shaped" in outcome.command
     assert outcome.account["candidates"] == int(tier)
     assert outcome.account["lost"] == 0
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_kept_report_is_judged_by_the_limits_of_today(tier: str) -> None:
+    """Its verdict and its reasons are what its own figures say by them: nothing is shown that is not asked any more."""
+    outcome = kept(tier)
+
+    assert judged_anew(outcome, tiers.read(tiers.FILE, tier)) == outcome
 
 
 def test_the_manual_says_what_the_kept_reports_say() -> None:

@@ -37,6 +37,9 @@ from tests import outcomes
         ("compare one.json", "expected nothing, or: compare"),
         ("200 --shaped", "expected nothing, or: compare"),
         ("compare one.json two.json", "one.json: No such file"),
+        ("judge", "expected: judge A.json"),
+        ("judge one.json two.json", "expected: judge A.json"),
+        ("judge one.json", "one.json: No such file"),
         ("--tier 50 --ready-file nowhere.json", "--ready-file nowhere.json"),
         ("--tier 50 --url https://127.0.0.1:9 --schedule-key K --results-key K --loss 0.1", "only in front of http"),
     ],
@@ -91,3 +94,25 @@ def test_two_outcomes_are_compared_on_screen_and_on_a_page(tmp_path: Path, capsy
     assert code == 0 and text and "<html" in page.read_text("utf-8")
     assert refused == command.COULD_NOT_RUN
     assert "none.json: not the JSON of a load test" in capsys.readouterr().err
+
+
+def test_an_outcome_is_judged_anew_by_the_limits_of_a_tier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit code is the verdict; a report is written where one was asked for."""
+    one, page, limits = tmp_path / "one.json", tmp_path / "again" / "page.html", tmp_path / "tiers.toml"
+    one.write_bytes(encode(outcomes.outcome()))
+    limits.write_text(
+        "[tiers.x]\ncandidates = 1000\nup_mbit_per_s = 28\ndown_mbit_per_s = 20\nminutes = 10\n"
+        "[criteria.steady]\nsave_p99_ms = 1\n",
+        "utf-8",
+    )
+    parser = command_line.parser()
+    words = ["loadtest", "judge", str(one), "--tiers", str(limits)]
+
+    code = command.main(parser.parse_args([*words, "--tier", "x", "--report", str(page)]))
+    text = capsys.readouterr().out
+    refused = command.main(parser.parse_args(words))
+
+    assert code == 1 and text.startswith("FAIL")
+    assert page.exists() and page.with_suffix(".json").exists()
+    assert refused == command.COULD_NOT_RUN  # it was of a tier that this file does not have
+    assert "no tier '200-2000'" in capsys.readouterr().err

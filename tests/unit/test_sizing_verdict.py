@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import Any
 
@@ -10,151 +9,26 @@ import msgspec
 import pytest
 
 from loadtest.judge import Verdict
-from loadtest.sizing import model, tiers
-from loadtest.sizing.evidence import Evidence, Instants
+from loadtest.sizing import tiers
+from loadtest.sizing.evidence import Instants
 from loadtest.sizing.measure import Recorder, Report
-from loadtest.sizing.outcome import Criterion, Line, Outcome, Text, Word, decode, encode
-from loadtest.sizing.plan import Person, Phase, PhaseName, Plan
-from loadtest.sizing.verdict import GENERATOR_CPU_MAX, LATENESS_P99_MAX_MS, digest, outcome_of, word_of
+from loadtest.sizing.outcome import Criterion, Outcome, Text, Word, decode, encode
+from loadtest.sizing.plan import Person, PhaseName
+from loadtest.sizing.verdict import GENERATOR_CPU_MAX, LATENESS_P99_MAX_MS, WRITING, digest, outcome_of, word_of
 from loadtest.sizing.watching import Sample, gauges
-
-STARTS_MS = 1_763_773_200_000
-TIMETABLE = model.fitted(1)
-PHASES = model.phases(TIMETABLE, STARTS_MS, TIMETABLE.grace_s + TIMETABLE.extra_time_s)
-ENDS_MS = STARTS_MS + int(TIMETABLE.duration_s * 1000)
-CLOSES_MS = ENDS_MS + (TIMETABLE.grace_s + TIMETABLE.extra_time_s) * 1000
-ROWS = [{"candidate_id": f"c{number}", "id_number": f"{number}"} for number in range(50)]
-
-
-def a_plan() -> Plan:
-    people = model.dealt(model.people(ROWS, TIMETABLE, STARTS_MS, random.Random(1)), STARTS_MS)
-    return Plan(
-        url="http://engine",
-        batch_id="b",
-        paper_id="p",
-        admission_code="C",
-        schedule_key="",
-        results_key="",
-        starts_ms=STARTS_MS,
-        ends_ms=ENDS_MS,
-        grace_s=TIMETABLE.grace_s,
-        seed=1,
-        phases=PHASES,
-        people=people,
-        cut_ms=model.begins_ms(PHASES, PhaseName.RECONNECT) + 500,
-    )
-
-
-def a_span(name: PhaseName) -> Phase:
-    return next(phase for phase in PHASES if phase.name is name)
-
-
-def a_recorder(plan: Plan) -> Recorder:
-    """What a generator notes of an exam in which all went well: everything within 10 ms."""
-    recorder = Recorder("swarm-0", plan.phase_at)
-    for person in plan.people:
-        if person.arrives_ms:
-            _arrive(recorder, plan, person)
-    for name in (PhaseName.STEADY, PhaseName.STRESS, PhaseName.RECONNECT, PhaseName.LATE):
-        _write(recorder, plan, a_span(name))
-    for second in range(PHASES[0].from_ms // 1000, PHASES[-1].until_ms // 1000):
-        recorder.cpu(0.3, second * 1000)
-    return recorder
-
-
-def _arrive(recorder: Recorder, plan: Plan, person: Person) -> None:
-    for operation in ("login", "pledge", "sealed"):
-        recorder.note(operation, 10_000, person.arrives_ms + 100)
-    if person.arrives_ms < STARTS_MS:
-        recorder.note("key", 20_000, STARTS_MS + 20)
-    if not person.submits_ms:
-        recorder.note("closing", 700_000, CLOSES_MS + 700)
-    if person.arrives_ms < plan.cut_ms and not 0 < person.submits_ms <= plan.cut_ms:
-        recorder.note("reconnect", 900_000, plan.cut_ms + 900)
-
-
-def _write(recorder: Recorder, plan: Plan, phase: Phase) -> None:
-    planned = sum(model.saves_planned(person, plan.phases, phase.name, ENDS_MS) for person in plan.people)
-    count = round(planned) + 1
-    for number in range(count):
-        at_ms = phase.from_ms + 100 + (phase.until_ms - phase.from_ms - 200) * number / count
-        for operation in ("save", "save_intended", "lateness"):
-            recorder.note(operation, 5_000, at_ms)
-
-
-def samples(
-    up_per_s: int = 4_000, cpu_per_s: float = 0.05, lag_s: float = 0.1, busy_per_s: float = 1.0
-) -> list[Sample]:
-    """A reading a second: so many bytes up (half as many down), so much CPU of the engine."""
-    seconds = range(PHASES[0].from_ms // 1000 - 1, PHASES[-1].until_ms // 1000 + 5)
-    return [
-        Sample(
-            at_ms=second * 1000,
-            up_bytes=number * up_per_s,
-            down_bytes=number * up_per_s // 2,
-            busy_s=number * busy_per_s,
-            cpu_s={"engine": number * cpu_per_s, "Redis": number * 0.01},
-            memory_mib={"engine": 100.0},
-            recorder_lag_s=lag_s,
-            channels=40,
-        )
-        for number, second in enumerate(seconds)
-    ]
-
-
-def evidence(recorder: Recorder | None = None, **other: Any) -> Evidence:
-    plan = a_plan()
-    told: dict[str, Any] = {
-        "tier_name": "50",
-        "tier": tiers.read(tiers.FILE, "50"),
-        "minutes": 1.0,
-        "seed": 1,
-        "command": "./run loadtest --tier 50 --seed 1",
-        "plan": plan,
-        "reports": [(recorder or a_recorder(plan)).report()],
-        "samples": samples(),
-        "said": [],
-        "line": Line(enforced=True, up_kbit_per_s=10_000, down_kbit_per_s=5_000),
-        "is_both_ways": False,
-        "why_no_traffic": "",
-        "instants": Instants(
-            closes_ms=CLOSES_MS,
-            graded_ms=CLOSES_MS + 1500,
-            pull_from_ms=CLOSES_MS + 2000,
-            pull_until_ms=CLOSES_MS + 2400,
-        ),
-        "account": Verdict(candidates=50, submitted=14, collected=35, absent=1, graded=49),
-        "began_ms": STARTS_MS - 60_000,
-        "took_s": 90.0,
-        "cores": 4,
-        "machine": {"cpu": "x"},
-        "versions": {"engine": "1"},
-        "configuration": {"tier": "50"},
-    }
-    return Evidence(**{**told, **other})
-
-
-def noted(note: Callable[[Recorder], None]) -> dict[str, Any]:
-    """All as it should be, and one thing more."""
-    plan = a_plan()
-    recorder = a_recorder(plan)
-    note(recorder)
-    return {"recorder": recorder}
-
-
-def slow(operation: str, phase: PhaseName, latency_ms: float, times: int = 1) -> dict[str, Any]:
-    begins_ms = a_span(phase).from_ms + 1000
-
-    def note(recorder: Recorder) -> None:
-        for _ in range(times):
-            recorder.note(operation, latency_ms * 1000, begins_ms + latency_ms)
-
-    return noted(note)
-
-
-def failing(outcome: Outcome) -> list[str]:
-    return [f"{phase.name}.{one.name}" for phase in outcome.phases for one in phase.criteria if one.holds is False]
-
+from tests.evidence import (
+    CLOSES_MS,
+    ENDS_MS,
+    STARTS_MS,
+    a_plan,
+    a_recorder,
+    a_span,
+    evidence,
+    failing,
+    noted,
+    samples,
+    slow,
+)
 
 # --- the word ----------------------------------------------------------------------------------------------------
 
@@ -205,6 +79,14 @@ def people_more(count: int) -> dict[str, Any]:
         (lambda: slow("save_intended", PhaseName.STEADY, 120, 200), {"steady.intended_p50_ms"}),
         (lambda: slow("save_intended", PhaseName.STRESS, 3500, 5), {"stress.intended_p99_9_ms"}),
         (lambda: slow("save", PhaseName.LATE, 600, 5), {"late.save_p99_ms"}),
+        (lambda: slow("save", PhaseName.START, 1200), {"start.save_p99_ms"}),
+        (lambda: slow("save_intended", PhaseName.START, 1200), {"start.intended_p99_ms"}),
+        (lambda: slow("save", PhaseName.RECONNECT, 1200, 5), {"reconnect.save_p99_ms"}),
+        (lambda: slow("save_intended", PhaseName.RECONNECT, 1200, 5), {"reconnect.intended_p99_ms"}),
+        (lambda: slow("save", PhaseName.DEADLINE, 120, 9), {"deadline.save_p99_ms"}),
+        (lambda: slow("save", PhaseName.DEADLINE, 600, 9), {"deadline.save_p99_ms", "deadline.save_p99_9_ms"}),
+        (lambda: slow("save_intended", PhaseName.DEADLINE, 120, 9), {"deadline.intended_p99_ms"}),
+        (lambda: slow("save_intended", PhaseName.DEADLINE, 600, 9), {"deadline.intended_p99_9_ms"}),
         (lambda: slow("reconnect", PhaseName.RECONNECT, 16_000), {"reconnect.reconnect_last_s"}),
         (
             lambda: noted(lambda recorder: recorder.fail("reconnect", "refused", a_span(PhaseName.RECONNECT).from_ms)),
@@ -241,6 +123,17 @@ def test_whatever_does_not_hold_fails_the_run_and_is_named(what: Callable[[], di
     label = next(one.label for each in outcome.phases for one in each.criteria if one.name == criterion)
     assert any(reason.en.startswith(f"{phase}: {label.en}") for reason in outcome.reasons)
     assert all(reason.zh and reason.en for reason in outcome.reasons)
+
+
+@pytest.mark.parametrize("tier", ["50", "200", "2000", "5000"])
+def test_saves_have_limits_in_every_phase_in_which_somebody_writes(tier: str) -> None:
+    """Both loops; in a storm a second for each thousand candidates, who all come at once."""
+    criteria = tiers.read(tiers.FILE, tier).criteria
+
+    for phase in ("start", *WRITING, "deadline"):
+        assert {"save_p99_ms", "intended_p99_ms"} <= set(criteria[phase]), phase
+    assert criteria["reconnect"]["save_p99_ms"] == criteria["reconnect"]["intended_p99_ms"]
+    assert criteria["reconnect"]["save_p99_ms"] <= max(1000, int(tier))
 
 
 @pytest.mark.parametrize("tier", ["5000"])
