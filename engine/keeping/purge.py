@@ -5,9 +5,9 @@ valid, and which holds exactly what the database holds. Each kind has a day of i
 answers go first, the rest later. It goes in steps, each a small transaction (`erasing.py`), out of Redis first
 (`forgetting.py`); whatever ends it on the way, the same call goes on where it was. What stays is the record in table
 `purge`: how many rows of which table, the archive's content, when, signed by the archive's key.
-How: a row in `erasing`, written under the batch's lock before the comparison, keeps regrades away from what is about
-to go. Once the comparison was found good the row says so, and from then on it is not made again: the database holds
-less than the archive.
+How: the comparison changes nothing and holds nobody up. Only when it was found good, and nothing was done to the batch
+meanwhile, a row in `erasing` says that something of it goes: from then on nobody works with that, and no comparison is
+made again, for the database holds less than the archive. Whatever ends it before leaves the batch as it was.
 """
 
 from __future__ import annotations
@@ -52,6 +52,19 @@ class _Held(Struct, frozen=True):
 
     digest: str
     members: dict[str, Member]
+
+
+class _Found(Struct, frozen=True):
+    """What a purge finds to do. `archived`: table -> rows as compared with the archive; None where it is under way.
+
+    `last_done` moves with whatever is done to the batch.
+    """
+
+    kind: Kind
+    closes_ms: int
+    standing: Record | None
+    archived: dict[str, int] | None
+    last_done: tuple[int, int]
 
 
 async def purge(
@@ -107,42 +120,49 @@ def _checked_archive(path: Path, keys: Sequence[dict[str, Any]], batch_id: str) 
 async def _tried(connection: Connection, batch_id: str, held: _Held) -> Purged:
     """What a purge would do now."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        closes_ms = await find_finished(connection, batch_id)
-        standing = await connection.fetchrow(_queries.find_erasing, batch_id)
-        _check_same(batch_id, held, standing)
-        kind = _kind(batch_id, closes_ms, standing)
-        if standing is not None and _is_under_way(standing):
-            return Purged(kind, orjson.loads(standing["rows"]), is_under_way=True)
-        archived = await _compare(connection, batch_id, held, standing)
-        return Purged(kind, await Eraser(connection, batch_id).count(kind, archived))
+        found = await _find(connection, batch_id, held)
+        if found.archived is None:
+            assert found.standing is not None
+            return Purged(found.kind, orjson.loads(found.standing["rows"]), is_under_way=True)
+        return Purged(found.kind, await Eraser(connection, batch_id).count(found.kind, found.archived))
 
 
 async def _begun(connection: Connection, batch_id: str, held: _Held) -> Kind:
     """What goes now, once the archive was found to hold it. A purge on its way goes on."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        found = await _find(connection, batch_id, held)
+    if found.archived is None:
+        return found.kind
     async with connection.transaction():
         await connection.execute(_queries.lock_batch, batch_id)
-        closes_ms = await find_finished(connection, batch_id)
-        standing = await connection.fetchrow(_queries.find_erasing, batch_id)
-        _check_same(batch_id, held, standing)
-        kind = _kind(batch_id, closes_ms, standing)
-        if _is_under_way(standing):
-            return kind
-        if open_regrade := await connection.fetchval(_queries.open_regrade, batch_id):
-            raise KeepingFault(f"regrade {open_regrade!r} of batch {batch_id!r} is open: apply or drop it first")
-        await connection.execute(_queries.begin, batch_id, held.digest, closes_ms, kind)
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            await _compare(connection, batch_id, held, standing)
-    except KeepingFault:
-        await connection.execute(_queries.forget_beginning, batch_id)
-        await connection.execute(_queries.stand_back, batch_id)
-        raise
-    await connection.execute(_queries.mark_checked, batch_id)
-    return kind
+        await connection.execute(_queries.lock_log, batch_id)
+        if await _last_done(connection, batch_id) != found.last_done:
+            raise KeepingFault(f"something was done to batch {batch_id!r} while it was compared; archive and purge again")
+        await connection.execute(_queries.begin, batch_id, held.digest, found.closes_ms, found.kind)
+    return found.kind
+
+
+async def _find(connection: Connection, batch_id: str, held: _Held) -> _Found:
+    """In the caller's transaction, which sees one moment. Raises KeepingFault for what must not go."""
+    closes_ms = await find_finished(connection, batch_id)
+    standing = await connection.fetchrow(_queries.find_erasing, batch_id)
+    last_done = await _last_done(connection, batch_id)
+    _check_same(batch_id, held, standing)
+    kind = _kind(batch_id, closes_ms, standing)
+    if _is_under_way(standing):
+        return _Found(kind, closes_ms, standing, None, last_done)
+    if open_regrade := await connection.fetchval(_queries.open_regrade, batch_id):
+        raise KeepingFault(f"regrade {open_regrade!r} of batch {batch_id!r} is open: apply or drop it first")
+    return _Found(kind, closes_ms, standing, await _compare(connection, batch_id, held, standing), last_done)
+
+
+async def _last_done(connection: Connection, batch_id: str) -> tuple[int, int]:
+    row = await connection.fetchrow(_queries.last_done, batch_id)
+    return row["event"], row["counting"]
 
 
 def _is_under_way(standing: Record | None) -> bool:
-    return standing is not None and standing["kind"] is not None and standing["is_checked"]
+    return standing is not None and standing["kind"] is not None
 
 
 def _check_same(batch_id: str, held: _Held, standing: Record | None) -> None:

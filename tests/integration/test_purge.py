@@ -290,21 +290,47 @@ async def test_another_archive_than_the_one_begun_with_erases_nothing_more(
     assert await left(over) == {}
 
 
-async def test_a_comparison_that_was_ended_is_made_again(over: Exam, tmp_path: Path) -> None:
-    """Nothing went yet, so any archive of the batch as it is will do; and one that is not right leaves no trace."""
+async def test_a_comparison_that_was_ended_leaves_the_batch_as_it_was(
+    over: Exam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before anything goes: its answers are shown, it may be archived and regraded, and purged later."""
     await age(over, 6 * YEAR_MS)
     old = await archived(over, tmp_path / "a.zip")
-    await over.query("UPDATE sitting SET room = 'elsewhere' RETURNING 1")
-    await over.query("INSERT INTO erasing VALUES ('B', 'other', 1, 'records') RETURNING 1")
-
-    with pytest.raises(KeepingFault, match="archive it again"):
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(purge_module, "write_tables", _killed)
         await purged(over, old)
 
-    assert await over.query("SELECT 1 FROM erasing") == []
-    file = await archived(over, tmp_path / "b.zip")
-    await over.query("INSERT INTO erasing VALUES ('B', 'other', 1, 'answers') RETURNING 1")
-    assert (await purged(over, file)).kind == "records"
+    async with over.engine_database.transaction() as connection:
+        assert await results._find_sitting(connection, "one")
+        await key_changes._check_over(connection, "B")
+        await batches.refuse_erased(connection, "B")
+    await over.query("UPDATE sitting SET room = 'elsewhere' RETURNING 1")
+    with pytest.raises(KeepingFault, match="archive it again"):
+        await purged(over, old)
+    await purged(over, await archived(over, tmp_path / "b.zip"))
     assert await left(over) == {}
+
+
+async def test_what_is_done_while_it_is_compared_keeps_everything(
+    over: Exam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A regrade that is proposed after the comparison looked, and before anything goes."""
+    await age(over, 6 * YEAR_MS)
+    file = await archived(over, tmp_path / "a.zip")
+    secrets.create(tmp_path)
+    write = purge_module.write_tables
+
+    async def compared(*arguments: Any) -> None:
+        await write(*arguments)
+        await propose(over, Settings(secrets_dir=str(tmp_path)), {"item": "A3", "answer": "b"})
+
+    with monkeypatch.context() as patched, pytest.raises(KeepingFault, match="something was done to batch 'B'"):
+        patched.setattr(purge_module, "write_tables", compared)
+        await purged(over, file)
+
+    assert (await left(over))["sitting"] == 2 and await count(over, "erasing") == 0
+    with pytest.raises(KeepingFault, match="regrade 'R1' of batch 'B' is open"):
+        await purged(over, file)
 
 
 async def _killed(*_: Any) -> int:
