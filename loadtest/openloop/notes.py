@@ -47,6 +47,10 @@ class Notes:
         self.errors += 1
         self.recorder.fail(operation, what, self.now_ms())
 
+    def meet(self, kind: str) -> None:
+        """What the driver calls an error, whatever phase it is."""
+        self.fail(_OPERATIONS.get(kind, "save"), kind)
+
 
 class PlanFigures(Figures):
     """Of one phase of a plan, noted where all of the process's are."""
@@ -69,4 +73,4 @@ class PlanFigures(Figures):
         self._notes.fail("save", "unanswered")
 
     def fail(self, kind: str, what: str) -> None:
-        self._notes.fail(_OPERATIONS.get(kind, "save"), kind)
+        self._notes.meet(kind)

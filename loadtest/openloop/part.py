@@ -233,6 +233,10 @@ class PlanDriver(Driver):
         taker.key = told["paper_key"]
         taker.key_came.set()
 
+    def _fail(self, kind: str, what: str) -> None:
+        """Also before the start and after the end, when no figures are kept."""
+        self._part.notes.meet(kind)
+
     def is_wanted(self, sitting: Sitting) -> bool:
         return not self._taker(sitting).has_left
 

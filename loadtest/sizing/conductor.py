@@ -64,6 +64,7 @@ class Seen(Struct, kw_only=True):
     instants: Instants
     voids: list[Text] = []
     void_phases: dict[str, str] = {}
+    errors: dict[str, int] = {}
     faults: list[str] = []
 
 
@@ -145,6 +146,7 @@ async def _conduct(
             machine=place.machine(),
             versions=place.versions(await _description(wire), on.processes() if on.processes else {}),
             configuration=configuration(options, timetable, on, counts),
+            errors=seen.errors,
             voids=seen.voids,
             void_phases=seen.void_phases,
             faults=seen.faults,
@@ -198,6 +200,9 @@ async def _see_it_close(schedule: MachineClient, batch_id: str, seen: Seen, now_
             batch = await schedule.batch(batch_id)
         except (Problem, Unreachable) as fault:
             seen.faults.append(f"while it closed: {fault}")
+            what = fault.code or str(fault.status) if isinstance(fault, Problem) else "unreachable"
+            key = f"batch/{PhaseName.GRADING}/{what}"
+            seen.errors[key] = seen.errors.get(key, 0) + 1
             batch = {"state": ""}
         if batch["state"] == "graded":
             instants.graded_ms = int(now_ms())

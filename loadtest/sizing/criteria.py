@@ -194,6 +194,7 @@ CRITERIA: dict[str, dict[str, Rule]] = {
         "errors": ERRORS,
         "pull_s": Rule(Text("取成绩用时", "all results pulled"), "s", _number("pull_s")),
     },
+    "outside": {"errors": ERRORS},
     "exam": {
         "lost": Rule(Text("丢失答案", "answers lost"), "", _number("lost")),
         "wrong": Rule(Text("其他不符", "anything else that is wrong"), "", _number("wrong")),

@@ -32,8 +32,8 @@ class Progress(Struct, frozen=True):
 
 
 class Evidence(Struct, kw_only=True):
-    """`is_both_ways`: bytes of both directions come as one figure. `voids`: why nothing of it may count; `void_phases`:
-    why one phase may not."""
+    """`errors`: what the conductor itself met, as a generator notes it (measure.Report). `is_both_ways`: bytes of both
+    directions come as one figure. `voids`: why nothing of it may count; `void_phases`: why one phase may not."""
 
     tier_name: str
     tier: Tier
@@ -55,6 +55,7 @@ class Evidence(Struct, kw_only=True):
     machine: dict[str, str]
     versions: dict[str, str]
     configuration: dict[str, str]
+    errors: dict[str, int] = {}
     voids: list[Text] = []
     void_phases: dict[str, str] = {}
     notes: list[Text] = []

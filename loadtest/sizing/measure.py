@@ -16,6 +16,7 @@ from hdrh.histogram import HdrHistogram
 from msgspec import Struct
 
 LOWEST_US, HIGHEST_US, DIGITS = 1, 120_000_000, 3
+OUTSIDE = "outside"  # in the place of a phase: before the first of a plan, or after the last
 EARLY_MS = 200.0  # what is known of the engine's clock is this good, or better
 # What is measured. `save` runs from the first sending to the acknowledgement; `save_intended` from the instant at
 # which the change was due. `key` from the start to the paper key; `closing` from end and grace on, until the receipt
@@ -61,7 +62,7 @@ class Recorder:
 
     def note(self, operation: str, latency_us: float, at_ms: float) -> None:
         """One success that ended at `at_ms`; it counts in the phase in which it began."""
-        key = f"{operation}/{self._phase_at(at_ms - max(0.0, latency_us) / 1000) or 'outside'}"
+        key = f"{operation}/{self._phase_at(at_ms - max(0.0, latency_us) / 1000) or OUTSIDE}"
         latency_us = max(LOWEST_US, min(HIGHEST_US, int(latency_us)))
         histogram = self._histograms.get(key)
         if histogram is None:
@@ -73,7 +74,7 @@ class Recorder:
 
     def fail(self, operation: str, what: str, at_ms: float) -> None:
         """One error: an answer that should not be, or none. `what` is short and has few values (a code, a kind)."""
-        key = f"{operation}/{self._phase_at(at_ms) or 'outside'}/{what}"
+        key = f"{operation}/{self._phase_at(at_ms) or OUTSIDE}/{what}"
         self._errors[key] = self._errors.get(key, 0) + 1
         self._second(operation, at_ms).errors += 1
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import msgspec
 
 from loadtest.sizing.criteria import CRITERIA, Facts, Found, held_against
+from loadtest.sizing.measure import OUTSIDE
 from loadtest.sizing.outcome import Criterion, Outcome, PhaseOutcome, Text, Word
 from loadtest.sizing.tiers import Limits, Tier, named_limits
-from loadtest.sizing.verdict import EXAM, digest, unjudged, word_of
+from loadtest.sizing.verdict import EXAM, PAPER, digest, unjudged, word_of
 
 NOT_KEPT = "the outcome of this run does not hold it"
 TOLD = Text(
@@ -29,7 +30,7 @@ def judged_anew(outcome: Outcome, tier: Tier) -> Outcome:
     """The same run by the limits of `tier`. Raises CannotJudge where they are not for it, or it says nothing."""
     _refuse_unlike(outcome, tier)
     has_lag = bool(outcome.series.get("recorder_lag_s"))
-    phases = [_phase(phase, tier.criteria, has_lag) for phase in outcome.phases]
+    phases = [_phase(phase, tier.criteria, has_lag) for phase in (*outcome.phases, *_outside(outcome))]
     verdict, reasons = word_of(phases, outcome.voids)
     stale = [*unjudged(outcome.phases), TOLD]
     configuration = {name: told for name, told in outcome.configuration.items() if not name.startswith(_CRITERION)}
@@ -55,6 +56,20 @@ def _refuse_unlike(outcome: Outcome, tier: Tier) -> None:
             f"the run had {ran[0]} candidates on {ran[1]}/{ran[2]} kbit/s, the tier has {asked[0]} on "
             f"{asked[1]}/{asked[2]}"
         )
+
+
+def _outside(outcome: Outcome) -> list[PhaseOutcome]:
+    """What a run met in no phase, if it was not told as one: errors of the whole exam that no phase has."""
+    by_name = {phase.name: phase for phase in outcome.phases}
+    if EXAM not in by_name or OUTSIDE in by_name:
+        return []
+    left = dict(by_name[EXAM].error_kinds)
+    for phase in outcome.phases:
+        for kind, count in phase.error_kinds.items() if phase.name not in (EXAM, PAPER) else ():
+            left[kind] = left.get(kind, 0) - count
+    left = {kind: count for kind, count in left.items() if count > 0}
+    after_ms = outcome.phases[-1].until_ms
+    return [PhaseOutcome(name=OUTSIDE, from_ms=after_ms, until_ms=after_ms, error_kinds=left)] if left else []
 
 
 def _phase(phase: PhaseOutcome, limits: Limits, has_lag: bool) -> PhaseOutcome:

@@ -18,7 +18,7 @@ from loadtest.judge import FAILURES, Verdict
 from loadtest.sizing import model
 from loadtest.sizing.criteria import Facts, judged
 from loadtest.sizing.evidence import Evidence
-from loadtest.sizing.measure import DIGITS, HIGHEST_US, LOWEST_US, Report, merged, percentiles_ms
+from loadtest.sizing.measure import DIGITS, HIGHEST_US, LOWEST_US, OUTSIDE, Report, merged, percentiles_ms
 from loadtest.sizing.outcome import Criterion, Latency, Outcome, PhaseOutcome, Text, Traffic, Word
 from loadtest.sizing.plan import PhaseName
 from loadtest.sizing.seconds import series
@@ -48,7 +48,10 @@ class Span(msgspec.Struct, frozen=True):
 def outcome_of(evidence: Evidence) -> Outcome:
     """Everything judged."""
     histograms, errors, seconds = merged(evidence.reports)
-    phases = [_phase(evidence, span, histograms, errors, seconds_of(seconds)) for span in spans(evidence)]
+    for key, count in evidence.errors.items():
+        errors[key] = errors.get(key, 0) + count
+    judged_spans = [*spans(evidence), *outside(evidence, errors)]
+    phases = [_phase(evidence, span, histograms, errors, seconds_of(seconds)) for span in judged_spans]
     verdict, reasons = word_of(phases, evidence.voids)
     plan = evidence.plan
     return Outcome(
@@ -166,6 +169,18 @@ def spans(evidence: Evidence) -> list[Span]:
         Span(PhaseName.PULL, pulled_ms, instants.pull_until_ms or pulled_ms, frozenset({PhaseName.PULL})),
         Span(EXAM, first, last, None),
     ]
+
+
+def outside(evidence: Evidence, errors: Iterable[str]) -> list[Span]:
+    """What belongs to no phase of the plan, where something went wrong there: it is shown and judged like one.
+
+    Not with the whole exam, which always counts: errors of a phase that is void would fail a run that says nothing.
+    """
+    if not any(key.split("/")[1] == OUTSIDE for key in errors):
+        return []
+    after_ms = evidence.plan.phases[-1].until_ms
+    last_ms = max((sample.at_ms for sample in evidence.samples), default=after_ms)
+    return [Span(OUTSIDE, after_ms, max(after_ms, last_ms), frozenset({OUTSIDE}))]
 
 
 def seconds_of(seconds: Mapping[str, Mapping[int, object]]) -> dict[str, dict[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from loadtest.judge import FAILURES
+from loadtest.sizing.measure import OUTSIDE
 from loadtest.sizing.outcome import Text, Word
 from loadtest.sizing.plan import PhaseName
 
@@ -38,6 +39,7 @@ PHASES: Mapping[str, Text] = {
     PhaseName.GRADING: Text(zh="阅卷", en="Grading"),
     PhaseName.PULL: Text(zh="成绩拉取", en="Results pulled"),
     "exam": Text(zh="整场考试", en="The whole exam"),
+    OUTSIDE: Text(zh="各阶段之外", en="Outside every phase"),  # only where something went wrong there
 }
 OPERATIONS: Mapping[str, Text] = {
     "page": Text(zh="打开页面", en="Open the page"),

@@ -14,9 +14,11 @@ from hdrh.histogram import HdrHistogram
 from engine.delivery import frames as engine_frames
 from loadtest.openloop import frames
 from loadtest.openloop.figures import BUSY_SHARE_MAX, LATE_P99_MS_MAX, Figures, Measured, together, why_void
+from loadtest.openloop.part import Part
 from loadtest.openloop.schedule import EVEN, NS_PER_S, POISSON, Phase, dues, length_ns
 from loadtest.openloop.sitting import CHANGES_PER_CALL_MAX, Sitting, choice_of
 from loadtest.openloop.times import DIGITS, HIGHEST_US, LOWEST_US, Times
+from tests.evidence import a_plan
 from tests.servers import ROOT
 
 PHASES = [Phase("warm", 2.0, 100.0, is_judged=False), Phase("none", 1.0, 0.0), Phase("step", 3.0, 400.0)]
@@ -278,3 +280,18 @@ def test_short_turns_are_asked_for_where_the_kernel_knows_them() -> None:
     ).stdout.split()  # fmt: skip
 
     assert told[0] in ("True", "False") and told[1:] == ["3", "0"]
+
+
+# --- a share of a plan -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_a_line_that_does_not_open_is_an_error_at_any_time() -> None:
+    """Before the start and after the end as well, when the driver keeps no figures of a phase."""
+    part = Part(a_plan(), 0, 1)
+
+    part.driver._fail("not_opened", "refused")
+    part.driver.figures_of(Phase("steady", 1.0, 1.0)).fail("refused", "413")
+
+    assert part.notes.recorder.report().errors == {"channel/outside/not_opened": 1, "save/outside/refused": 1}
+    assert part.notes.errors == 2

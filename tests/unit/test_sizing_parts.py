@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import sys
 import time
@@ -13,11 +14,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from loadtest.client import MachineClient
 from loadtest.ledger import Ledger
-from loadtest.sizing import account, ledger_file, measure, tiers
+from loadtest.sizing import account, conductor, ledger_file, measure, tiers
 from loadtest.sizing import crew as crew_module
 from loadtest.sizing.crew import MASTER, Crew, CrewFault
-from loadtest.sizing.evidence import Progress
+from loadtest.sizing.evidence import Instants, Progress
 from loadtest.sizing.ground import Asked, ground
 from loadtest.sizing.plan import Person
 from loadtest.sizing.seconds import series
@@ -169,3 +171,19 @@ def test_series_of_generators_add_up_and_saves_are_what_was_sent_in_a_second() -
 
     assert found["entered"] == {1: 3, 2: 5}
     assert found["saves"] == {1: 12, 2: 4}
+
+
+# --- what the conductor sees -------------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_whoever_does_not_answer_the_scheduling_system_while_it_closes_has_an_error() -> None:
+    """Nobody listens there; the run's verdict has to know of it, not only its list of faults."""
+    times = itertools.chain([0.0, 0.0], itertools.repeat(1000 * conductor.GRADED_WITHIN_S))
+    seen = conductor.Seen(instants=Instants(closes_ms=0))
+
+    async with MachineClient("http://127.0.0.1:9", "KEY", 0.1) as schedule:
+        await conductor._see_it_close(schedule, "b", seen, lambda: next(times))
+
+    assert seen.errors == {"batch/grading/unreachable": 1}
+    assert any(fault.startswith("while it closed: ") for fault in seen.faults)

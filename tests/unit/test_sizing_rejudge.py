@@ -67,6 +67,23 @@ def test_what_an_outcome_does_not_hold_is_not_judged() -> None:
     assert sum("not judged: " in note.en for note in again.notes) == 3
 
 
+def test_errors_that_no_phase_had_are_judged_where_the_outcome_tells_of_them() -> None:
+    """A run of before told them of the whole exam alone; the sealed papers' are those of the check-in."""
+    early = {"sealed/404": 1}
+    told = {"error_kinds": early, "criteria": []}
+    outcome = a_run(
+        phase("check_in", -120, 0, **told),
+        phase("paper", -120, 0, **told),
+        phase("exam", -120, 660, criteria=[], error_kinds={"sealed/404": 1, "page/500": 2}),
+    )
+
+    again = judged_anew(outcome, a_tier(outside={"errors": 0.0}))
+
+    assert again.verdict is Word.FAIL
+    assert [each.error_kinds for each in again.phases if each.name == "outside"] == [{"page/500": 2}]
+    assert judged_anew(again, a_tier(outside={"errors": 0.0})) == again
+
+
 def test_a_reader_sees_that_it_was_judged_anew_and_by_which_limits() -> None:
     """Once, however often it is; the digest is that of the limits that counted."""
     old = {"tier": "x", "criteria.steady.save_p99_ms": "7", "criteria.late.errors": "0"}

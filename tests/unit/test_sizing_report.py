@@ -11,7 +11,7 @@ import pytest
 
 from loadtest.sizing import charts, figures, report, words
 from loadtest.sizing.markup import Markup, joined, tag
-from loadtest.sizing.measure import OPERATIONS
+from loadtest.sizing.measure import OPERATIONS, OUTSIDE
 from loadtest.sizing.outcome import Criterion, Line, Outcome, Text, Word, decode, encode
 from loadtest.sizing.plan import PhaseName
 from tests import outcomes
@@ -177,7 +177,7 @@ def test_everything_that_is_measured_has_a_name_in_both_languages() -> None:
     """A new phase, operation or account shows up here first."""
     known = {**words.PHASES, **words.OPERATIONS, **words.ACCOUNT, **words.ROLES}
 
-    assert words.PHASES.keys() == {*PhaseName, "paper", "exam"}
+    assert words.PHASES.keys() == {*PhaseName, "paper", "exam", OUTSIDE}
     assert words.OPERATIONS.keys() == set(OPERATIONS)
     assert words.ACCOUNT.keys() > words.MUST_BE_NONE
     assert all(text.zh and text.en for text in known.values())

@@ -19,6 +19,7 @@ from loadtest.sizing.watching import Sample, gauges
 from tests.evidence import (
     CLOSES_MS,
     ENDS_MS,
+    PHASES,
     STARTS_MS,
     a_plan,
     a_recorder,
@@ -93,6 +94,9 @@ def people_more(count: int) -> dict[str, Any]:
             {"reconnect.errors", "reconnect.refused"},
         ),
         (lambda: noted(lambda recorder: recorder.fail("submit", "500", ENDS_MS)), {"deadline.errors"}),
+        (lambda: noted(lambda recorder: recorder.fail("page", "500", PHASES[0].from_ms - 9)), {"outside.errors"}),
+        (lambda: noted(lambda recorder: recorder.fail("look", "500", PHASES[-1].until_ms + 9)), {"outside.errors"}),
+        (lambda: {"errors": {"batch/grading/unreachable": 1}}, {"grading.errors"}),
         (
             lambda: people_more(3),
             {
@@ -169,6 +173,31 @@ def test_a_generator_without_air_makes_its_phase_void() -> None:
     assert short.verdict is Word.VOID
     assert [phase.name for phase in short.phases if phase.void] == ["stress"]
     assert "swarm-0 used 72%" in short.reasons[0].en
+
+
+def test_what_is_met_in_no_phase_counts_like_a_phase() -> None:
+    """It fails the run, unless the generator was late then, too; and with no error nothing is told of it."""
+
+    def late(recorder: Recorder) -> None:
+        recorder.fail("look", "timeout", PHASES[-1].until_ms + 2000)
+        for _ in range(20):
+            recorder.note("lateness", 2000 * LATENESS_P99_MAX_MS, PHASES[-1].until_ms + 3000)
+
+    fine, void = outcome_of(evidence()), outcome_of(evidence(**noted(late)))
+
+    assert [phase.name for phase in fine.phases if phase.name == "outside"] == []
+    assert void.verdict is Word.VOID
+    assert [(phase.name, phase.error_kinds) for phase in void.phases if phase.void] == [
+        ("outside", {"look/timeout": 1})
+    ]
+
+
+def test_errors_of_a_phase_that_is_void_fail_nothing() -> None:
+    """Not as errors of the whole exam either: who measured itself has shown nothing."""
+    share = busy(GENERATOR_CPU_MAX + 0.1)
+    share["recorder"].fail("save", "timeout", a_span(PhaseName.STRESS).from_ms + 500)
+
+    assert outcome_of(evidence(**share)).verdict is Word.VOID
 
 
 def test_a_generator_that_is_late_makes_its_phase_void() -> None:
