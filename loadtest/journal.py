@@ -91,6 +91,11 @@ class Journal:
         return len(self._unsaved)
 
     @property
+    def unanswered(self) -> list[Change]:
+        """Sent or not, and never acknowledged."""
+        return [change for change in self._unsaved.values() if not change.acknowledged]
+
+    @property
     def uncommitted(self) -> int:
         """Saved, but not yet to be forgotten."""
         return len(self._saved)

@@ -45,13 +45,18 @@ class Pulled:
 
 @dataclass
 class Verdict:
-    """Every number but the first five must be 0 for the verdict to hold."""
+    """Every number but the first six must be 0 for the verdict to hold.
+
+    `undelivered`: changes that nobody had acknowledged when their candidate left. The engine may hold them or not; what
+    it acknowledged before or after is not among them, and is lost if it is missing.
+    """
 
     candidates: int = 0
     submitted: int = 0
     collected: int = 0
     absent: int = 0
     graded: int = 0
+    undelivered: int = 0
     lost: int = 0  # acknowledged answers that are missing, older than acknowledged, or altered
     foreign: int = 0  # stored responses that nobody sent
     wrong_scores: int = 0
@@ -95,6 +100,7 @@ def judge(exam: Exam, ledgers: Iterable[Ledger], pulled: Pulled) -> Verdict:
         verdict.candidates += 1
         for failure in ledger.failures:
             verdict.fault("failed_candidates", f"{ledger.candidate_id}: {failure}")
+        verdict.undelivered += ledger.unsent + sum(not change.acknowledged for change in ledger.changes)
         result = by_candidate.pop(ledger.candidate_id, None)
         if ledger.entered:
             _judge_entered(exam, ledger, result, pulled, verdict)

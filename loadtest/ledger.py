@@ -13,7 +13,8 @@ class Ledger:
     """The candidate's side of the account that `judge` settles; nothing is ever taken out of it.
 
     `changes` holds every change that was sent at least once, in order of first sending. After a move to another
-    machine without the journal, a seq whose change never arrived may be used again for another change.
+    machine without the journal, a seq whose change never arrived may be used again for another change. `unsent`: how
+    many changes were typed and never sent.
     """
 
     candidate_id: str = ""
@@ -21,6 +22,7 @@ class Ledger:
     entered: bool = False
     stays_away: bool = False
     changes: list[Change] = field(default_factory=list)
+    unsent: int = 0
     receipts: list[dict[str, Any]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 

@@ -144,7 +144,7 @@ class Sitting:
 
     def left_open(self) -> list[Due]:
         """Sent or due, and never acknowledged."""
-        return [*self.unsure.values(), *self.under_way, *self.waiting]
+        return [one for one in (*self.unsure.values(), *self.under_way, *self.waiting) if one.due_ns]
 
     def _raise_to(self, generation: int, call: list[Due]) -> None:
         """Redis may not be what it was: what it acknowledged before has to go out again, under its own seq."""

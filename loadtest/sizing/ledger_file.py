@@ -35,6 +35,7 @@ def _line(ledger: Ledger) -> bytes:
         "entered": ledger.entered,
         "stays_away": ledger.stays_away,
         "changes": [[change.item, change.seq, change.value, change.acknowledged] for change in ledger.changes],
+        "unsent": ledger.unsent,
         "receipts": ledger.receipts,
         "failures": ledger.failures,
     }
@@ -51,6 +52,7 @@ def _ledger(told: dict[str, Any]) -> Ledger:
             Change(item, seq, value, b"", sent=True, acknowledged=acknowledged)
             for item, seq, value, acknowledged in told["changes"]
         ],
+        unsent=told["unsent"],
         receipts=told["receipts"],
         failures=told["failures"],
     )

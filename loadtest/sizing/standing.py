@@ -40,4 +40,12 @@ def caveats(outcome: Outcome) -> list[Text]:
                 en="Answers and scores were not settled one by one: that nothing was lost is not shown.",
             )
         )
+    if undelivered := outcome.account.get("undelivered"):
+        found.append(
+            Text(
+                zh=f"有 {undelivered} 次更改在考生离场时仍未得到确认:引擎没有承诺过它们,不计为丢失,但作答并未送达。",
+                en=f"{undelivered} changes had no acknowledgement when their candidates left: none was promised, so "
+                "none is lost, but they were typed, and nobody knows that they arrived.",
+            )
+        )
     return found

@@ -69,6 +69,9 @@ ACCOUNT: Mapping[str, Text] = {
     "collected": Text(zh="到时收卷", en="Collected at the end"),
     "absent": Text(zh="缺考", en="Absent"),
     "graded": Text(zh="已出成绩", en="Graded"),
+    "undelivered": Text(
+        zh="考生离场时仍未得到确认的更改", en="Changes without an acknowledgement when their candidate left"
+    ),
     "lost": Text(zh="已确认却丢失、变旧或被改的答案", en="Acknowledged answers missing, older or altered"),
     "foreign": Text(zh="无人发送却存在的答案", en="Stored answers that nobody sent"),
     "wrong_scores": Text(zh="错误的成绩", en="Wrong scores"),

@@ -343,9 +343,7 @@ class Candidate(Machine):
         self._over = True
         self._watch_due = float("inf")
         if self.autosave is not None:
-            if self.autosave.journal.unsaved:
-                self.play.notes.count("never_delivered", self.autosave.journal.unsaved)
-            self.autosave.stop()
+            self.autosave.leave()
         if self.channel is not None:
             self.channel.stop()
         if self._cut is not None:

@@ -155,6 +155,14 @@ class Autosave:
             if not self._was_lost:
                 self._lost = (self._lost[0], now)
 
+    def leave(self) -> None:
+        """Stop for good: what has no answer by now gets none. That is an error, and the ledger tells of it."""
+        left = self.journal.unanswered
+        self._ledger.unsent = sum(not change.sent for change in left)
+        for _ in left:
+            self._notes.fail("save", "unanswered")
+        self.stop()
+
     def stop(self) -> None:
         self.over = True
         if self._timer is not None:

@@ -311,6 +311,19 @@ def test_later_change_without_acknowledgement_may_be_stored_or_not(account: Acco
     assert account.verdict().foreign == 1
 
 
+def test_what_nobody_acknowledged_is_counted_and_what_somebody_did_is_lost_if_it_is_missing(account: Account) -> None:
+    """Whether it was under way or never sent when its candidate left; an acknowledgement that came late is one."""
+    ledger = account.ledgers[1]
+    answered(ledger, ("B1", ["c"]), ("E1", 5), acknowledged=False)
+    ledger.unsent = 2
+    under_way = account.verdict()
+    ledger.changes[-1].acknowledged = True
+    late = account.verdict()
+
+    assert (under_way.undelivered, under_way.faults) == (4, [])
+    assert (late.undelivered, late.lost) == (3, 1)
+
+
 def test_seq_used_again_on_another_machine_is_told_apart_by_its_item(account: Account) -> None:
     """A change that never arrived gave its seq away; the later one under that seq is what counts."""
     ledger = account.ledgers[1]

@@ -156,7 +156,7 @@ def test_the_newest_acknowledged_change_of_an_item_is_kept() -> None:
     """With its seq, as the judge needs it; what nobody answered is kept apart."""
     sitting, figures = a_sitting()
     for value in (b'"a"', b'"b"', b'"c"'):
-        sitting.make_due(choice_of("A1", value), 0, figures)
+        sitting.make_due(choice_of("A1", value), 1, figures)
         if value != b'"c"':
             sitting.next_call(0)
             sitting.acknowledge(reply(sitting.seq), 1)
@@ -208,6 +208,7 @@ def test_a_raised_generation_sends_everything_acknowledged_again_and_counts_it_o
         sitting.next_call(1)
         sitting.acknowledge(reply(number, generation=1 if number < 3 else 2), 2)
     again = sitting.next_call(3)
+    assert sitting.left_open() == []  # an acknowledgement that is asked for once more was given all the same
     sitting.acknowledge(reply(2, generation=2), 4)
 
     assert again == b'{"item":"A1","seq":1,"value":true},{"item":"A2","seq":2,"value":true}'

@@ -69,7 +69,7 @@ def test_responses_on_disk_are_read_as_they_were_pulled() -> None:
 
 def test_whom_no_generator_played_has_failed_unless_they_were_to_stay_away(tmp_path: Path) -> None:
     """Nobody of the roster is left out of the account."""
-    ledger_file.write(tmp_path / "swarm-0.ledger", [Ledger("c1", "s1", entered=True)])
+    ledger_file.write(tmp_path / "swarm-0.ledger", [Ledger("c1", "s1", entered=True, unsent=3)])
     planned = {name: Person(number, name, name, arrives_ms) for number, (name, arrives_ms) in enumerate(
         [("c1", 5), ("c2", 0), ("c3", 5)]
     )}  # fmt: skip
@@ -77,7 +77,7 @@ def test_whom_no_generator_played_has_failed_unless_they_were_to_stay_away(tmp_p
     found = {ledger.candidate_id: ledger for ledger in account.all_ledgers([tmp_path / "swarm-0.ledger"], planned)}
 
     assert set(found) == {"c1", "c2", "c3"}
-    assert found["c1"].entered and not found["c1"].failures
+    assert found["c1"].entered and found["c1"].unsent == 3 and not found["c1"].failures
     assert found["c2"].stays_away and not found["c2"].failures
     assert found["c3"].failures and not found["c3"].stays_away
 

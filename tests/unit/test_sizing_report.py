@@ -137,6 +137,19 @@ def test_a_verdict_says_what_it_leaves_open() -> None:
         assert "could not be judged" not in told and "not settled" not in told
 
 
+def test_what_was_never_acknowledged_stands_in_the_account_and_beside_the_verdict() -> None:
+    """It is no loss, and no success either. A run that did not count it shows no zero."""
+    known = outcomes.outcome().account
+    some, none = (outcomes.outcome(account={**known, "undelivered": count}) for count in (3, 0))
+
+    for told in (read(some).text["en"], report.text(some)):
+        assert "3 changes had no acknowledgement" in told
+    assert "仍未得到确认" in read(some).text["zh"]
+    assert "had no acknowledgement" not in read(none).text["en"]
+    assert "without an acknowledgement when their candidate left0" in read(none).text["en"]
+    assert "without an acknowledgement" not in read(outcomes.outcome()).text["en"]
+
+
 def test_closed_and_open_loop_stand_side_by_side() -> None:
     text = read(outcomes.failed()).text["en"]
     save, intended = (outcomes.latency(median, 39_000) for median in (90, 420))

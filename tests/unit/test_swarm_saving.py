@@ -114,6 +114,24 @@ def test_an_answer_is_kept_until_it_is_committed_and_goes_again_in_a_new_generat
     assert desk.notes.acknowledged == 1 + 1
 
 
+def test_what_is_under_way_when_somebody_leaves_is_an_error_and_in_the_account() -> None:
+    """As is what waited behind it and was never sent; what was acknowledged and goes again is neither."""
+    desk = Desk()
+    for item in "abc":
+        desk.type(item)
+    desk.line.answer(0)
+    desk.type("d")
+    desk.autosave.observe(generation=2, committed=0)
+
+    desk.autosave.leave()
+
+    assert [seqs for seqs, _ in desk.line.sent] == [[1], [2, 3]]
+    assert desk.notes.recorder.report().errors == {"save/outside/unanswered": 3}
+    assert [(change.seq, change.acknowledged) for change in desk.ledger.changes] == [(1, True), (2, False), (3, False)]
+    assert desk.ledger.unsent == 1
+    assert desk.autosave.over
+
+
 @pytest.mark.parametrize("code", ["autosave.closed", "sitting.superseded"])
 def test_a_refusal_for_good_is_told_once_and_nothing_is_sent_after_it(code: str) -> None:
     desk = Desk()
