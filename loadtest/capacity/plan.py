@@ -102,7 +102,7 @@ def bill(wanted: Wanted, costs: Costs) -> Bill:
     lines = [
         Line(
             name="saves_per_s",
-            value=round(wanted.peak_saves_per_s),
+            value=rounded(wanted.peak_saves_per_s, 0),
             unit="saves/s",
             formula=f"{wanted.candidates:,} x {wanted.saves_per_s:g} saves/s, the design peak of one candidate",
             kind=EXTRAPOLATED,
@@ -116,6 +116,11 @@ def bill(wanted: Wanted, costs: Costs) -> Bill:
     made = Bill(wanted=wanted, lines=lines, notes=[])
     made.notes = _notes(made, cost)
     return made
+
+
+def rounded(value: float, digits: int) -> float:
+    """To so many digits behind the point; below one to two digits that count, for a little is not nothing."""
+    return round(value, digits) if value >= 1 else float(f"{value:.2g}")
 
 
 def _kind(wanted: Wanted, cost: Callable[[str], float]) -> str:
@@ -137,7 +142,7 @@ def _engine(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
     return [
         Line(
             name="engine_cores_for_saves",
-            value=round(by_cpu, 1),
+            value=rounded(by_cpu, 1),
             unit="cores",
             formula=f"{rate:,.0f} saves/s x {cost('engine_us_per_save'):.1f} us / {ENGINE_FULL:g}",
             kind=kind,
@@ -145,7 +150,7 @@ def _engine(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
         ),
         Line(
             name="engine_cores_for_entry",
-            value=round(by_entries, 1),
+            value=rounded(by_entries, 1),
             unit="cores",
             formula=f"{entries:,.0f} entries/s (in {wanted.entry_minutes:g} min, peak {wanted.peak:g}) x "
             f"{cost('engine_us_per_entry'):,.0f} us / {ENGINE_FULL:g}",
@@ -154,7 +159,7 @@ def _engine(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
         ),
         Line(
             name="engine_cores_for_start",
-            value=round(by_start, 1),
+            value=rounded(by_start, 1),
             unit="cores",
             formula=f"{wanted.candidates:,} keys in {START_S:g} s / {cost('keys_per_s_per_worker'):,.0f} keys/s of one",
             kind=EXTRAPOLATED,
@@ -166,7 +171,7 @@ def _engine(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
             unit="cores",
             formula="the most of the three, for they do not coincide; one worker per core",
             kind=kind,
-            full=round(max(by_cpu, by_entries) / cores * ENGINE_FULL, 2),
+            full=rounded(max(by_cpu, by_entries) / cores * ENGINE_FULL, 2),
         ),
         Line(
             name="engine_machines",
@@ -177,7 +182,7 @@ def _engine(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
         ),
         Line(
             name="machines_like_the_measured",
-            value=round(by_knee, 1),
+            value=rounded(by_knee, 1),
             unit="of them, with everything on each",
             formula=f"{rate:,.0f} saves/s / (knee {knee:,.0f} of one with one worker x {ENGINE_FULL:g}): cells by site",
             kind=kind,
@@ -185,7 +190,7 @@ def _engine(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
         ),
         Line(
             name="channel_memory",
-            value=round(channels_gib / MEMORY_FULL, 2),
+            value=rounded(channels_gib / MEMORY_FULL, 2),
             unit="GiB in all workers",
             formula=f"{wanted.candidates:,} x {cost('engine_kib_per_channel'):.1f} KiB / {MEMORY_FULL:g}; "
             "the kernel's socket buffers are not in it",
@@ -204,7 +209,7 @@ def _redis(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
     return [
         Line(
             name="redis_cores",
-            value=round(by_cpu, 1),
+            value=rounded(by_cpu, 1),
             unit="cores",
             formula=f"{rate:,.0f} saves/s x {cost('redis_us_per_save'):.1f} us / {REDIS_FULL:g}",
             kind=_kind(wanted, cost),
@@ -212,7 +217,7 @@ def _redis(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
         ),
         Line(
             name="redis_memory",
-            value=round(needs_gib, 2),
+            value=rounded(needs_gib, 2),
             unit="GiB",
             formula=f"{wanted.candidates:,} x {cost('redis_kib_per_sitting'):.1f} KiB x {REDIS_COPY:g} (a fork copies)",
             kind=EXTRAPOLATED,
@@ -221,9 +226,10 @@ def _redis(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
             name="redis_primaries",
             value=primaries,
             unit=f"primaries of one core and {wanted.redis_gib:g} GiB, each with a replica",
-            formula=f"the more of {by_cpu:.1f} by CPU and {by_memory:.1f} by memory at {MEMORY_FULL:g}",
+            formula=f"the more of {rounded(by_cpu, 1):g} by CPU and {rounded(by_memory, 1):g} by memory at "
+            f"{MEMORY_FULL:g}",
             kind=_kind(wanted, cost) if primaries == 1 else EXTRAPOLATED,
-            full=round(max(by_cpu * REDIS_FULL, by_memory * MEMORY_FULL) / primaries, 2),
+            full=rounded(max(by_cpu * REDIS_FULL, by_memory * MEMORY_FULL) / primaries, 2),
         ),
     ]
 
@@ -241,7 +247,7 @@ def _postgres(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
             unit="processes",
             formula=f"{rate:,.0f} changes/s x {cost('recorder_us_per_save'):.1f} us / {ENGINE_FULL:g}",
             kind=kind,
-            full=round(rate * cost("recorder_us_per_save") / 1e6 / recorders, 2),
+            full=rounded(rate * cost("recorder_us_per_save") / 1e6 / recorders, 2),
         ),
         Line(
             name="postgres_cores",
@@ -249,7 +255,7 @@ def _postgres(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
             unit="cores",
             formula=f"{rate:,.0f} changes/s x {cost('postgres_us_per_save'):.1f} us / {POSTGRES_FULL:g}",
             kind=kind,
-            full=POSTGRES_FULL,
+            full=rounded(cores / math.ceil(cores) * POSTGRES_FULL, 2),
         ),
         Line(
             name="postgres_primaries",
@@ -260,7 +266,7 @@ def _postgres(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
         ),
         Line(
             name="postgres_disk",
-            value=round(changes * cost("postgres_bytes_per_change") / 1e9, 1),
+            value=rounded(changes * cost("postgres_bytes_per_change") / 1e9, 1),
             unit="GB",
             formula=f"{changes:,.0f} changes x {cost('postgres_bytes_per_change'):.0f} B, without WAL",
             kind=EXTRAPOLATED,
@@ -298,7 +304,7 @@ def _links(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
         found.append(
             Line(
                 name=name,
-                value=round(bits / LINK_FULL / MBIT, 2),
+                value=rounded(bits / LINK_FULL / MBIT, 2),
                 unit="Mbit/s",
                 formula=f"{formula} / {LINK_FULL:g}",
                 kind=EXTRAPOLATED,
@@ -320,7 +326,7 @@ def _links(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
     found.append(
         Line(
             name="central_link",
-            value=round(down * wanted.sites),
+            value=rounded(down * wanted.sites, 0),
             unit="Mbit/s",
             formula=f"{wanted.sites} sites x {down:g}",
             kind=EXTRAPOLATED,
@@ -340,7 +346,7 @@ def _generators(wanted: Wanted, cost: Callable[[str], float]) -> list[Line]:
             unit="cores, to try all of this",
             formula=f"{rate:,.0f} saves/s x {cost('generator_us_per_save'):.1f} us / {GENERATOR_FULL:g}",
             kind=_kind(wanted, cost),
-            full=GENERATOR_FULL,
+            full=rounded(cores / math.ceil(cores) * GENERATOR_FULL, 2),
         )
     ]
 

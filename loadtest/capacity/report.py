@@ -224,13 +224,17 @@ def bill_in_words(bill: Bill, costs: Costs) -> str:
     ]
     widest = max(len(line.name) for line in bill.lines)
     for line in bill.lines:
-        full = f", {line.full:.0%} full" if line.full else ""
-        lines.append(f"  {line.name:{widest}} {line.value:>12,g} {line.unit} [{line.kind}{full}]")
+        full = f", {_full(line.full)} full" if line.full else ""
+        lines.append(f"  {line.name:{widest}} {line.value:>12,.12g} {line.unit} [{line.kind}{full}]")
         lines.append(f"  {'':{widest}}              = {line.formula}")
     lines += [f"NOTE: {note}" for note in bill.notes]
     lines.append("Costs:")
     lines += [f"  {name} {cost.value:g} {cost.unit}: {cost.how}" for name, cost in costs.costs.items()]
     return "\n".join(lines)
+
+
+def _full(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else "below 1%"
 
 
 def mean_of(values: Sequence[float]) -> float:

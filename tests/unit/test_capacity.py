@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ from loadtest.capacity.judging import (
 )
 from loadtest.capacity.machine import Usage
 from loadtest.capacity.plan import EXTRAPOLATED, MEASURED, Wanted, bill
+from loadtest.capacity.report import bill_in_words
 from loadtest.capacity.search import Search
 
 # --- looking ----------------------------------------------------------------------------------------------------
@@ -223,6 +225,25 @@ def test_memory_may_ask_for_more_redis_than_cores_do() -> None:
 
     assert made.value("redis_primaries") == 26  # 3.8 GiB, twice for a fork, into 0.3 GiB each
     assert any("LIANKAO_PARTITIONS" in note for note in made.notes)
+
+
+def test_a_little_of_a_resource_is_not_shown_as_nothing() -> None:
+    """Two digits that count, marked like any other figure."""
+    made = bill(Wanted(candidates=200, sites=4), priced())
+    said = bill_in_words(made, priced())
+
+    assert made.value("engine_cores_for_saves") == 0.002  # 20 x 50 us / 0.5
+    assert [line.name for line in made.lines if not line.value > 0] == []
+    assert re.search(r"engine_cores_for_saves +0\.002 cores \[measured, 50% full\]", said)
+    assert re.search(r"engine_cores +1 cores \[measured, below 1% full\]", said)
+    assert re.search(r"postgres_cores +1 cores \[measured, below 1% full\]", said)
+
+
+def test_large_figures_are_written_out() -> None:
+    """1e+06 is no number of machines."""
+    made = bill(Wanted(candidates=12_000_000, sites=4), priced())
+
+    assert " 1,200,000 saves/s" in bill_in_words(made, priced())
 
 
 def test_more_of_everything_never_makes_a_smaller_bill() -> None:
