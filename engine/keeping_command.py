@@ -16,7 +16,8 @@ def purge_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "batch", help="its id; three years after it closed its answers go, five years after it everything"
     )
-    made.add_argument("--archive", required=True, type=Path, metavar="FILE", help="a valid archive of it as it is now")
+    held = "a valid archive of it as it is now; or, but for erased answers, as it was"
+    made.add_argument("--archive", required=True, type=Path, metavar="FILE", help=held)
     made.add_argument("--keys", required=True, metavar="FILE", help="the reply of GET /v1/keys")
     made.add_argument("--dry-run", action="store_true", help="only say what would go")
 
@@ -46,7 +47,10 @@ def archive(chosen: argparse.Namespace) -> list[str]:
     signer = Signer(secrets.read(configured.secrets_dir, "archive.key"))
     path = chosen.out or Path(f"{chosen.batch}.archive.zip")
     made = asyncio.run(archive(configured.postgres_dsn, chosen.batch, signer, path))
-    return [f"{made.path}: {made.rows} rows, {made.bytes} bytes, content {made.digest}"]
+    lines = [f"{made.path}: {made.rows} rows, {made.bytes} bytes, content {made.digest}"]
+    if made.answers_in:
+        lines.append(f"without the answers, which were erased and are in the archive of content {made.answers_in}")
+    return lines
 
 
 def purge(chosen: argparse.Namespace) -> list[str]:

@@ -2,6 +2,7 @@
 
 Read in one transaction that sees one moment, a few rows at a time. Written beside its name and moved there when it is
 whole and on disk; its digest is kept in table `archive`, so that purging can tell whether it is still all there is.
+Of a batch whose answers were erased it holds the records alone, and says which archive has the answers.
 
 Of the queries `$1` is the batch's id, or a few of its sittings. Order is by what a row is, byte by byte (COLLATE "C"),
 so that the same content is always the same bytes. Bytes stand as the hex SHA-256 of themselves; `blobs` gives them.
@@ -18,6 +19,7 @@ from typing import Any
 from msgspec import Struct
 
 from engine.keeping.bundle import BundleWriter, KeepingFault, new_file
+from engine.keeping.erasing import ANSWER_TABLES
 from engine.rules import timing
 from engine.rules.limits import ARCHIVE_BLOBS_AT_ONCE, ARCHIVE_ROWS_AT_ONCE, ARCHIVE_SITTINGS_AT_ONCE
 from engine.sealing.signature import ALGORITHM, Signer, shown_key
@@ -69,6 +71,8 @@ TABLES = (
     Table("score_review", _queries.score_review, by_sittings=True),
     Table("receipt", _queries.receipt, by_sittings=True),
 )
+# What is not there any more once the answers are erased.
+ANSWERS = frozenset((*ANSWER_TABLES, "receipt"))
 # Tables of the database that no archive holds, and why.
 LEFT_OUT = {
     "api_key": "a credential is no record of an exam; who used it stands in the logs by its id",
@@ -93,12 +97,16 @@ LEFT_OUT = {
 
 
 class Made(Struct, frozen=True):
-    """An archive that is on disk: `digest` is its content's, `rows` those of all tables."""
+    """An archive that is on disk: `digest` is its content's, `rows` those of all tables.
+
+    `answers_in`: of the records alone, the content of the archive that has the answers.
+    """
 
     path: Path
     digest: str
     bytes: int
     rows: int
+    answers_in: str = ""
 
 
 async def archive(dsn: str, batch_id: str, signer: Signer, path: Path) -> Made:
@@ -107,22 +115,36 @@ async def archive(dsn: str, batch_id: str, signer: Signer, path: Path) -> Made:
         with new_file(path) as file:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 await find_finished(connection, batch_id)
-                if await connection.fetchval(_queries.is_being_erased, batch_id):
-                    raise KeepingFault(f"of batch {batch_id!r} something is erased: it lies in the archive of then")
+                answers_in = await _answers_in(connection, batch_id)
                 writer = BundleWriter(file)
-                await write_tables(connection, batch_id, writer)
+                await write_tables(connection, batch_id, writer, with_answers=not answers_in)
             await public_keys.register(connection, "archive", ALGORITHM, signer.public_key)
             keys = [shown_key(key) for key in await public_keys.signing_keys(connection)]
-            digest = writer.close(batch_id, keys, signer)
+            digest = writer.close(batch_id, keys, signer, answers_in)
             size = file.seek(0, os.SEEK_END)
         await connection.execute(_queries.keep_digest, batch_id, digest, size, signer.key_id, now_ms())
-    return Made(path, digest, size, sum(member.rows or 0 for member in writer.members))
+    return Made(path, digest, size, sum(member.rows or 0 for member in writer.members), answers_in)
 
 
-async def write_tables(connection: Connection, batch_id: str, writer: BundleWriter) -> None:
+async def _answers_in(connection: Connection, batch_id: str) -> str:
+    """The content of the archive that has its answers, where they were erased; raises KeepingFault while some go."""
+    row = await connection.fetchrow(_queries.find_erasing, batch_id)
+    if row is not None and row["kind"] is not None:
+        raise KeepingFault(
+            f"something of batch {batch_id!r} is being erased: all of it lies in the archive of content"
+            f" {row['archive_digest']}"
+        )
+    return "" if row is None else str(row["archive_digest"])
+
+
+async def write_tables(
+    connection: Connection, batch_id: str, writer: BundleWriter, *, with_answers: bool = True
+) -> None:
     """Every table of the batch, as it is seen by the transaction that `connection` is in."""
     sitting_ids = await sittings_of(connection, batch_id)
     for table in TABLES:
+        if table.name in ANSWERS and not with_answers:
+            continue
         chunks: list[Any] = list(_chunks(sitting_ids)) if table.by_sittings else [batch_id]
         query = f"SELECT row_to_json(found)::text AS line FROM ({table.rows}) AS found"
         with writer.table(table.name) as rows:

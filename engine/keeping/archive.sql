@@ -13,9 +13,9 @@ SELECT batch.*, (
 ) AS extra_time_s_max
 FROM batch WHERE batch_id = $1
 
--- is_being_erased(batch_id) -> one row
--- Whether something of it went already, or is going: what is left is no archive of it.
-SELECT EXISTS (SELECT FROM erasing WHERE batch_id = $1)
+-- find_erasing(batch_id) -> at most one row
+-- Whether something of it is being erased, or its answers were, and which archive has that.
+SELECT kind, archive_digest FROM erasing WHERE batch_id = $1
 
 -- count_unfinished(batch_id) -> one row
 -- Sittings nobody has closed yet, without a result, or whose newest result waits for an assessor.

@@ -2,7 +2,8 @@
 
 Beside the published keys it believes nothing: not the manifest before its signature, no member before its digest, no
 result before its own signature. With the grader's key, or an opened answer key, every score is made once more. Tables
-of sittings are in one order and read side by side, so memory is bounded by one sitting.
+of sittings are in one order and read side by side, so memory is bounded by one sitting. An archive of records, made
+when the answers were erased, has neither responses nor receipts; its results are looked at as any.
 """
 
 from __future__ import annotations
@@ -59,11 +60,13 @@ class _Audit:
         batches = list(bundle.rows("batch"))
         if [row.get("batch_id") for row in batches] != [bundle.batch_id]:
             raise BadArchive(f"table batch does not hold batch {bundle.batch_id!r} alone")
-        self._recount = Recount(bundle, batches[0], secrets) if secrets else None
+        self._recount = Recount(bundle, batches[0], secrets) if secrets and not bundle.answers_in else None
         self._sittings = self._results = 0
 
     def told(self) -> str:
         scores = "every score recomputed" if self._recount else "scores not recomputed (no key given)"
+        if self._bundle.answers_in:
+            scores = f"without the answers, which are in the archive of content {self._bundle.answers_in}"
         return (
             f"batch {self._bundle.batch_id}, {self._sittings} sittings, {self._results} signed results, {scores},"
             f" content {self._bundle.digest}"
@@ -86,7 +89,8 @@ class _Audit:
 
     def _faults_of(self, sitting: Row, rows: dict[str, list[Row]]) -> Iterator[str]:
         responses = rows["response"]
-        yield from _receipt_faults(sitting, responses, rows["receipt"])
+        if not self._bundle.answers_in:
+            yield from _receipt_faults(sitting, responses, rows["receipt"])
         if not any(event["kind"] == _RESTORED for event in rows["sitting_event"]):
             yield from _history_faults(responses, rows["response_history"])
         yield from self._result_faults(sitting, rows["result"])

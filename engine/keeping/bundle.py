@@ -25,10 +25,12 @@ from engine.sealing import signature
 from engine.sealing.signature import Signer
 
 FORMAT = "liankao-archive/1"
+RECORDS_FORMAT = "liankao-archive-records/1"  # what was left once the answers were erased
 MANIFEST = "manifest.json"
 _MEMBER_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a ZIP can say: when it was made is no content
 _READ_BYTES = 2**16
-_MANIFEST_NAMES = {"format", "batch_id", "members", "keys", "key_id", "signature"}
+_NAMES = {"format", "batch_id", "members", "keys", "key_id", "signature"}
+_MANIFEST_NAMES = {FORMAT: _NAMES, RECORDS_FORMAT: _NAMES | {"answers_in"}}
 
 
 class KeepingFault(Exception):
@@ -56,10 +58,17 @@ def blob_name(digest: str) -> str:
     return f"blobs/{digest}"
 
 
-def content_digest(batch_id: str, members: Iterable[Member]) -> str:
+def content_digest(batch_id: str, members: Iterable[Member], answers_in: str = "") -> str:
     """What an archive holds, whoever signed it and however it is compressed: hex SHA-256 over its list of members."""
+    return exact_json.digest(_content(batch_id, members, answers_in))
+
+
+def _content(batch_id: str, members: Iterable[Member], answers_in: str) -> dict[str, Any]:
+    """The signed part of a manifest that says what is in it."""
     listed = [msgspec.to_builtins(member) for member in members]
-    return exact_json.digest({"format": FORMAT, "batch_id": batch_id, "members": listed})
+    if answers_in:
+        return {"format": RECORDS_FORMAT, "batch_id": batch_id, "members": listed, "answers_in": answers_in}
+    return {"format": FORMAT, "batch_id": batch_id, "members": listed}
 
 
 # --- writing ---------------------------------------------------------------------------------------------------
@@ -91,21 +100,18 @@ class BundleWriter:
                     sink.write(content)
             self._done(name, digest, len(content), None)
 
-    def close(self, batch_id: str, keys: list[dict[str, str]], signer: Signer) -> str:
-        """Write the manifest, the last member; returns the content's digest."""
-        manifest = {
-            "format": FORMAT,
-            "batch_id": batch_id,
-            "members": [msgspec.to_builtins(member) for member in self.members],
-            "keys": keys,
-            "key_id": signer.key_id,
-        }
+    def close(self, batch_id: str, keys: list[dict[str, str]], signer: Signer, answers_in: str = "") -> str:
+        """Write the manifest, the last member; returns the content's digest.
+
+        `answers_in`: the content of the archive that holds the answers, where they were erased before this one.
+        """
+        manifest = {**_content(batch_id, self.members, answers_in), "keys": keys, "key_id": signer.key_id}
         with self._opened(MANIFEST, zipfile.ZIP_DEFLATED) as sink:
             if sink is not None:
                 sink.write(exact_json.canonical(signer.signed(manifest)))
         if self._zip is not None:
             self._zip.close()
-        return content_digest(batch_id, self.members)
+        return content_digest(batch_id, self.members, answers_in)
 
     @contextmanager
     def _opened(self, name: str, compression: int) -> Iterator[IO[bytes] | None]:
@@ -184,6 +190,7 @@ class BundleReader:
             raise BadArchive(f"no published key signed the manifest; it names {manifest['key_id']!r}")
         self.batch_id = str(manifest["batch_id"])
         self.key_id = str(manifest["key_id"])
+        self.answers_in = str(manifest.get("answers_in", ""))  # the archive that has the answers, where this has none
         try:
             members = msgspec.convert(manifest["members"], list[Member])
         except msgspec.ValidationError as fault:
@@ -191,7 +198,7 @@ class BundleReader:
         self.members = {member.name: member for member in members}
         if len(self.members) < len(members):
             raise BadArchive(f"{MANIFEST} names a member twice")
-        self.digest = content_digest(self.batch_id, members)
+        self.digest = content_digest(self.batch_id, members, self.answers_in)
 
     def _manifest(self) -> dict[str, Any]:
         try:
@@ -200,8 +207,9 @@ class BundleReader:
             manifest = exact_json.decode(self._zip.read(MANIFEST))
         except (KeyError, Refused, zipfile.BadZipFile, OSError, ValueError) as fault:
             raise BadArchive(f"{MANIFEST} cannot be read: {fault}") from None
-        if not isinstance(manifest, dict) or set(manifest) != _MANIFEST_NAMES or manifest["format"] != FORMAT:
-            raise BadArchive(f"{MANIFEST} is none of {FORMAT}: expected exactly {', '.join(sorted(_MANIFEST_NAMES))}")
+        if not isinstance(manifest, dict) or set(manifest) != _MANIFEST_NAMES.get(str(manifest.get("format")), set()):
+            expected = ", ".join(sorted(_NAMES))
+            raise BadArchive(f"{MANIFEST} is none of {' or '.join(_MANIFEST_NAMES)}: expected exactly {expected}")
         return manifest
 
     def faults(self) -> Iterator[str]:

@@ -2,9 +2,10 @@
 
 Promises: nothing goes before its day, and nothing that is not in an archive which the caller has at hand, whole and
 valid, and which holds exactly what the database holds. Each kind has a day of its own (`rules/retention.py`): the
-answers go first, the rest later. It goes in steps, each a small transaction (`erasing.py`), out of Redis first
-(`forgetting.py`); whatever ends it on the way, the same call goes on where it was. What stays is the record in table
-`purge`: how many rows of which table, the archive's content, when, signed by the archive's key.
+answers go first, the rest later, by the same archive or, where a release or a migration came between, by one of what
+was left. It goes in steps, each a small transaction (`erasing.py`), out of Redis first (`forgetting.py`); whatever ends
+it on the way, the same call goes on where it was. What stays is the record in table `purge`: how many rows of which
+table, the archive's content, when, signed by the archive's key.
 How: the comparison changes nothing and holds nobody up. Only when it was found good, and nothing was done to the batch
 meanwhile, a row in `erasing` says that something of it goes: from then on nobody works with that, and no comparison is
 made again, for the database holds less than the archive. Whatever ends it before leaves the batch as it was.
@@ -12,17 +13,17 @@ made again, for the database holds less than the archive. Whatever ends it befor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 from msgspec import Struct
 
-from engine.keeping.archive import TABLES, connected, find_finished, sittings_of, write_tables
+from engine.keeping.archive import ANSWERS, TABLES, connected, find_finished, sittings_of, write_tables
 from engine.keeping.audit import audit
 from engine.keeping.bundle import BundleReader, BundleWriter, KeepingFault, Member, table_name
-from engine.keeping.erasing import ANSWER_TABLES, Eraser
+from engine.keeping.erasing import Eraser
 from engine.keeping.forgetting import check_redis, forget_papers, forget_sittings, forget_ways_in
 from engine.rules.errors import TryLater
 from engine.rules.retention import ANSWERS_YEARS, RECORDS_YEARS, Kind, day_of, kept_until_ms, kind_due
@@ -36,6 +37,7 @@ _queries = Queries(__file__)
 _FORMAT = "liankao-purge/2"  # 1 knew no kinds: all of a batch went at once
 # Worked out from responses: it is gone with them, and no table.
 _RECEIPT = "receipt"
+_NAMED_MAX = 5
 
 
 class Purged(Struct, frozen=True):
@@ -48,10 +50,14 @@ class Purged(Struct, frozen=True):
 
 
 class _Held(Struct, frozen=True):
-    """The archive at hand, found valid: its content, and what of it the database must still hold."""
+    """The archive at hand, found valid: its content, and what of it the database must still hold.
+
+    `answers_in`: of an archive of the records alone, the content of the one that has the answers.
+    """
 
     digest: str
     members: dict[str, Member]
+    answers_in: str
 
 
 class _Found(Struct, frozen=True):
@@ -99,7 +105,7 @@ async def purge(
         except TryLater as fault:
             raise KeepingFault(f"{fault.detail}; purge again, it goes on where it was") from None
         await Eraser(connection, batch_id).erase(kind, sitting_ids)
-        return await _ended(connection, batch_id, signer, kind)
+        return await _ended(connection, batch_id, signer, kind, held)
 
 
 def _checked_archive(path: Path, keys: Sequence[dict[str, Any]], batch_id: str) -> _Held:
@@ -111,7 +117,7 @@ def _checked_archive(path: Path, keys: Sequence[dict[str, Any]], batch_id: str) 
     bundle.close()
     if bundle.batch_id != batch_id:
         raise KeepingFault(f"{path} is an archive of batch {bundle.batch_id!r}, expected {batch_id!r}")
-    return _Held(bundle.digest, bundle.members)
+    return _Held(bundle.digest, bundle.members, bundle.answers_in)
 
 
 # --- before anything goes --------------------------------------------------------------------------------------
@@ -137,7 +143,7 @@ async def _begun(connection: Connection, batch_id: str, held: _Held) -> Kind:
         await connection.execute(_queries.lock_batch, batch_id)
         await connection.execute(_queries.lock_log, batch_id)
         if await _last_done(connection, batch_id) != found.last_done:
-            raise KeepingFault(f"something was done to batch {batch_id!r} while it was compared; archive and purge again")
+            raise KeepingFault(f"something was done to batch {batch_id!r} while it was compared: purge again")
         await connection.execute(_queries.begin, batch_id, held.digest, found.closes_ms, found.kind)
     return found.kind
 
@@ -166,9 +172,13 @@ def _is_under_way(standing: Record | None) -> bool:
 
 
 def _check_same(batch_id: str, held: _Held, standing: Record | None) -> None:
-    """What is gone already lies in one archive, and no other will do. Raises KeepingFault."""
-    is_gone = standing is not None and (_is_under_way(standing) or standing["answers_erased_ms"] is not None)
-    if standing is not None and is_gone and standing["archive_digest"] != held.digest:
+    """What is gone lies in one archive: only that, or one of what was left then, will do. Raises KeepingFault."""
+    if standing is None:
+        if held.answers_in:
+            raise KeepingFault(f"this archive holds no answers of batch {batch_id!r}, and none of them were erased")
+        return
+    known = {held.digest} if _is_under_way(standing) else {held.digest, held.answers_in}
+    if standing["archive_digest"] not in known:
         raise KeepingFault(
             f"of batch {batch_id!r} something is gone that the archive of content {standing['archive_digest']} holds,"
             f" and this one is of content {held.digest}"
@@ -198,25 +208,27 @@ def _kind(batch_id: str, closed_ms: int, standing: Record | None) -> Kind:
 async def _compare(connection: Connection, batch_id: str, held: _Held, standing: Record | None) -> dict[str, int]:
     """Table -> rows. Raises KeepingFault unless the database holds what the archive does, but for erased answers."""
     writer = BundleWriter(None)
-    await write_tables(connection, batch_id, writer)
-    gone: set[str] = set()
-    if standing is not None and standing["answers_erased_ms"] is not None:
-        gone = {table_name(table) for table in (*ANSWER_TABLES, _RECEIPT)}
-    if _but(writer.members, gone) != _but(held.members.values(), gone):
-        raise KeepingFault(f"batch {batch_id!r} is not what was archived any more: archive it again")
-    rows = {member.name: member.rows for member in writer.members}
-    tables = [table.name for table in TABLES if table.name != _RECEIPT]
-    return {table: rows[table_name(table)] or 0 for table in tables}
+    await write_tables(connection, batch_id, writer, with_answers=standing is None)
+    gone = set() if standing is None else {table_name(table) for table in ANSWERS}
+    archived = [member for member in held.members.values() if member.name not in gone]
+    if writer.members != archived:
+        again = "archive it again" if standing is None else "archive what is left, and purge with that archive"
+        differing = _named(writer.members, archived)
+        raise KeepingFault(f"batch {batch_id!r} is not what was archived any more ({differing}): {again}")
+    rows = {member.name: member.rows or 0 for member in writer.members}
+    return {table.name: rows.get(table_name(table.name), 0) for table in TABLES if table.name != _RECEIPT}
 
 
-def _but(members: Iterable[Member], gone: set[str]) -> list[Member]:
-    return [member for member in members if member.name not in gone]
+def _named(found: Sequence[Member], archived: Sequence[Member]) -> str:
+    """What differs, for a person: a few names, those of tables first, for bytes are named by what they hold."""
+    names = sorted({member.name for member in set(found) ^ set(archived)}, reverse=True) or ["their order"]
+    return ", ".join(names[:_NAMED_MAX]) + (f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else "")
 
 
 # --- when it is gone -------------------------------------------------------------------------------------------
 
 
-async def _ended(connection: Connection, batch_id: str, signer: Signer, kind: Kind) -> Purged:
+async def _ended(connection: Connection, batch_id: str, signer: Signer, kind: Kind, held: _Held) -> Purged:
     """The signed record; of the records' erasing, in the transaction in which the batch itself goes."""
     async with connection.transaction():
         row = await connection.fetchrow(_queries.find_erasing, batch_id)
@@ -230,6 +242,7 @@ async def _ended(connection: Connection, batch_id: str, signer: Signer, kind: Ki
                 "kind": kind,
                 "closed_ms": row["closed_ms"],
                 "archive_digest": row["archive_digest"],
+                **({"answers_in": held.answers_in} if held.answers_in else {}),
                 "rows": dict(sorted(rows.items())),
                 "purged_ms": now_ms(),
             }

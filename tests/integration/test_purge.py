@@ -12,78 +12,44 @@ from engine.delivery import login
 from engine.delivery.resources import Delivery
 from engine.keeping import erasing
 from engine.keeping import purge as purge_module
-from engine.keeping.archive import TABLES, archive
+from engine.keeping.archive import TABLES
 from engine.keeping.bundle import KeepingFault
-from engine.keeping.purge import Purged, purge, shown
-from engine.rules.errors import Refused
+from engine.keeping.purge import purge, shown
 from engine.rules.retention import day_of, kept_until_ms
 from engine.scheduling import batches, key_changes
-from engine.scoring import results, settling
-from engine.scoring.grader import Grader
+from engine.scoring import results
 from engine.sealing import secrets, signature
 from engine.sealing.provider import FileProvider
 from engine.sealing.signature import Signer
 from engine.settings import Settings
 from engine.stores.clock import now_ms
 from engine.stores.postgres import connect
-from tests.integration.exam import GRADER_KEY, LOGIN_KEY, RECEIPT_KEY, WRAP_KEY, Exam
+from tests.integration.exam import LOGIN_KEY, RECEIPT_KEY, WRAP_KEY, Exam
+from tests.integration.purging import (
+    ANSWERS,
+    DAY_MS,
+    YEAR_MS,
+    Killed,
+    age,
+    archived,
+    count,
+    graded,
+    in_redis,
+    killed,
+    left,
+    purged,
+    until_done,
+)
 from tests.integration.test_archive import ARCHIVER, KEYS
-from tests.integration.test_grader import SIGNER, finish
 from tests.integration.test_regrader import propose
 
 pytestmark = pytest.mark.anyio
-DAY_MS = 24 * 3600 * 1000
-YEAR_MS = 366 * DAY_MS
 
 
 @pytest.fixture
 async def over(exam: Exam) -> Exam:
-    """An exam that was graded; `age` makes it older."""
-    await finish(exam)
-    await Grader(exam.grader_database, GRADER_KEY, SIGNER).grade()
-    return exam
-
-
-async def age(exam: Exam, by_ms: int) -> None:
-    await exam.query(f"UPDATE batch SET starts_ms = starts_ms - {by_ms} RETURNING 1")
-
-
-async def archived(exam: Exam, path: Path) -> Path:
-    await archive(exam.owner_database._dsn, exam.batch.batch_id, ARCHIVER, path)
-    return path
-
-
-async def purged(exam: Exam, path: Path, *, is_dry_run: bool = False) -> Purged:
-    return await purge(
-        exam.owner_database._dsn, exam.memory, exam.batch.batch_id, ARCHIVER, path, KEYS, is_dry_run=is_dry_run
-    )
-
-
-async def in_redis(exam: Exam) -> list[str]:
-    """Every key that holds something of a sitting, a way in, or a paper."""
-    found = {name async for names in exam.memory.find_keys("*") for name in names}
-    return sorted(name for name in found if name.startswith(("login:", "batch:", "sealed:")) or ":s:" in name)
-
-
-async def left(exam: Exam) -> dict[str, int]:
-    """Rows of the batch in every table that has a column for it or for its sittings, but for the record."""
-    columns = await exam.query(
-        "SELECT table_name, column_name FROM information_schema.columns JOIN information_schema.tables USING"
-        " (table_schema, table_name) WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'"
-        " AND column_name IN ('batch_id', 'sitting_id') AND table_name <> 'purge'"
-    )
-    assert len(columns) > 20
-    found: dict[str, int] = {}
-    for table, column in columns:
-        [(rows,)] = await exam.query(f"SELECT count(*) FROM {table} WHERE {column} IS NOT NULL")
-        if rows:
-            found[table] = rows
-    return found
-
-
-async def count(exam: Exam, table: str) -> int:
-    [(rows,)] = await exam.query(f"SELECT count(*) FROM {table}")
-    return int(rows)
+    """An exam that was graded."""
+    return await graded(exam)
 
 
 async def test_a_batch_whose_time_has_come_goes_whole_and_leaves_a_signed_record(over: Exam, tmp_path: Path) -> None:
@@ -155,73 +121,6 @@ async def test_whose_number_stood_in_it_by_mistake_can_sit_a_later_batch(over: E
     assert (await login._enter(delivery, "CODE", "three"))["sitting_id"] == "three"
 
 
-# --- each kind on its own day ----------------------------------------------------------------------------------
-ANSWERS = {"response", "response_history", "assessment_mark", "assessment_task"}
-
-
-async def test_answers_go_two_years_before_the_records(
-    over: Exam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Results and the rest stay and are served; what was answered is gone, from Redis too; then the rest goes.
-
-    The same archive serves for both: what is left is compared with it, and no other is made.
-    """
-    await age(over, 4 * YEAR_MS)
-    file = await archived(over, tmp_path / "a.zip")
-    before = await left(over)
-    tried = await purged(over, file, is_dry_run=True)
-    first = await purged(over, file)
-
-    assert (tried.kind, tried.rows, tried.record) == (first.kind, first.rows, None)
-    after = {table: rows for table, rows in before.items() if table.removesuffix("_default") not in ANSWERS}
-    assert await left(over) == {**after, "erasing": 1}
-    assert [name for name in await in_redis(over) if ":s:" in name or name.startswith("login:")] == []
-    assert first.record is not None and (first.record["kind"], set(first.record["rows"])) == ("answers", ANSWERS)
-    with pytest.raises(KeepingFault, match="were erased on"):
-        await purged(over, file)
-    with pytest.raises(KeepingFault, match="something is erased"):
-        await archived(over, tmp_path / "b.zip")
-
-    later_ms = now_ms() + 2 * YEAR_MS
-    monkeypatch.setattr(purge_module, "now_ms", lambda: later_ms)
-    await over.query("UPDATE sitting SET room = 'elsewhere' RETURNING 1")
-    with pytest.raises(KeepingFault, match="not what was archived"):
-        await purged(over, file)
-    await over.query("UPDATE sitting SET room = 'r' RETURNING 1")
-    second = await purged(over, file)
-
-    assert second.record is not None and second.record["kind"] == "records"
-    assert second.rows["response"] == 0 and second.rows["sitting"] == 2
-    assert (await left(over), await in_redis(over)) == ({}, [])
-    assert await count(over, "purge") == 2
-
-
-async def test_from_what_is_gone_nothing_is_made(over: Exam, tmp_path: Path) -> None:
-    """No regrade over responses that are not there, no statistics that would take them for omissions, and no sittings
-    laid ready again, by a roster that is pushed once more, that lack their answers."""
-    await age(over, 4 * YEAR_MS)
-    await purged(over, await archived(over, tmp_path / "a.zip"))
-
-    for asked in (results._find_sitting, key_changes._check_over, settling.is_settled, batches.refuse_erased):
-        async with over.engine_database.transaction() as connection:
-            with pytest.raises(Refused) as refused:
-                await asked(connection, "one" if asked is results._find_sitting else "B")
-        assert (refused.value.code, refused.value.status) == ("batch.erased", 410)
-
-
-async def test_an_open_regrade_keeps_everything(over: Exam, tmp_path: Path) -> None:
-    """It would be made from what is about to go."""
-    await age(over, 6 * YEAR_MS)
-    settings = Settings(secrets_dir=str(tmp_path))
-    secrets.create(tmp_path)
-    await propose(over, settings, {"item": "A3", "answer": "b"})
-
-    with pytest.raises(KeepingFault, match="regrade 'R1' of batch 'B' is open"):
-        await purged(over, await archived(over, tmp_path / "a.zip"))
-
-    assert (await left(over))["sitting"] == 2 and await count(over, "erasing") == 0
-
-
 # --- ended on the way ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("years", [4, 6])
 async def test_whatever_ends_it_the_same_call_goes_on(
@@ -243,34 +142,6 @@ async def test_whatever_ends_it_the_same_call_goes_on(
         assert (await left(over), await in_redis(over)) == ({}, [])
 
 
-class Killed(Exception):
-    """As a process that is gone: nothing after it runs."""
-
-
-async def until_done(exam: Exam, file: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Purge again and again, each time killed at its n-th step, n = 1, 2, 3 …; how often until one came through."""
-    erase = erasing.Eraser._run
-    for allowed in range(1, 200):
-        left_to_do = allowed
-
-        async def run(self: Any, *arguments: Any) -> int:
-            nonlocal left_to_do
-            left_to_do -= 1
-            if left_to_do == 0:
-                raise Killed
-            return await erase(self, *arguments)
-
-        monkeypatch.setattr(erasing.Eraser, "_run", run)
-        try:
-            await purged(exam, file)
-        except Killed:
-            told = await purged(exam, file, is_dry_run=True)
-            assert told.is_under_way and "so much went so far" in shown(told)[-1]
-        else:
-            return allowed
-    raise AssertionError("it never came through")
-
-
 async def test_another_archive_than_the_one_begun_with_erases_nothing_more(
     over: Exam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,7 +151,7 @@ async def test_another_archive_than_the_one_begun_with_erases_nothing_more(
     await over.query("UPDATE sitting SET room = 'elsewhere' RETURNING 1")
     file = await archived(over, tmp_path / "b.zip")
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(erasing.Eraser, "_run", _killed)
+        patched.setattr(erasing.Eraser, "_run", killed)
         await purged(over, file)
 
     with pytest.raises(KeepingFault, match="something is gone that the archive"):
@@ -297,7 +168,7 @@ async def test_a_comparison_that_was_ended_leaves_the_batch_as_it_was(
     await age(over, 6 * YEAR_MS)
     old = await archived(over, tmp_path / "a.zip")
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(purge_module, "write_tables", _killed)
+        patched.setattr(purge_module, "write_tables", killed)
         await purged(over, old)
 
     async with over.engine_database.transaction() as connection:
@@ -320,8 +191,8 @@ async def test_what_is_done_while_it_is_compared_keeps_everything(
     secrets.create(tmp_path)
     write = purge_module.write_tables
 
-    async def compared(*arguments: Any) -> None:
-        await write(*arguments)
+    async def compared(*arguments: Any, with_answers: bool) -> None:
+        await write(*arguments, with_answers=with_answers)
         await propose(over, Settings(secrets_dir=str(tmp_path)), {"item": "A3", "answer": "b"})
 
     with monkeypatch.context() as patched, pytest.raises(KeepingFault, match="something was done to batch 'B'"):
@@ -331,10 +202,6 @@ async def test_what_is_done_while_it_is_compared_keeps_everything(
     assert (await left(over))["sitting"] == 2 and await count(over, "erasing") == 0
     with pytest.raises(KeepingFault, match="regrade 'R1' of batch 'B' is open"):
         await purged(over, file)
-
-
-async def _killed(*_: Any) -> int:
-    raise Killed
 
 
 async def test_two_who_purge_at_once_take_turns(over: Exam, tmp_path: Path) -> None:
