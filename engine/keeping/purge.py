@@ -159,6 +159,8 @@ async def _find(connection: Connection, batch_id: str, held: _Held) -> _Found:
         return _Found(kind, closes_ms, standing, None, last_done)
     if open_regrade := await connection.fetchval(_queries.open_regrade, batch_id):
         raise KeepingFault(f"regrade {open_regrade!r} of batch {batch_id!r} is open: apply or drop it first")
+    if await connection.fetchval(_queries.waiting_review, batch_id):
+        raise KeepingFault(f"a score review of batch {batch_id!r} waits for its recheck: let the grader do it first")
     return _Found(kind, closes_ms, standing, await _compare(connection, batch_id, held, standing), last_done)
 
 

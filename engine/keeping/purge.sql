@@ -23,6 +23,10 @@ SELECT archive_digest, closed_ms, kind, rows, answers_erased_ms FROM erasing WHE
 -- A regrade that is still to be tried or decided upon.
 SELECT regrade_id FROM regrade WHERE batch_id = $1 AND state IN ('proposed', 'ready', 'approved')
 
+-- waiting_review(batch_id) -> one row
+-- Whether a review has not been checked yet: it is against the answers.
+SELECT EXISTS (SELECT FROM score_review WHERE batch_id = $1 AND state = 'filed')
+
 -- begin(batch_id, archive_digest, closed_ms, kind) -> none
 -- From now on it goes: the database holds what the archive holds, and nobody works with it any more.
 INSERT INTO erasing (batch_id, archive_digest, closed_ms, kind) VALUES ($1, $2, $3, $4)

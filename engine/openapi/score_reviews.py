@@ -114,6 +114,7 @@ CALLS = (
         codes=(
             "request.invalid",
             "not_found",
+            "batch.erased",
             "score_review.not_published",
             "score_review.closed",
             "score_review.filed",

@@ -83,6 +83,12 @@ def unreadable(fault: str) -> list[Finding]:
     return [Finding(check, False, detail, f"有记录无法读取({fault}),请联系技术人员并保留现场") for check in CHECKS]
 
 
+def erased() -> list[Finding]:
+    """What is said where the answers were erased before the recheck: nothing can be compared with what is gone."""
+    detail = "the answers of this batch were erased when their years were over: nothing was compared"
+    return [Finding(check, False, detail, "本批次作答已在保存期满后删除,无法核对") for check in CHECKS]
+
+
 def responses_digest(responses: Mapping[str, tuple[int, str]]) -> str:
     """A receipt's digest: hex SHA-256 of the RFC 8785 form of [[item, seq, value], …], sorted by item."""
     rows = (f'["{item}",{seq},{value}]' for item, (seq, value) in sorted(responses.items()))

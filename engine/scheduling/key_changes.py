@@ -16,6 +16,7 @@ from engine.rules import timing
 from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import PAPER_BODY_BYTES_MAX, REGRADE_BODY_BYTES_MAX
 from engine.rules.terms import Batch
+from engine.scheduling.batches import refuse_erased
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.sealer_jobs import SealChanges, SealedChanges
 from engine.sealing.secrets import random_bytes
@@ -71,8 +72,7 @@ async def _check_over(connection: Connection, batch_id: str) -> Batch:
     row = await connection.fetchrow(_queries.lock_batch, batch_id)
     if row is None:
         raise Refused("not_found", f"there is no batch {batch_id[:80]!r}")
-    if row["is_erased"]:
-        raise Refused("batch.erased", f"the answers of batch {batch_id!r} need not be kept any more")
+    await refuse_erased(connection, batch_id)  # once it is held: a purge that was waited for shows only now
     batch = batch_of(row)
     counts = await connection.fetchrow(_queries.count_unfinished, batch_id)
     closes_ms = timing.boundaries(batch, counts["extra_time_s"]).closes_ms

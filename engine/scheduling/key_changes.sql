@@ -1,7 +1,6 @@
 -- lock_batch(batch_id) -> at most one row
 -- The batch, held against another proposal until the transaction ends; what only refers to it goes on.
-SELECT *, EXISTS (SELECT FROM erasing WHERE erasing.batch_id = $1) AS is_erased
-FROM batch WHERE batch_id = $1 FOR NO KEY UPDATE
+SELECT * FROM batch WHERE batch_id = $1 FOR NO KEY UPDATE
 
 -- count_unfinished(batch_id) -> one row
 -- Sittings that are open or have no result, and the longest extra time.

@@ -1,7 +1,8 @@
 """The grader's third turn: item statistics of a batch whose sittings all have their results, when somebody asks.
 
 Only the grader knows which options are right, so it counts and workers show. It reads in chunks, holds nothing while it
-counts, and writes what it found beside the stand of the results that it counted: a regrade makes it out of date.
+counts, and writes what it found beside the stand of the results that it counted: a regrade makes it out of date. Of a
+batch whose answers are erased nothing is counted; where they go meanwhile, what was counted is thrown away.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 import orjson
 from msgspec import Struct
 
+from engine import log
 from engine.rules import exact_json
 from engine.rules.item_statistics import UNITS, PaperTally, Shown, number, seconds_by_item
 from engine.rules.limits import STATISTICS_SITTINGS_AT_ONCE
@@ -41,6 +43,9 @@ async def count_statistics(database: Postgres, grader: Grader) -> bool:
         batch_id = await connection.fetchval(_queries.take_request, grader.parked_now())
         if batch_id is None:
             return False
+        if not await _hold(connection, batch_id):
+            log.logger().warning("statistics.not_counted", batch=batch_id, detail="its answers are erased")
+            return True
         stand = await connection.fetchval(_queries.stand_of, batch_id)
         papers = await _papers(connection, grader, batch_id)
     for paper in papers:
@@ -50,8 +55,15 @@ async def count_statistics(database: Postgres, grader: Grader) -> bool:
     document = orjson.dumps({"papers": [_shown(paper) for paper in papers]}).decode()
     is_withheld = any(paper.is_withheld for paper in papers)
     async with database.transaction() as connection:
-        await connection.execute(_queries.insert_statistics, batch_id, stand, is_withheld, now_ms(), document)
+        if await _hold(connection, batch_id):
+            await connection.execute(_queries.insert_statistics, batch_id, stand, is_withheld, now_ms(), document)
     return True
+
+
+async def _hold(connection: Connection, batch_id: str) -> bool:
+    """Whether all of the batch is there; if so, nothing of it is erased until the caller's transaction ends."""
+    is_there = await connection.fetchval(_queries.hold_batch, batch_id)
+    return bool(is_there) and not await connection.fetchval(_queries.is_erased, batch_id)
 
 
 async def _papers(connection: Connection, grader: Grader, batch_id: str) -> list[_Paper]:

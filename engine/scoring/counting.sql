@@ -5,6 +5,14 @@ DELETE FROM statistics_request WHERE batch_id = (
     ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED
 ) RETURNING batch_id
 
+-- hold_batch(batch_id) -> at most one row
+-- The batch: a purge begins after this transaction, or has begun.
+SELECT true FROM batch WHERE batch_id = $1 FOR SHARE
+
+-- is_erased(batch_id) -> one row
+-- Whether its answers go or are gone; asked after the batch is held, else a purge that was waited for is not seen.
+SELECT EXISTS (SELECT FROM erasing WHERE batch_id = $1)
+
 -- stand_of(batch_id) -> one row
 -- Which results there are; every new revision changes it.
 SELECT count(*) || '/' || coalesce(sum(revision), 0) FROM result WHERE batch_id = $1

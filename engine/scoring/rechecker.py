@@ -17,7 +17,7 @@ from engine.rules import exact_json
 from engine.rules.assessing import WHOLE_SITTING
 from engine.rules.errors import MISTAKES, Corrupt
 from engine.rules.marking import AnswerKey
-from engine.rules.recheck import Evidence, recheck, unreadable
+from engine.rules.recheck import Evidence, erased, recheck, unreadable
 from engine.rules.terms import Rules
 from engine.scoring.assessing import assessed_points, tasks_that_count
 from engine.scoring.assessment_tasks import MarkedTask, marked_tasks
@@ -46,7 +46,7 @@ class Rechecker:
             if row is None:
                 return False
             try:
-                found = recheck(await self._evidence(connection, row))
+                found = erased() if row["is_erased"] else recheck(await self._evidence(connection, row))
             except MISTAKES as fault:  # whatever it is: the other reviews go on; its words might quote an answer
                 log.logger().warning(
                     "score_review.not_checked", sitting_id=row["sitting_id"], fault=type(fault).__name__

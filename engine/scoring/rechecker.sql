@@ -2,7 +2,8 @@
 -- The review that waits longest for its recheck, held by this grader, with the result and the sitting it is about.
 SELECT score_review.sitting_id, score_review.revision, score_review.batch_id, score_review.receipt, result.document,
     result.marks, sitting.form, sitting.candidate_id, sitting.admission_ticket, sitting.state AS sitting_state,
-    sitting.closed_ms, sitting.extra_time_s, batch.rules
+    sitting.closed_ms, sitting.extra_time_s, batch.rules,
+    EXISTS (SELECT FROM erasing WHERE erasing.batch_id = score_review.batch_id) AS is_erased
 FROM score_review
 JOIN result USING (sitting_id, revision)
 JOIN sitting USING (sitting_id)

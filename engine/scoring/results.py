@@ -68,9 +68,9 @@ async def show_responses(request: Request) -> Response:
     scoring: Scoring = request.app.state.scoring
     sitting_id = path_id(request, "sitting_id")
     async with scoring.database.connection() as connection:
-        sitting = await _find_sitting(connection, sitting_id)
         rows = await connection.fetch(_queries.responses_of, sitting_id)
-        assessments = await connection.fetch(_queries.assessments_of, sitting_id) if sitting["is_final"] else []
+        assessments = await connection.fetch(_queries.assessments_of, sitting_id)
+        sitting = await _find_sitting(connection, sitting_id)  # last: not erased, and so what was read was all of it
     marks = orjson.loads(sitting["marks"]) if sitting["marks"] else {}
     nothing = {"mark": None, "points": None}
     responses = {
@@ -78,7 +78,7 @@ async def show_responses(request: Request) -> Response:
         for row in rows
     }
     shown: dict[str, Any] = {"responses": responses}
-    if assessments:
+    if assessments and sitting["is_final"]:
         shown["assessments"] = [{**dict(row), "mark": json_number(row["mark"])} for row in assessments]
     return json_response(shown)
 
@@ -89,8 +89,8 @@ async def show_history(request: Request) -> Response:
     scoring: Scoring = request.app.state.scoring
     sitting_id = path_id(request, "sitting_id")
     async with scoring.database.connection() as connection:
-        await _find_sitting(connection, sitting_id)
         rows = await connection.fetch(_queries.history_of, sitting_id)
+        await _find_sitting(connection, sitting_id)  # last, as above
     return json_response({"history": [{**dict(row), "value": orjson.Fragment(row["value"])} for row in rows]})
 
 

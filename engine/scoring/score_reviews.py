@@ -44,7 +44,7 @@ async def file(request: Request) -> Response:
     """`POST /v1/sittings/{sitting_id}/review`: 201, or 200 when the same was filed before.
 
     Raises Refused `score_review.not_published`, `score_review.closed` outside the window, `score_review.filed` when
-    another one of the same result is there.
+    another one of the same result is there, `batch.erased` when what it would be checked against is gone.
     """
     key_id = await require(request, "results")
     scoring: Scoring = request.app.state.scoring
@@ -66,6 +66,7 @@ async def file(request: Request) -> Response:
                 revision=revision,
             )
         if is_new:
+            await _refuse_erased(connection, sitting["batch_id"])
             rules = msgspec.json.decode(sitting["rules"], type=Rules)
             await _store(connection, sitting, revisions, rules, asked, key_id)
             found = await connection.fetchrow(_queries.find_review, sitting_id, revision)
@@ -197,6 +198,13 @@ async def _find_sitting(connection: Connection, sitting_id: str) -> Record:
     if sitting is None:
         raise Refused("not_found", f"there is no sitting {sitting_id!r}")
     return sitting
+
+
+async def _refuse_erased(connection: Connection, batch_id: str) -> None:
+    """Until the caller's transaction ends no purge begins. Raises Refused `batch.erased`."""
+    await connection.execute(_queries.hold_batch, batch_id)
+    if await connection.fetchval(_queries.is_erased, batch_id):
+        raise Refused("batch.erased", f"the answers of batch {batch_id!r} need not be kept any more")
 
 
 async def _find(connection: Connection, sitting_id: str, revision: int) -> Record:

@@ -2,6 +2,14 @@
 -- The sitting with its batch's rules.
 SELECT sitting.sitting_id, sitting.batch_id, batch.rules FROM sitting JOIN batch USING (batch_id) WHERE sitting_id = $1
 
+-- hold_batch(batch_id) -> none
+-- The batch: a purge begins after this transaction, or has begun.
+SELECT 1 FROM batch WHERE batch_id = $1 FOR SHARE
+
+-- is_erased(batch_id) -> one row
+-- Whether its answers go or are gone; asked after the batch is held, else a purge that was waited for is not seen.
+SELECT EXISTS (SELECT FROM erasing WHERE batch_id = $1)
+
 -- lock_reviews(batch_id) -> one row
 -- Who files reviews of one batch takes turns until the commit, so that the list's cursor passes over none.
 SELECT pg_advisory_xact_lock(hashtextextended('score_review ' || $1::text, 0))

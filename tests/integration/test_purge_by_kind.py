@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import zipfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import orjson
@@ -15,12 +17,14 @@ from engine.keeping.audit import audit
 from engine.keeping.bundle import KeepingFault
 from engine.rules.errors import Refused
 from engine.scheduling import batches, key_changes
-from engine.scoring import results, settling
+from engine.scoring import results, score_reviews, settling
 from engine.scoring.publication import release_batch
+from engine.scoring.rechecker import Rechecker
 from engine.sealing import secrets, signature
 from engine.settings import Settings
 from engine.stores.clock import now_ms
-from tests.integration.exam import GRADER_KEY, Exam
+from engine.stores.postgres import Connection
+from tests.integration.exam import GRADER_KEY, Exam, until_waiting
 from tests.integration.purging import (
     ANSWERS,
     YEAR_MS,
@@ -162,11 +166,52 @@ async def test_from_what_is_gone_nothing_is_made(over: Exam, tmp_path: Path) -> 
     await age(over, 4 * YEAR_MS)
     await purged(over, await archived(over, tmp_path / "a.zip"))
 
-    for asked in (results._find_sitting, key_changes._check_over, settling.is_settled, batches.refuse_erased):
+    for asked in (
+        results._find_sitting,
+        key_changes._check_over,
+        settling.is_settled,
+        batches.refuse_erased,
+        score_reviews._refuse_erased,
+    ):
         async with over.engine_database.transaction() as connection:
             with pytest.raises(Refused) as refused:
                 await asked(connection, "one" if asked is results._find_sitting else "B")
         assert (refused.value.code, refused.value.status) == ("batch.erased", 410)
+
+
+async def test_who_waits_for_a_purge_sees_that_it_has_begun(over: Exam) -> None:
+    """A regrade, or a review of a score, that is asked for in the very moment in which the answers begin to go."""
+    for asked in (key_changes._check_over, score_reviews._refuse_erased):
+        async with over.owner_database.transaction() as purging:
+            await purging.execute(purge_module._queries.lock_batch, "B")
+            waiting = asyncio.create_task(_asked(over, asked))
+            await until_waiting(over)
+            await purging.execute(purge_module._queries.begin, "B", "digest", 1, "answers")
+
+        with pytest.raises(Refused) as refused:
+            await waiting
+        assert refused.value.code == "batch.erased"
+        await over.query("DELETE FROM erasing RETURNING 1")
+
+
+async def _asked(exam: Exam, asked: Callable[[Connection, str], Awaitable[object]]) -> None:
+    async with exam.engine_database.transaction() as connection:
+        await asked(connection, "B")
+
+
+async def test_a_review_that_waits_for_its_recheck_keeps_the_answers(over: Exam, tmp_path: Path) -> None:
+    """The grader needs them; once it has had its turn they may go."""
+    await age(over, 4 * YEAR_MS)
+    await over.query(
+        "INSERT INTO score_review (sitting_id, revision, batch_id, requested_by, requested_ms, due_ms, grounds, words,"
+        " receipt, key_id) VALUES ('one', 1, 'B', 'c', 0, 0, '{tally}', '', '', 'k') RETURNING 1"
+    )
+    with pytest.raises(KeepingFault, match="a score review of batch 'B' waits for its recheck"):
+        await purged(over, await archived(over, tmp_path / "a.zip"))
+
+    assert await Rechecker(over.grader_database, GRADER_KEY).turn()
+
+    await purged(over, await archived(over, tmp_path / "b.zip"))
 
 
 async def test_an_open_regrade_keeps_everything(over: Exam, tmp_path: Path) -> None:

@@ -115,6 +115,24 @@ async def test_what_cannot_be_read_is_said_and_stops_no_other_review(graded: Exa
     assert {finding["ok"] for finding in (await findings(graded, "two")).values()} == {True}
 
 
+async def test_a_recheck_says_that_the_answers_are_erased(graded: Exam) -> None:
+    """And takes none of them for missing; a review that is filed now is refused, the same again is not."""
+    await file(graded)
+    await erase(graded)
+
+    assert [await rechecker(graded).turn() for _ in range(2)] == [True, False]
+
+    assert {(each["ok"], each["detail"]) for each in (await findings(graded)).values()} == {
+        (False, "the answers of this batch were erased when their years were over: nothing was compared")
+    }
+
+
+async def erase(exam: Exam) -> None:
+    """As a purge begins."""
+    await exam.query("INSERT INTO erasing (batch_id, archive_digest, closed_ms) VALUES ('B', 'd', 1) RETURNING 1")
+    await exam.query("DELETE FROM response RETURNING 1")
+
+
 async def test_a_window_that_is_over_is_named(graded: Exam) -> None:
     """By the moment at which the result became public."""
     await graded.query("UPDATE result SET publication = publication - 30 * 86400 * 1000000::bigint RETURNING 1")

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from engine.rules.errors import Refused, TryLater
-from engine.scoring import flags, settling
+from engine.scoring import counting, flags, settling
 from engine.scoring.counting import count_statistics
 from engine.scoring.grader import Grader
 from engine.scoring.publication import release_batch
@@ -152,6 +152,30 @@ async def test_a_paper_that_others_have_yet_to_sit_is_not_told(graded: Exam) -> 
     assert all(item["options"] == [] for item in paper["items"])
     assert all(flag["evidence"] == {} for flag in paper["flags"])
     assert paper["items"][2]["difficulty"] == 0.5
+
+
+async def test_what_is_counted_while_the_answers_go_is_thrown_away(
+    graded: Exam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And once they go nothing is counted: it would take them for omissions."""
+    count_marks = counting._count_marks
+
+    async def erased_meanwhile(*arguments: Any) -> None:
+        await graded.query("INSERT INTO erasing (batch_id, archive_digest, closed_ms) VALUES ('B', 'd', 1) RETURNING 1")
+        await graded.query("DELETE FROM response RETURNING 1")
+        await count_marks(*arguments)
+
+    monkeypatch.setattr(counting, "_count_marks", erased_meanwhile)
+    for _ in range(2):  # the second time it is erased before
+        await graded.query("INSERT INTO statistics_request (batch_id) VALUES ('B') RETURNING 1")
+        assert await count_statistics(graded.grader_database, grader_of(graded))
+
+    assert await graded.query("SELECT 1 FROM item_statistics") == []
+    assert not await count_statistics(graded.grader_database, grader_of(graded))
+    async with graded.engine_database.connection() as connection:
+        with pytest.raises(Refused) as refused:
+            await settling.is_settled(connection, "B")
+    assert refused.value.code == "batch.erased"
 
 
 async def test_a_batch_that_is_not_graded_has_no_statistics(exam: Exam) -> None:
