@@ -10,7 +10,7 @@ from loadtest.judge import Verdict
 from loadtest.sizing import model, tiers
 from loadtest.sizing.evidence import Evidence, Instants
 from loadtest.sizing.measure import Recorder
-from loadtest.sizing.outcome import Line, Outcome
+from loadtest.sizing.outcome import Line, Outcome, Text
 from loadtest.sizing.plan import Person, Phase, PhaseName, Plan
 from loadtest.sizing.verdict import WRITING
 from loadtest.sizing.watching import Sample
@@ -113,7 +113,7 @@ def evidence(recorder: Recorder | None = None, **other: Any) -> Evidence:
         "said": [],
         "line": Line(enforced=True, up_kbit_per_s=10_000, down_kbit_per_s=5_000),
         "is_both_ways": False,
-        "why_no_traffic": "",
+        "why_no_traffic": Text("", ""),
         "instants": Instants(
             closes_ms=CLOSES_MS,
             graded_ms=CLOSES_MS + 1500,

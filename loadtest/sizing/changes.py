@@ -79,7 +79,7 @@ def warnings_of(before: Outcome, after: Outcome) -> list[Text]:
             ("档位", "tier", before.tier != after.tier),
             ("考生人数", "number of candidates", before.candidates != after.candidates),
             ("时长", "length", before.minutes != after.minutes),
-            ("线路", "line", before.line != after.line),
+            ("线路", "line", _line(before) != _line(after)),
             ("考生行为模型", "model of the candidates", before.model != after.model),
         )
         if differs

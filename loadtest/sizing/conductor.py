@@ -63,7 +63,7 @@ class Seen(Struct, kw_only=True):
 
     instants: Instants
     voids: list[Text] = []
-    void_phases: dict[str, str] = {}
+    void_phases: dict[str, Text] = {}
     errors: dict[str, int] = {}
     faults: list[str] = []
 
@@ -180,7 +180,9 @@ async def _accompany(plan: Plan, crew: Crew, seen: Seen, now_ms: Callable[[], fl
         if now_ms() < plan.starts_ms:
             crew.check_alive()
         if first_ms < now_ms() < plan.starts_ms and not crew.have_spoken():
-            why = "the first candidate was due before every generator was there"
+            why = Text(
+                "第一名考生应到时,发压进程尚未全部就绪", "the first candidate was due before every generator was there"
+            )
             seen.void_phases = dict.fromkeys((PhaseName.CHECK_IN, "paper"), why)
         if now_ms() > until_ms:
             seen.voids.append(Text("发压进程超时未结束", "generators did not end in time"))

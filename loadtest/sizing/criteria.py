@@ -11,9 +11,16 @@ from typing import Any
 
 from msgspec import Struct
 
+from loadtest.sizing import words
 from loadtest.sizing.outcome import Criterion, Latency, Text, Traffic
 
-Found = float | str
+Found = float | Text
+NOTHING = Text("", "")
+NOT_HERE = Text("引擎的进程不在本机", "the engine's processes are not on this machine")
+BOTH_WAYS = Text(
+    "此处上下行合并计数:这是一个上限,超过限值时说明不了什么",
+    "both directions are counted as one here: an upper bound, which says nothing once it is over the limit",
+)
 
 
 class Facts(Struct, kw_only=True):
@@ -25,7 +32,7 @@ class Facts(Struct, kw_only=True):
     operations: Mapping[str, Latency] = {}
     errors: Mapping[str, int] = {}  # by operation/what
     traffic: Traffic | None = None
-    why_no_traffic: str = ""
+    why_no_traffic: Text = NOTHING
     is_both_ways: bool = False  # `traffic` tells both directions as one: an upper bound of each
     cpu: Mapping[str, float] = {}
     memory_mib: Mapping[str, float] = {}
@@ -52,12 +59,11 @@ def held_against(limit: float, found: Found, name: str, facts: Facts) -> Criteri
     rule = CRITERIA[facts.name][name]
     told: dict[str, Any] = {"name": name, "label": rule.label, "limit": limit, "unit": rule.unit}
     told["is_at_most"] = rule.is_at_most
-    if isinstance(found, str):
-        return Criterion(found=None, holds=None, why=found, **told)
+    if isinstance(found, Text):
+        return Criterion(found=None, holds=None, why=found.en, why_zh=found.zh, **told)
     holds = found <= limit if rule.is_at_most else found >= limit
     if name == "line_share" and facts.is_both_ways and not holds:
-        why = "both directions are counted as one here: an upper bound, which says nothing once it is over the limit"
-        return Criterion(found=found, holds=None, why=why, **told)
+        return Criterion(found=found, holds=None, why=BOTH_WAYS.en, why_zh=BOTH_WAYS.zh, **told)
     return Criterion(found=found, holds=holds, **told)
 
 
@@ -70,10 +76,14 @@ def _time(operation: str, member: str, unit_ms: float = 1) -> Callable[[Facts], 
     def find(facts: Facts) -> Found:
         one = facts.operations.get(operation)
         if one is None or not one.count:
-            return f"no {operation} in this phase"
+            return _none(operation)
         return float(getattr(one, member)) / unit_ms
 
     return find
+
+
+def _none(operation: str) -> Text:
+    return Text(f"本阶段没有“{words.operation(operation).zh}”", f"no {operation} in this phase")
 
 
 def _errors(facts: Facts) -> Found:
@@ -87,13 +97,13 @@ def _refused(facts: Facts) -> Found:
 def _skew_ms(facts: Facts) -> Found:
     one = facts.operations.get("key")
     if one is None or not one.count:
-        return "no key in this phase"
+        return _none("key")
     return one.max_ms - one.points[0][1]
 
 
 def _number(name: str) -> Callable[[Facts], Found]:
     def find(facts: Facts) -> Found:
-        return facts.numbers.get(name, "it was not seen")
+        return facts.numbers.get(name, Text("未观测到", "it was not seen"))
 
     return find
 
@@ -102,19 +112,21 @@ def _line_share(facts: Facts) -> Found:
     if "line_share" in facts.numbers:
         return facts.numbers["line_share"]
     if facts.traffic is None:
-        return facts.why_no_traffic or "no interface was counted"
+        return facts.why_no_traffic if facts.why_no_traffic.en else Text("没有统计任何网卡", "no interface was counted")
     return max(facts.traffic.up_share, facts.traffic.down_share)
 
 
 def _of_role(kind: str, role: str) -> Callable[[Facts], Found]:
     def find(facts: Facts) -> Found:
-        return getattr(facts, kind).get(role, "the engine's processes are not on this machine")  # type: ignore[no-any-return]
+        return getattr(facts, kind).get(role, NOT_HERE)  # type: ignore[no-any-return]
 
     return find
 
 
 def _recorder_lag_s(facts: Facts) -> Found:
-    return "the engine shows no recorder_lag_seconds" if facts.recorder_lag_s is None else facts.recorder_lag_s
+    if facts.recorder_lag_s is None:
+        return Text("引擎未提供 recorder_lag_seconds", "the engine shows no recorder_lag_seconds")
+    return facts.recorder_lag_s
 
 
 # --- what may be asked -------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ class Evidence(Struct, kw_only=True):
     said: list[Progress]
     line: Line
     is_both_ways: bool
-    why_no_traffic: str
+    why_no_traffic: Text
     instants: Instants
     account: Verdict | None
     began_ms: int
@@ -57,6 +57,6 @@ class Evidence(Struct, kw_only=True):
     configuration: dict[str, str]
     errors: dict[str, int] = {}
     voids: list[Text] = []
-    void_phases: dict[str, str] = {}
+    void_phases: dict[str, Text] = {}
     notes: list[Text] = []
     faults: list[str] = []

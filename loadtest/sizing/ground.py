@@ -24,11 +24,18 @@ from msgspec import Struct
 
 from loadtest import network
 from loadtest.own_engine import ROOT, own_engine
-from loadtest.sizing.outcome import Line
+from loadtest.sizing.criteria import NOTHING
+from loadtest.sizing.outcome import Line, Text
 from loadtest.sizing.tiers import Tier
 from loadtest.sizing.watching import Counters, Processes
 
 WIRE_READY_S = 15.0
+NOT_ASKED = Text("未要求 --shaped", "--shaped was not asked for")
+MEASURED = Text("带宽只测量,未强制限制", "bandwidth was measured, not enforced")
+ELSEWHERE = Text(
+    "多数考生由其他机器模拟,其网卡未被统计",
+    "most candidates are played on other machines, whose interfaces nobody counted",
+)
 _COUNTERS = "/proc/thread-self/net/dev"
 
 
@@ -65,7 +72,7 @@ class Ground(Struct, frozen=True, kw_only=True):
     before: list[str]
     counters: Counters | None
     is_both_ways: bool
-    why_no_traffic: str
+    why_no_traffic: Text
     processes: Processes | None
     is_own: bool
 
@@ -90,46 +97,53 @@ def dies_with_us() -> list[str]:
 
 def _own(tier: Tier, asked: Asked, held: contextlib.ExitStack) -> Ground:
     if asked.ui:
-        return _on_loopback(tier, asked, held, "Locust's own pages could not be reached at the far end of a line")
+        why = Text("无法从线路远端访问 Locust 页面", "Locust's own pages could not be reached at the far end of a line")
+        return _on_loopback(tier, asked, held, why)
     rates = (tier.up_kbit_per_s, tier.down_kbit_per_s) if asked.shaped else (0, 0)
     try:
         wire = held.enter_context(network.line(*rates))
     except network.NoNetwork as refused:
-        return _on_loopback(tier, asked, held, str(refused))
+        return _on_loopback(tier, asked, held, Text(f"无法建立网络命名空间({refused})", str(refused)))
     ready = held.enter_context(own_engine(workers=asked.workers, settings={"LIANKAO_HOST": "0.0.0.0"}))
     port = urllib.parse.urlsplit(ready["url"]).port
     return Ground(
         url=f"http://{network.NEAR.address}:{port}",
         near_url=ready["url"],
         keys=ready["keys"],
-        line=_line(tier, asked.shaped, "" if asked.shaped else "--shaped was not asked for"),
+        line=_line(tier, asked.shaped, NOTHING if asked.shaped else NOT_ASKED),
         before=wire.at_far_end,
         counters=lambda: _of(wire.traffic()),
         is_both_ways=False,
-        why_no_traffic="",
+        why_no_traffic=NOTHING,
         processes=_processes(ready["ready_file"]),
         is_own=True,
     )
 
 
-def _on_loopback(tier: Tier, asked: Asked, held: contextlib.ExitStack, why: str) -> Ground:
+def _on_loopback(tier: Tier, asked: Asked, held: contextlib.ExitStack, why: Text) -> Ground:
     ready = held.enter_context(own_engine(workers=asked.workers))
     return Ground(
         url=ready["url"],
         near_url=ready["url"],
         keys=ready["keys"],
-        line=_line(tier, False, f"bandwidth was measured, not enforced: {why}"),
+        line=_line(tier, False, MEASURED, why),
         before=[],
         counters=lambda: _interface("lo"),
         is_both_ways=True,
-        why_no_traffic="",
+        why_no_traffic=NOTHING,
         processes=_processes(ready["ready_file"]),
         is_own=True,
     )
 
 
-def _line(tier: Tier, is_enforced: bool, why: str) -> Line:
-    return Line(enforced=is_enforced, up_kbit_per_s=tier.up_kbit_per_s, down_kbit_per_s=tier.down_kbit_per_s, why=why)
+def _line(tier: Tier, is_enforced: bool, *why: Text) -> Line:
+    return Line(
+        enforced=is_enforced,
+        up_kbit_per_s=tier.up_kbit_per_s,
+        down_kbit_per_s=tier.down_kbit_per_s,
+        why=": ".join(each.en for each in why),
+        why_zh="：".join(each.zh for each in why),
+    )
 
 
 def _of(traffic: network.Traffic) -> tuple[int, int]:
@@ -151,13 +165,13 @@ def _foreign(tier: Tier, asked: Asked) -> Ground:
     host = urllib.parse.urlsplit(asked.url).hostname or ""
     device, why = _device_to(host)
     if asked.machines:
-        device, why = "", "most candidates are played on other machines, whose interfaces nobody counted"
-    unshaped = "bandwidth was measured, not enforced: the engine is not ours, so its line is what it is"
+        device, why = "", ELSEWHERE
+    unshaped = Text("引擎不是本测试启动的,线路保持原样", "the engine is not ours, so its line is what it is")
     return Ground(
         url=asked.url,
         near_url=asked.url,
         keys=asked.keys,
-        line=_line(tier, False, unshaped),
+        line=_line(tier, False, MEASURED, unshaped),
         before=[],
         counters=(lambda: _interface(device)) if device else None,
         is_both_ways=device == "lo",
@@ -167,15 +181,15 @@ def _foreign(tier: Tier, asked: Asked) -> Ground:
     )
 
 
-def _device_to(host: str) -> tuple[str, str]:
+def _device_to(host: str) -> tuple[str, Text]:
     """The interface that leads to `host`, or "" and why it cannot be told."""
     try:
         address = socket.getaddrinfo(host, None)[0][4][0]
         told = subprocess.run(["ip", "-json", "route", "get", str(address)], capture_output=True, text=True, timeout=5)
         route: dict[str, Any] = json.loads(told.stdout)[0]
-        return str(route["dev"]), ""
+        return str(route["dev"]), NOTHING
     except (OSError, ValueError, LookupError, subprocess.SubprocessError) as fault:
-        return "", f"the interface to {host} could not be told: {fault}"
+        return "", Text(f"无法确定通往 {host} 的网卡:{fault}", f"the interface to {host} could not be told: {fault}")
 
 
 def _interface(device: str) -> tuple[int, int]:
@@ -214,6 +228,7 @@ def _slowed(made: Ground, asked: Asked, held: contextlib.ExitStack) -> Ground:
         up_kbit_per_s=made.line.up_kbit_per_s,
         down_kbit_per_s=made.line.down_kbit_per_s,
         why=made.line.why,
+        why_zh=made.line.why_zh,
         delay_ms=asked.delay_ms,
         loss=asked.loss,
     )

@@ -44,12 +44,16 @@ class Text(Struct, frozen=True):
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """What lay between candidates and engine; not `enforced`: the bandwidth was measured only, `why` says so."""
+    """What lay between candidates and engine; not `enforced`: the bandwidth was measured only, `why` says so.
+
+    `why_zh` is the same in Chinese, here and below; "" where an earlier release told it in English alone.
+    """
 
     enforced: bool
     up_kbit_per_s: int
     down_kbit_per_s: int
     why: str = ""
+    why_zh: str = ""
     delay_ms: float = 0.0
     loss: float = 0.0
 
@@ -80,6 +84,7 @@ class Criterion(Struct, frozen=True, kw_only=True):
     holds: bool | None
     is_at_most: bool = True
     why: str = ""
+    why_zh: str = ""
 
 
 class Traffic(Struct, frozen=True, kw_only=True):

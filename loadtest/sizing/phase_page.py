@@ -5,7 +5,7 @@ from __future__ import annotations
 from loadtest.sizing import charts, figures, words
 from loadtest.sizing.markup import Child, Markup, row, table, tag
 from loadtest.sizing.outcome import Criterion, Latency, Outcome, PhaseOutcome, Text
-from loadtest.sizing.standing import void_because
+from loadtest.sizing.standing import void_because, why
 
 _LOOPS = ("save", "save_intended")
 _LOOP_NAMES = (
@@ -64,13 +64,13 @@ def _criterion(each: Criterion, is_void: bool) -> Markup:
         told, kind = Text(zh="✓ 达标，接近限值", en="✓ holds, near its limit"), "near"
     else:
         told, kind = Text(zh="✓ 达标", en="✓ holds"), "holds"
-    why = f" ({each.why})" if each.why else None
+    because = Text(zh=f"（{why(each).zh}）", en=f" ({each.why})") if each.why else None
     if is_void:
         told, kind = Text(zh=f"{told.zh}，不计入", en=f"{told.en}, does not count"), "soft"
     used = figures.used(each) if each.is_at_most else None
     limit = f"{'≤' if each.is_at_most else '≥'} {figures.in_unit(each.limit, each.unit)}"
     found = figures.in_unit(each.found, each.unit)
-    return row(each.label, found, limit, figures.share(used), [told, why], numbers=(1, 2, 3), kind=kind)
+    return row(each.label, found, limit, figures.share(used), [told, because], numbers=(1, 2, 3), kind=kind)
 
 
 def _loops(phase: PhaseOutcome) -> Markup:

@@ -11,10 +11,11 @@ import msgspec
 from loadtest.sizing.criteria import CRITERIA, Facts, Found, held_against
 from loadtest.sizing.measure import OUTSIDE
 from loadtest.sizing.outcome import Criterion, Outcome, PhaseOutcome, Text, Word
+from loadtest.sizing.standing import why
 from loadtest.sizing.tiers import Limits, Tier, named_limits
 from loadtest.sizing.verdict import EXAM, PAPER, digest, unjudged, word_of
 
-NOT_KEPT = "the outcome of this run does not hold it"
+NOT_KEPT = Text("本次测试的结果中没有保存该数字", "the outcome of this run does not hold it")
 TOLD = Text(
     "本报告为事后重新判定:数字取自当时的测试,限值为重新判定之日的限值",
     "judged anew after the run: its figures, held against the limits of the day on which it was judged anew",
@@ -85,7 +86,7 @@ def _phase(phase: PhaseOutcome, limits: Limits, has_lag: bool) -> PhaseOutcome:
 def _found(facts: Facts, name: str, known: Criterion | None) -> Found:
     if known is None:
         return CRITERIA[facts.name][name].found(facts)
-    return known.why if known.found is None else known.found
+    return why(known) if known.found is None else known.found
 
 
 def _facts(phase: PhaseOutcome, has_lag: bool) -> Facts:

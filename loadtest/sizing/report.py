@@ -20,7 +20,7 @@ from loadtest.sizing.outcome import Line, Outcome, PhaseOutcome, Text
 from loadtest.sizing.phase_page import from_to, phase_section
 from loadtest.sizing.run_page import account_section, run_charts
 from loadtest.sizing.screen import text as text
-from loadtest.sizing.standing import caveats, failing, standing, void_because
+from loadtest.sizing.standing import caveats, failing, standing, void_because, why
 
 _STYLE = Path(__file__).with_name("report.css").read_text("utf-8")
 _SCRIPT = Path(__file__).with_name("report.js").read_text("utf-8")
@@ -142,7 +142,7 @@ def _enforced(line: Line) -> Markup:
         zh="带宽未强制限制，只测量了用量，并与档位比较。",
         en="Not enforced: the traffic was measured only, and compared with the tier.",
     )
-    return tag("p", tag("strong", told), " ", line.why, class_="warned")
+    return tag("p", tag("strong", told), " ", why(line), class_="warned")
 
 
 def _repeat(outcome: Outcome) -> Markup:

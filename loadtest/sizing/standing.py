@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtest.sizing.outcome import Criterion, Outcome, PhaseOutcome, Text
+from loadtest.sizing.outcome import Criterion, Line, Outcome, PhaseOutcome, Text
 
 
 def failing(phase: PhaseOutcome) -> list[Criterion]:
@@ -20,6 +20,10 @@ def standing(phase: PhaseOutcome) -> str:
 
 def void_because(phase: PhaseOutcome) -> Text:
     return Text(zh=phase.void_zh or phase.void, en=phase.void)
+
+
+def why(one: Criterion | Line) -> Text:
+    return Text(zh=one.why_zh or one.why, en=one.why)
 
 
 def caveats(outcome: Outcome) -> list[Text]:

@@ -22,6 +22,8 @@ from loadtest.sizing.measure import DIGITS, HIGHEST_US, LOWEST_US, OUTSIDE, Repo
 from loadtest.sizing.outcome import Criterion, Latency, Outcome, PhaseOutcome, Text, Traffic, Word
 from loadtest.sizing.plan import PhaseName
 from loadtest.sizing.seconds import series
+from loadtest.sizing.standing import void_because as why_void
+from loadtest.sizing.standing import why
 from loadtest.sizing.tiers import MEGABYTE_READING
 from loadtest.sizing.watching import between, cpu_shares, machine_share, memory_peaks, moved
 
@@ -88,7 +90,7 @@ def word_of(phases: Sequence[PhaseOutcome], voids: Sequence[Text]) -> tuple[Word
         failed = [(phase, one) for phase, one in failed if one.name == LOST]
     void = [
         *voids,
-        *(Text(f"{one.name}：{one.void_zh or one.void}", f"{one.name}: {one.void}") for one in phases if one.void),
+        *(Text(f"{one.name}：{why_void(one).zh}", f"{one.name}: {one.void}") for one in phases if one.void),
     ]
     if failed:
         return Word.FAIL, [_failure(phase.name, one) for phase, one in failed] + void
@@ -136,7 +138,7 @@ def _notes(evidence: Evidence, phases: Iterable[PhaseOutcome]) -> list[Text]:
 def unjudged(phases: Iterable[PhaseOutcome]) -> list[Text]:
     """Which criteria were not judged, and why."""
     return [
-        Text(f"未判定 {phase.name}.{one.name}:{one.why}", f"not judged: {phase.name}.{one.name}: {one.why}")
+        Text(f"未判定 {phase.name}.{one.name}:{why(one).zh}", f"not judged: {phase.name}.{one.name}: {why(one).en}")
         for phase in phases
         for one in phase.criteria
         if one.holds is None
@@ -399,7 +401,7 @@ def generator_cpu(reports: Iterable[Report], from_ms: int, until_ms: int) -> dic
 def void_because(evidence: Evidence, span: Span, generators: Mapping[str, float]) -> Text:
     """Why what was measured in a phase does not count; "": it does."""
     told = evidence.void_phases.get(span.name)
-    seen = [Text(told, told)] if told else []
+    seen = [told] if told else []
     busy = [
         Text(
             f"{process} 用了一个核的 {share:.0%}（至多 {GENERATOR_CPU_MAX:.0%}）",

@@ -63,7 +63,7 @@ def test_what_an_outcome_does_not_hold_is_not_judged() -> None:
     assert {one.name: one.holds for each in again.phases for one in each.criteria} == {
         "line_share": None, "lost": None, "keys_missing": None, "save_p99_ms": True,
     }  # fmt: skip
-    assert again.phases[0].criteria[0].why == NOT_KEPT
+    assert again.phases[0].criteria[0].why == NOT_KEPT.en
     assert sum("not judged: " in note.en for note in again.notes) == 3
 
 

@@ -291,6 +291,19 @@ def test_a_void_phase_says_why_in_the_readers_language() -> None:
     assert "it was late" in shown["en"] and "迟了" not in shown["en"]
 
 
+def test_why_a_line_or_a_criterion_is_open_is_said_in_the_readers_language() -> None:
+    """One of an earlier release, which told it in English alone, says that in both."""
+    both = outcomes.criterion("open", None, 1, holds=None, why="not seen", why_zh="未观测到")
+    former = outcomes.criterion("former", None, 1, holds=None, why="only English")
+    line = Line(enforced=False, up_kbit_per_s=1, down_kbit_per_s=1, why="no root", why_zh="不是管理员")
+    shown = read(outcomes.outcome(line=line, phases=[outcomes.phase("late", 0, 9, criteria=[both, former])])).text
+
+    assert "（未观测到）" in shown["zh"] and "不是管理员" in shown["zh"] and "only English" in shown["zh"]
+    assert "not seen" not in shown["zh"] and "no root" not in shown["zh"]
+    assert "(not seen)" in shown["en"] and "no root" in shown["en"] and "only English" in shown["en"]
+    assert "未观测到" not in shown["en"] and "不是管理员" not in shown["en"]
+
+
 def test_what_does_not_count_is_not_said_to_hold() -> None:
     """The criteria of a void phase."""
     criteria = [outcomes.criterion("good", 1, 2), outcomes.criterion("bad", 3, 2)]

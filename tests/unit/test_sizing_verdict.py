@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -286,12 +287,27 @@ def test_what_cannot_be_seen_is_told_and_not_taken_for_held() -> None:
     """A foreign engine shows no processes; without a known interface there are no bytes."""
     blind = [Sample(at_ms=sample.at_ms) for sample in samples()]
 
-    outcome = outcome_of(evidence(samples=blind, why_no_traffic="no way to it"))
+    outcome = outcome_of(evidence(samples=blind, why_no_traffic=Text("无路可达", "no way to it")))
 
     assert outcome.verdict is Word.PASS
     share = criterion(outcome, "steady", "line_share")
-    assert share.holds is None and share.why == "no way to it"
-    assert any("steady.line_share" in note.en for note in outcome.notes)
+    assert share.holds is None and (share.why, share.why_zh) == ("no way to it", "无路可达")
+    assert any(note.zh.endswith("steady.line_share:无路可达") for note in outcome.notes)
+
+
+def test_every_reason_why_something_is_not_judged_is_in_both_languages() -> None:
+    """Of a run of which nothing came: no figure has a reason in one of them alone."""
+    largest = tiers.read(tiers.FILE, "5000")
+    blank = outcome_of(
+        evidence(tier=largest, reports=[], samples=[], account=None, instants=Instants(closes_ms=CLOSES_MS))
+    )
+    late = {PhaseName.CHECK_IN: Text("迟了", "late")}
+    void = next(phase for phase in outcome_of(evidence(void_phases=late)).phases if phase.void)
+    reasons = [(one.why_zh, one.why) for phase in blank.phases for one in phase.criteria if one.holds is None]
+
+    assert len(set(reasons)) > 8
+    assert all(en and re.search("[\u4e00-\u9fff]", zh) for zh, en in reasons)
+    assert (void.void_zh, void.void) == ("迟了", "late")
 
 
 # --- figures -----------------------------------------------------------------------------------------------------
