@@ -20,11 +20,11 @@ TIMETABLE = model.fitted(1)
 PHASES = model.phases(TIMETABLE, STARTS_MS, TIMETABLE.grace_s + TIMETABLE.extra_time_s)
 ENDS_MS = STARTS_MS + int(TIMETABLE.duration_s * 1000)
 CLOSES_MS = ENDS_MS + (TIMETABLE.grace_s + TIMETABLE.extra_time_s) * 1000
-ROWS = [{"candidate_id": f"c{number}", "id_number": f"{number}"} for number in range(50)]
 
 
-def a_plan() -> Plan:
-    people = model.dealt(model.people(ROWS, TIMETABLE, STARTS_MS, random.Random(1)), STARTS_MS)
+def a_plan(candidates: int = 50) -> Plan:
+    rows = [{"candidate_id": f"c{number}", "id_number": f"{number}"} for number in range(candidates)]
+    people = model.dealt(model.people(rows, TIMETABLE, STARTS_MS, random.Random(1)), STARTS_MS)
     return Plan(
         url="http://engine",
         batch_id="b",
@@ -46,14 +46,15 @@ def a_span(name: PhaseName) -> Phase:
     return next(phase for phase in PHASES if phase.name is name)
 
 
-def a_recorder(plan: Plan) -> Recorder:
-    """What a generator notes of an exam in which all went well: everything within 10 ms."""
+def a_recorder(plan: Plan, steady_share: float = 1.0) -> Recorder:
+    """What a generator notes of an exam in which all went well: everything within 10 ms. `steady_share` of the saves of
+    the design peak are acknowledged."""
     recorder = Recorder("swarm-0", plan.phase_at)
     for person in plan.people:
         if person.arrives_ms:
             _arrive(recorder, plan, person)
     for name in (*WRITING, PhaseName.START, PhaseName.DEADLINE):
-        _write(recorder, plan, a_span(name))
+        _write(recorder, plan, a_span(name), steady_share if name is PhaseName.STEADY else 1.0)
     for second in range(PHASES[0].from_ms // 1000, PHASES[-1].until_ms // 1000):
         recorder.cpu(0.3, second * 1000)
     return recorder
@@ -70,9 +71,9 @@ def _arrive(recorder: Recorder, plan: Plan, person: Person) -> None:
         recorder.note("reconnect", 900_000, plan.cut_ms + 900)
 
 
-def _write(recorder: Recorder, plan: Plan, phase: Phase) -> None:
+def _write(recorder: Recorder, plan: Plan, phase: Phase, share: float) -> None:
     planned = sum(model.saves_planned(person, plan.phases, phase.name, ENDS_MS) for person in plan.people)
-    count = round(planned) + 1
+    count = round(planned * share) + 1
     for number in range(count):
         at_ms = phase.from_ms + 100 + (phase.until_ms - phase.from_ms - 200) * number / count
         for operation in ("save", "save_intended", "lateness"):
