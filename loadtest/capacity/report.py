@@ -18,6 +18,10 @@ from loadtest.sizing.model import DESIGN_SAVES_PER_S, STRESS_SAVES_PER_S
 
 COSTLY_ROLES = {"engine": "engine", "Redis": "redis", "recorder": "recorder", "PostgreSQL": "postgres"}
 OTHERS_TOLD_SHARE = 0.05  # of all cores
+NOT_COMPARED = (
+    "NOT COMPARED: whether the engine delivers what it acknowledged was not looked at; that takes --results-key "
+    "(./run key create --scope results makes one)"
+)
 MARGIN = STRESS_SAVES_PER_S / DESIGN_SAVES_PER_S
 
 
@@ -50,6 +54,11 @@ class Found(Struct, kw_only=True):
     @property
     def wrong(self) -> list[str]:
         return [fault for entry in self.entries for fault in entry.wrong]
+
+    @property
+    def compared(self) -> bool:
+        """Whether acknowledged answers of every installation were pulled, which takes a results key."""
+        return all(entry.checked for entry in self.entries)
 
     @property
     def others_share(self) -> float:
@@ -137,7 +146,8 @@ def as_json(found: Found) -> dict[str, Any]:
             "doubts": scaling.doubts,
         },
         "around": [{name: getattr(entry, name) for name in Entry.__struct_fields__} for entry in found.entries],
-        "lost_or_wrong": len(found.wrong),
+        "saves_compared": found.compared,
+        "lost_or_wrong": len(found.wrong) if found.compared else None,
     }
 
 
@@ -177,6 +187,8 @@ def in_words(found: Found) -> str:
         f"saves/s each, which fills {1 / MARGIN:.0%} of the knee ({best.saves_per_s:,.0f} saves/s): a margin of "
         f"{MARGIN:g} x."
     )
+    if not found.compared:
+        lines.append(NOT_COMPARED)
     lines.append(f"What gives first: {best.gives_first}.")
     return "\n".join(lines)
 
@@ -190,6 +202,8 @@ def _knee_words(knee: Knee, entry: Entry) -> list[str]:
     if entry.checked:
         compared = f"{entry.checked} sittings compared with what the engine delivers"
         lines.append(f"  ledger: {compared}, {len(entry.wrong)} responses wrong")
+    else:
+        lines.append("  ledger: nothing compared")
     if not all(step.gauges_seen for step in knee.steps):
         lines.append("  /metrics did not tell of the recorder in every step: its backlog was not judged there")
     return lines

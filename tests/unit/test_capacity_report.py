@@ -41,11 +41,11 @@ def knee(workers: int, rates: list[float], *, others: float = 0.0, is_lower_boun
     )  # fmt: skip
 
 
-def entry(wrong: list[str] | None = None, keys: int = 100) -> Entry:
+def entry(wrong: list[str] | None = None, keys: int = 100, checked: int = 100) -> Entry:
     return Entry(
         sittings=100, entries_per_s=300.0, engine_us_per_entry=600.0, engine_kib_per_channel=2.0,
         redis_kib_per_sitting=3.0, changes_each=50.0, postgres_bytes_per_change=0.0, sealed_paper_bytes=60_000.0,
-        keys=keys, key_last_ms=20.0, checked=100, wrong=wrong or [],
+        keys=keys, key_last_ms=20.0, checked=checked, wrong=wrong or [],
     )  # fmt: skip
 
 
@@ -84,6 +84,17 @@ def test_wrong_responses_are_named() -> None:
     said = in_words(found(knee(1, [100]), wrong=["c1 A1: lost"]))
 
     assert "WRONG: 1" in said and "c1 A1: lost" in said
+
+
+def test_whoever_gave_no_results_key_is_told_that_nothing_was_compared() -> None:
+    """Beside the answer, not by a line that is missing; zero lost is not said either."""
+    looked, blind = found(knee(1, [100])), found(knee(1, [100]), checked=0)
+
+    answer = in_words(blind).split("ANSWER: ")[1]
+    assert "NOT COMPARED: " in answer and "--results-key" in answer and "ledger: nothing compared" in in_words(blind)
+    assert "NOT COMPARED" not in in_words(looked) and "ledger: 100 sittings compared" in in_words(looked)
+    assert (as_json(blind)["saves_compared"], as_json(blind)["lost_or_wrong"]) == (False, None)
+    assert (as_json(looked)["saves_compared"], as_json(looked)["lost_or_wrong"]) == (True, 0)
 
 
 def test_workers_are_fitted_and_doubts_are_told() -> None:
