@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import urllib.parse
 
 
 def count(text: str) -> int:
@@ -25,6 +26,18 @@ def port(text: str) -> int:
     if not 1 <= natural(text) <= 65_535:
         raise argparse.ArgumentTypeError(f"{text!r}: expected 1 to 65535")
     return int(text)
+
+
+def url(text: str) -> str:
+    """Where an engine answers: http or https, a host, perhaps a port and a path; without a slash at its end."""
+    try:
+        parts = urllib.parse.urlsplit(text)
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port above 65535, or half an IPv6 address
+        is_usable = False
+    if not is_usable or parts.query or parts.fragment or any(sign.isspace() for sign in text):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected http://HOST[:PORT] or https://HOST[:PORT]")
+    return text.rstrip("/")
 
 
 def minutes(text: str) -> float:

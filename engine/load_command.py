@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.argument_types import at_least_zero, count, counts, minutes, natural, rate, seconds, share
+from engine.argument_types import at_least_zero, count, counts, minutes, natural, rate, seconds, share, url
 
 
 def rehearse_arguments(made: argparse.ArgumentParser) -> None:
@@ -14,7 +14,9 @@ def rehearse_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--seed", type=int, metavar="S", help="same seed, same behaviour; default: another each time")
     made.add_argument("--http", action="store_true", help="candidates save over HTTP instead of the channel")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
-    made.add_argument("--url", metavar="URL", help="a running engine; without one, embedded servers are started")
+    made.add_argument(
+        "--url", type=url, metavar="URL", help="a running engine; without one, embedded servers are started"
+    )
     made.add_argument("--schedule-key", metavar="KEY", help="with --url: an API key of scope schedule")
     made.add_argument("--results-key", metavar="KEY", help="with --url: an API key of scope results")
     made.add_argument("--ready-file", metavar="FILE", help="instead of --url: an engine that `up` brought up")
@@ -45,7 +47,9 @@ def loadtest_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--keep", type=Path, metavar="DIR", help="plan, reports and ledgers of the generators go there")
     made.add_argument("--ui", action="store_true", help="Locust's own pages as well, from 127.0.0.1:8089 on")
     made.add_argument("--json", action="store_true", help="the outcome as JSON on stdout, nothing else")
-    made.add_argument("--url", metavar="URL", help="a running engine; without one, embedded servers are started")
+    made.add_argument(
+        "--url", type=url, metavar="URL", help="a running engine; without one, embedded servers are started"
+    )
     made.add_argument("--schedule-key", metavar="KEY", help="with --url: an API key of scope schedule")
     made.add_argument("--results-key", metavar="KEY", help="with --url: an API key of scope results")
     made.add_argument("--ready-file", metavar="FILE", help="instead of --url: an engine that `up` brought up")
@@ -80,7 +84,9 @@ def capacity_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--seed", type=int, metavar="S", help="same seed, same saves; default: another each time")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout; progress stays on stderr")
     made.add_argument("--write-costs", type=Path, metavar="FILE", help="what one unit cost, for `capacity plan`")
-    made.add_argument("--url", metavar="URL", help="a running engine; without one, embedded servers are started")
+    made.add_argument(
+        "--url", type=url, metavar="URL", help="a running engine; without one, embedded servers are started"
+    )
     made.add_argument("--schedule-key", metavar="KEY", help="with --url: an API key of scope schedule")
     made.add_argument("--results-key", metavar="KEY", help="with --url: to compare what was acknowledged")
     made.add_argument("--ca-file", metavar="FILE", help="with an https --url: what its certificate is checked against")

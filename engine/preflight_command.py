@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from engine.argument_types import url
 from engine.settings import Settings, SettingsError
 
 
@@ -24,7 +25,9 @@ def arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--days", type=_days, default=3, metavar="N", help="how far ahead batches are looked at; default 3"
     )
-    made.add_argument("--url", action="append", default=[], metavar="URL", help="a node; once for each of them")
+    made.add_argument(
+        "--url", type=url, action="append", default=[], metavar="URL", help="a node; once for each of them"
+    )
     made.add_argument(
         "--ready-file", type=Path, metavar="FILE", help="of an engine that `up` brought up: its URL and keys"
     )
@@ -55,9 +58,7 @@ def run(chosen: argparse.Namespace) -> int:
 
     ready = _ready(chosen.ready_file, chosen.data)
     settings = _settings(chosen.data)
-    urls = [url.rstrip("/") for url in chosen.url] or [ready["url"] or _own_url(settings)]
-    if bad := [url for url in urls if not url.startswith(("http://", "https://"))]:
-        raise SettingsError(f"--url {bad[0]}: expected http://… or https://…")
+    urls = chosen.url or [ready["url"] or _own_url(settings)]
     keys = {
         scope: getattr(chosen, f"{scope}_key") or ready["keys"].get(scope, "")
         for scope in ("schedule", "results", "ops")

@@ -127,8 +127,6 @@ def _check(args: argparse.Namespace) -> None:
     if not 0 < args.minutes <= MINUTES_MAX:
         raise Unusable(f"--minutes {args.minutes}: expected more than 0 and at most {MINUTES_MAX}")
     timetable(args.candidates, args.minutes)
-    if args.url and not args.url.startswith(("http://", "https://")):
-        raise Unusable(f"--url {args.url}: expected http://… or https://…")
 
 
 def _read_ready(ready_file: str | None) -> dict[str, Any]:

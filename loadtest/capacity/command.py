@@ -110,8 +110,6 @@ def _check(args: argparse.Namespace) -> None:
         raise Unusable(f"--sittings {args.sittings}: a process may open {hard} files; take more --generators")
     if args.sittings < args.generators:
         raise Unusable(f"--generators {args.generators}: expected at most one per sitting ({args.sittings})")
-    if args.url and not args.url.startswith(("http://", "https://")):
-        raise Unusable(f"--url {args.url}: expected http://… or https://…")
     if args.url and not args.schedule_key:
         raise Unusable("--url needs --schedule-key (./run key create --scope schedule makes one) or --ready-file")
 

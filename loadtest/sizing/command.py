@@ -130,8 +130,6 @@ def _options(args: argparse.Namespace) -> Options:
 def _asked(args: argparse.Namespace, seed: int) -> Asked:
     ready = _ready(args.ready_file)
     url = args.url or ready.get("url", "")
-    if url and not url.startswith(("http://", "https://")):
-        raise Unusable(f"--url {url}: expected http://… or https://…")
     keys = {
         scope: given or ready.get("keys", {}).get(scope, "")
         for scope, given in (("schedule", args.schedule_key), ("results", args.results_key))
@@ -154,7 +152,7 @@ def _asked(args: argparse.Namespace, seed: int) -> Asked:
     if args.shaped and args.ui:
         raise Unusable("--ui: not with --shaped, nobody reaches Locust's pages at the far end of a line")
     return Asked(
-        url=url.rstrip("/"),
+        url=url,
         keys=keys,
         ready_file=args.ready_file or "",
         shaped=args.shaped,

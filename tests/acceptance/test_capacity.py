@@ -58,7 +58,6 @@ def test_a_bill_is_made_from_kept_costs_in_words(capsys: pytest.CaptureFixture[s
     ("words", "told"),
     [
         (("--url", "http://127.0.0.1:1"), "--schedule-key"),
-        (("--url", "ftp://x", "--schedule-key", "k"), "expected http"),
         (("--ready-file", "missing.json"), "missing.json"),
         (("--sittings", "1", "--generators", "2"), "at most one per sitting"),
         (("plan", "--candidates", "5", "--sites", "1", "--costs", "missing.json"), "missing.json"),

@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "keeping_command": {"keeping", "sealing", "settings", "stores"},
     "argument_types": set(),
     "load_command": {"argument_types"},
-    "preflight_command": {"preflight", "sealing", "settings", "stores", "supervision"},
+    "preflight_command": {"argument_types", "preflight", "sealing", "settings", "stores", "supervision"},
     "serve": {"app", "protocol", "settings", "log", "listening", "notify", "pauses", "precedence"},
     "__main__": {
         "serve", "ceremony", "argument_types", "paper_command", "keeping_command", "load_command", "preflight_command",

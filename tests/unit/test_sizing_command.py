@@ -20,7 +20,6 @@ from tests import outcomes
         ("--tier 300", "no tier '300'"),
         ("--tier 50 --tiers nowhere.toml", "nowhere.toml"),
         ("--tier 50 --minutes 0.2", "--minutes 0.2"),
-        ("--tier 50 --url ftp://x", "--url ftp://x"),
         ("--tier 50 --url http://x", "--schedule-key"),
         ("--tier 50 --url http://x --schedule-key K", "--results-key"),
         ("--tier 50 --url http://x --schedule-key K --results-key K --shaped", "--shaped"),

@@ -1,0 +1,58 @@
+"""What an argument may be: an engine's address that nobody could call is refused by every command that takes one."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine import __main__ as command_line
+from engine import argument_types
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "exam.example",
+        "ftp://exam.example",
+        "http://",
+        "https:///rooms",
+        "http://exam.example:0",
+        "http://exam.example:99999",
+        "http://exam.example:http",
+        "http://[::1",
+        "http://exam example",
+        "http://exam.example/?day=1",
+        "http://exam.example/#top",
+    ],
+)
+@pytest.mark.parametrize("command", ["rehearse", "preflight", "loadtest", "capacity"])
+def test_an_address_that_is_none_is_refused_by_name(
+    command: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2 before anything is started, and not the code of a verdict."""
+    with pytest.raises(SystemExit) as ended:
+        command_line.parser().parse_args([command, "--url", text])
+
+    assert ended.value.code == 2
+    assert f"argument --url: {text!r}: expected http://HOST[:PORT]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("https://exam.example/", "https://exam.example"),
+        ("https://exam.example/east/", "https://exam.example/east"),
+        ("http://[::1]:65535", "http://[::1]:65535"),
+    ],
+)
+def test_an_address_is_taken_without_a_slash_at_its_end(text: str, url: str) -> None:
+    assert argument_types.url(text) == url
+
+
+def test_addresses_of_nodes_are_checked_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """The second of two is named, not the first."""
+    with pytest.raises(SystemExit):
+        command_line.parser().parse_args(["preflight", "--url", "http://a", "--url", "http://b:x"])
+
+    assert "'http://b:x'" in capsys.readouterr().err
