@@ -1,9 +1,11 @@
-"""What an argument may be: a text becomes a value, or is refused with what was expected. Pure."""
+"""What an argument may be: a text becomes a value, or is refused with what was expected. Nothing is changed."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import urllib.parse
+from pathlib import Path
 
 
 def count(text: str) -> int:
@@ -38,6 +40,22 @@ def url(text: str) -> str:
     if not is_usable or parts.query or parts.fragment or any(sign.isspace() for sign in text):
         raise argparse.ArgumentTypeError(f"{text!r}: expected http://HOST[:PORT] or https://HOST[:PORT]")
     return text.rstrip("/")
+
+
+def new_file(text: str) -> Path:
+    """A file that can be written, its folders made where they are missing: asked before minutes are spent on it."""
+    file = Path(text)
+    try:
+        folder = next(each for each in file.absolute().parents if each.exists())
+        if file.is_dir() or not folder.is_dir():
+            fault = "is a folder" if file.is_dir() else f"{folder} is no folder"
+        else:
+            fault = "" if os.access(file if file.exists() else folder, os.W_OK) else "may not be written"
+    except OSError as refused:
+        fault = str(refused.strerror)
+    if fault:
+        raise argparse.ArgumentTypeError(f"{text!r}: {fault}; expected a file that can be written")
+    return file
 
 
 def minutes(text: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.argument_types import at_least_zero, count, counts, minutes, natural, rate, seconds, share, url
+from engine.argument_types import at_least_zero, count, counts, minutes, natural, new_file, rate, seconds, share, url
 
 
 def rehearse_arguments(made: argparse.ArgumentParser) -> None:
@@ -43,8 +43,8 @@ def loadtest_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--lead-s", type=natural, metavar="S", help="with --machines: to bring them the plan; default 120"
     )
-    made.add_argument("--report", type=Path, metavar="FILE", help="the HTML page; its JSON lies beside it")
-    made.add_argument("--keep", type=Path, metavar="DIR", help="plan, reports and ledgers of the generators go there")
+    made.add_argument("--report", type=new_file, metavar="FILE", help="the HTML page; its JSON lies beside it")
+    made.add_argument("--keep", type=Path, metavar="DIR", help="reports, ledgers and logs of the generators go there")
     made.add_argument("--ui", action="store_true", help="Locust's own pages as well, from 127.0.0.1:8089 on")
     made.add_argument("--json", action="store_true", help="the outcome as JSON on stdout, nothing else")
     made.add_argument(
@@ -83,7 +83,7 @@ def capacity_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--p99-ms", type=rate, default=100.0, metavar="MS", help="from due to acknowledged; default 100")
     made.add_argument("--seed", type=int, metavar="S", help="same seed, same saves; default: another each time")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout; progress stays on stderr")
-    made.add_argument("--write-costs", type=Path, metavar="FILE", help="what one unit cost, for `capacity plan`")
+    made.add_argument("--write-costs", type=new_file, metavar="FILE", help="what one unit cost, for `capacity plan`")
     made.add_argument(
         "--url", type=url, metavar="URL", help="a running engine; without one, embedded servers are started"
     )

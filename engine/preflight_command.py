@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from engine.argument_types import url
+from engine.argument_types import new_file, url
 from engine.settings import Settings, SettingsError
 
 
@@ -42,7 +42,7 @@ def arguments(made: argparse.ArgumentParser) -> None:
     )
     made.add_argument("--no-canary", action="store_true", help="send nobody through; that is amber")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
-    made.add_argument("--html", type=Path, metavar="FILE", help="also a page to print and sign")
+    made.add_argument("--html", type=new_file, metavar="FILE", help="also a page to print and sign")
 
 
 def _days(text: str) -> int:
@@ -70,10 +70,10 @@ def run(chosen: argparse.Namespace) -> int:
     found = finding.accept(asyncio.run(_look(chosen, settings, urls, keys)), chosen.accept)
     made_at = f"{datetime.fromtimestamp(now_ms() / 1000, CHINA):%Y-%m-%d %H:%M}"
     made = report.Report(made_at=made_at, urls=urls, findings=found, batch_id=chosen.batch)
-    if chosen.html:
-        _write(chosen.html, report.as_html(made))
     told = json.dumps(report.as_json(made), ensure_ascii=False, indent=1) if chosen.json else report.as_text(made)
     sys.stdout.write(told + "\n")
+    if chosen.html:
+        _write(chosen.html, report.as_html(made))
     return finding.exit_code(found)
 
 
@@ -141,6 +141,7 @@ def _own_url(settings: Settings) -> str:
 
 def _write(file: Path, page: str) -> None:
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(page, "utf-8")
     except OSError as fault:
         raise SettingsError(f"--html {file}: {fault.strerror}") from None

@@ -97,9 +97,9 @@ def _measure(args: argparse.Namespace) -> int:
         knee, entry = _one(on, args, seed)
         found.knees.append(knee)
         found.entries.append(entry)
-    if args.write_costs:
-        costs.write(report.costs_of(found), args.write_costs)
     print(json.dumps(report.as_json(found), ensure_ascii=False) if args.json else report.in_words(found))
+    if args.write_costs:  # after the answer, which must not be lost with it
+        costs.write(report.costs_of(found), args.write_costs)
     return 1 if found.wrong or not found.best.saves_per_s else 0
 
 

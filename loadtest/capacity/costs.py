@@ -87,6 +87,7 @@ def filled_up(measured: Costs) -> Costs:
 def write(measured: Costs, file: Path) -> None:
     """All that a bill needs. Raises CostsFault when it cannot be written."""
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(msgspec.json.format(msgspec.json.encode(filled_up(measured)), indent=2) + b"\n")
     except OSError as fault:
         raise CostsFault(f"{file}: {fault}") from None

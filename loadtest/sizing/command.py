@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import secrets
 import shlex
 import sys
@@ -45,9 +47,9 @@ def main(args: argparse.Namespace) -> int:
         if args.act:
             return _judge_anew(args) if args.act[0] == "judge" else _compare(args.act, args.report)
         options = _options(args)
+        file = _report_file(args.report, options.tier_name)
         with interruptible():
             outcome = conductor.run(options)
-        _keep(outcome, args.report or _report_file(options.tier_name))
     except (Unusable, TierFault, GroundFault, CrewFault, EngineMissing, Unreachable, OSError) as fault:
         return _could_not(fault)
     except Problem as problem:
@@ -55,7 +57,7 @@ def main(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("loadtest: interrupted, nothing was judged", file=sys.stderr)
         return 130
-    return _tell(outcome, args.json)
+    return _keep_and_tell(outcome, file, args.json)
 
 
 def _compare(words: list[str], file: Path | None) -> int:
@@ -63,13 +65,16 @@ def _compare(words: list[str], file: Path | None) -> int:
     if len(words) != 3 or words[0] != "compare":
         raise Unusable(f"{shlex.join(words)}: expected nothing, or: compare A.json B.json, or: judge A.json")
     before, after = map(_read, words[1:])
+    if file is not None:
+        _report_file(file, after.tier)
     try:
         text, page = comparison.compare(before, after)
     except comparison.CannotCompare as fault:
         raise Unusable(str(fault)) from None
-    if file is not None:
-        file.write_text(page, "utf-8")
     print(text)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(page, "utf-8")
     return 0
 
 
@@ -83,8 +88,17 @@ def _judge_anew(args: argparse.Namespace) -> int:
     except CannotJudge as fault:
         raise Unusable(f"{args.act[1]}: {fault}") from None
     if args.report is not None:
-        _keep(again, args.report)
+        _keep(again, _report_file(args.report, again.tier))
     return _tell(again, args.json)
+
+
+def _keep_and_tell(outcome: Outcome, file: Path, as_json: bool) -> int:
+    """A disk that is full by now takes the report, not the verdict."""
+    try:
+        _keep(outcome, file)
+    except OSError as fault:
+        print(f"loadtest: the report was not kept: {fault}", file=sys.stderr)
+    return _tell(outcome, as_json)
 
 
 def _tell(outcome: Outcome, as_json: bool) -> int:
@@ -197,8 +211,14 @@ def _command(args: argparse.Namespace, seed: int) -> str:
 # --- what is left ------------------------------------------------------------------------------------------------
 
 
-def _report_file(tier_name: str) -> Path:
-    return Path(f"loadtest-{tier_name}-{time.strftime('%Y%m%d-%H%M%S')}.html")
+def _report_file(asked: Path | None, tier_name: str) -> Path:
+    """Where the page goes. Raises Unusable for a place that cannot be, before an exam is played for it."""
+    if asked is not None and asked.suffix == ".json":
+        raise Unusable(f"--report {asked}: expected another ending, as .html: a run's JSON lies beside its page")
+    if asked is None and not os.access(".", os.W_OK):
+        raise Unusable(f"{Path.cwd()}: the report may not be written here; --report FILE names another place")
+    named = re.sub(r"[^\w.-]+", "-", tier_name)
+    return asked or Path(f"loadtest-{named}-{time.strftime('%Y%m%d-%H%M%S')}.html")
 
 
 def _keep(outcome: Outcome, file: Path) -> None:

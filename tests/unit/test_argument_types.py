@@ -1,6 +1,9 @@
-"""What an argument may be: an engine's address that nobody could call is refused by every command that takes one."""
+"""What an argument may be: what nobody could call, or write, is refused by every command that takes it."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +59,31 @@ def test_addresses_of_nodes_are_checked_each(capsys: pytest.CaptureFixture[str])
         command_line.parser().parse_args(["preflight", "--url", "http://a", "--url", "http://b:x"])
 
     assert "'http://b:x'" in capsys.readouterr().err
+
+
+WRITERS = [["loadtest", "--report"], ["preflight", "--html"], ["capacity", "--write-costs"]]
+
+
+@pytest.mark.parametrize("words", WRITERS, ids=" ".join)
+def test_a_place_that_cannot_be_written_is_refused_before_minutes_are_spent(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder, a place below a file, a folder of somebody else's."""
+    (tmp_path / "file").touch()
+    asked = [tmp_path, tmp_path / "file" / "page.html", tmp_path / "others" / "page.html"]
+    monkeypatch.setattr(os, "access", lambda place, mode: mode != os.W_OK)
+
+    for place in asked:
+        with pytest.raises(SystemExit) as ended:
+            command_line.parser().parse_args([*words, str(place)])
+        assert ended.value.code == 2
+    said = capsys.readouterr().err
+
+    assert [f"{str(place)!r}: " in said for place in asked] == [True] * 3
+    assert "is a folder" in said and "file is no folder" in said and "may not be written" in said
+
+
+def test_a_file_in_a_folder_that_is_still_to_be_made_is_taken(tmp_path: Path) -> None:
+    """And nothing is made of it yet."""
+    assert argument_types.new_file(str(tmp_path / "a" / "b.html")) == tmp_path / "a" / "b.html"
+    assert list(tmp_path.iterdir()) == []

@@ -32,6 +32,7 @@ from tests import outcomes
             "--tier 50 --url http://x --schedule-key K --results-key K --machines 2 --bind 10.0.0.1 --generators 2",
             "--generators",
         ),
+        ("--tier 50 --report page.json", "--report page.json"),
         ("--tier 50 --ca-file nowhere.pem", "--ca-file nowhere.pem"),
         ("compare one.json", "expected nothing, or: compare"),
         ("200 --shaped", "expected nothing, or: compare"),
@@ -77,6 +78,23 @@ def test_a_report_lies_where_it_was_asked_for(tmp_path: Path) -> None:
     command._keep(outcomes.failed(), tmp_path / "new" / "page.html")
 
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"page.html", "page.json"}
+
+
+def test_a_report_that_finds_no_room_takes_no_verdict_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After ninety minutes the disk is full: the verdict is told all the same, in words and by the exit code."""
+    (tmp_path / "page.html").symlink_to("/dev/full")
+
+    code = command._keep_and_tell(outcomes.failed(), tmp_path / "page.html", as_json=False)
+
+    said = capsys.readouterr()
+    assert code == 1 and said.out.startswith("FAIL")
+    assert "the report was not kept: [Errno 28] No space left" in said.err
+
+
+def test_a_report_of_its_own_name_lies_in_one_folder_whatever_a_tier_is_called() -> None:
+    assert command._report_file(None, "../hall 1 / 东楼").name.startswith("loadtest-..-hall-1-东楼-2")
 
 
 def test_two_outcomes_are_compared_on_screen_and_on_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
