@@ -110,6 +110,11 @@ class _Hall:
         return self.usable - len(self.guests)
 
     @property
+    def numbered_left(self) -> int:
+        """Of these the numbered machines."""
+        return max(0, min(self.usable, len(self.free)) - len(self.guests))
+
+    @property
     def kept_free(self) -> int:
         """Machines of a room that is used which stay free because that was asked for."""
         return len(self.free) + len(self.free_spares) - self.usable if self.is_used else 0
@@ -126,7 +131,7 @@ def plan_seats(
     """The plan for one batch.
 
     `chosen`: site name -> rooms that may be filled; None for all. `spares_kept`: machines that stay free in each room;
-    None for all its spares. Numbered machines are used before spares.
+    None for all its spares. Numbered machines of a site are used before its spares.
     """
     by_site: dict[str, list[Unseated]] = defaultdict(list)
     for each in unseated:
@@ -181,10 +186,11 @@ def _allot(
         else:
             hall.guests.append(each)
     waiting = _mixed([each for each in guests if not each.room], seed)
-    for hall in halls:
-        count = hall.places_left
-        hall.guests.extend(waiting[:count])
-        waiting = waiting[count:]
+    for with_spares in (False, True):  # nobody gets a spare while a numbered machine of the site is free
+        for hall in halls:
+            count = hall.places_left if with_spares else hall.numbered_left
+            hall.guests.extend(waiting[:count])
+            waiting = waiting[count:]
     told = "no room of the site that may be used has a machine left"
     if kept := sum(hall.kept_free for hall in halls):
         told += f": {kept} are kept free, and whoever needs one is given it by the roster or by `spares_kept`"

@@ -177,6 +177,17 @@ def test_numbered_machines_come_before_spares_and_spares_stay_free() -> None:
     assert len(all_given.assigned) == 5 and all_given.unassigned == []
 
 
+def test_no_spare_is_given_while_another_room_of_the_site_has_a_numbered_machine() -> None:
+    """Spares that may be used come last in the whole site, and then in the rooms' order."""
+    rooms = (room("101", machines=3, spares=2), room("102", machines=2, spares=1))
+
+    enough = plan([site(*rooms)], people(5), spares_kept=0)
+    more = plan([site(*rooms)], people(7), spares_kept=0)
+
+    assert sorted(seats(enough)) == [("101", "01"), ("101", "02"), ("101", "03"), ("102", "01"), ("102", "02")]
+    assert sorted({*seats(more)} - {*seats(enough)}) == [("101", "备用1"), ("101", "备用2")]
+
+
 def test_more_kept_than_there_are_spares_leaves_numbered_machines_free() -> None:
     made = plan([site(room(machines=5, spares=1))], people(5), spares_kept=3)
 
