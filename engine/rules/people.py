@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.rules.documents import fold_width_and_space
 from engine.rules.errors import Invalid
 from engine.rules.limits import NAME_CHARACTERS_MAX, PEOPLE_MAX, PEOPLE_MIN, REASON_CHARACTERS_MAX
 from engine.rules.rostering import fold_name
@@ -42,10 +43,15 @@ def _take_people(members: Members, name: str) -> list[str]:
         folded = " ".join(person.split()) if isinstance(person, str) else ""
         if not folded or len(folded) > NAME_CHARACTERS_MAX or "\0" in folded:
             faults.add(pointer, f"expected a name of 1 to {NAME_CHARACTERS_MAX} characters", person)
-        elif fold_name(folded) in known:
+        elif _compared(folded) in known:
             faults.add(pointer, "expected different people", person)
-        elif not fold_name(folded):
+        elif not _compared(folded):
             faults.add(pointer, "expected a name, not only what nobody sees", person)
         people.append(folded)
-        known.add(fold_name(folded))
+        known.add(_compared(folded))
     return people
+
+
+def _compared(name: str) -> str:
+    """One spelling of `name`: whoever is named in capitals or in full-width letters, too, is no second person."""
+    return fold_width_and_space(fold_name(name)).casefold()

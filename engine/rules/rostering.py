@@ -179,7 +179,9 @@ def _identities(values: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
         (field, (values[field],)) for field in ("candidate_id", "id_number", "admission_ticket") if field in values
     ]
     if values.get("seat") and "site" in values:
-        identities.append(("seat", (values["site"], values.get("room", ""), values["seat"])))
+        # People type one room as 101 and as １０１: two names of one door, and one machine behind it.
+        place = (fold_width_and_space(values["site"]), fold_width_and_space(values.get("room", "")))
+        identities.append(("seat", (*place, values["seat"])))
     return identities
 
 

@@ -55,6 +55,8 @@ def test_up_to_twenty_people_may_be_named(number: int) -> None:
         ["张三", "张\u200b三"],
         ["José", "Jose\u0301"],
         ["买买提·艾力", "买买提•艾力"],
+        ["Wang Wu", "ＷＡＮＧ　ＷＵ"],
+        ["Mary Ann Smith", "MARY ANN SMITH"],
     ],
 )
 def test_the_same_person_twice_is_one_person(people: list[str]) -> None:

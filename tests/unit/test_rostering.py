@@ -53,6 +53,18 @@ def test_room_and_seat_may_be_empty_for_everyone() -> None:
     assert [each.seat for each in read(*(entry(number, room="", seat=" ") for number in range(3)))] == ["", "", ""]
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [{"room": "１０１"}, {"room": "1 01"}, {"site": "第一 考点"}, {"site": "第一考点", "room": "101\u200b"}],
+)
+def test_a_room_typed_in_two_ways_is_one_room(typed: dict[str, str]) -> None:
+    """Two people would be sent to one machine; each place stays as it was typed."""
+    place = {"site": "第一考点", "room": "101"}
+
+    assert named(entry(**place, seat="05"), entry(1, **{**place, **typed}, seat="05")) == [("/1/seat", "seat.duplicate")]
+    assert read(entry(**{**place, "room": "１０１"}, seat="05"))[0].room == "１０１"
+
+
 @pytest.mark.parametrize("field", ["name", "id_number", "admission_ticket", "site"])
 @pytest.mark.parametrize("blank", [None, "", " ", "\u3000", "\u200b", "\ufeff \t"])
 def test_required_fields_are_neither_absent_nor_blank(field: str, blank: str | None) -> None:
