@@ -25,15 +25,16 @@ from yarl import URL
 
 from engine import VERSION
 from engine.rules.addresses import Network, is_allowed
+from engine.rules.backoff import asked_wait_s
 from engine.rules.limits import (
     DELIVERY_ANSWER_BYTES_MAX,
     DELIVERY_ANSWER_S,
     DELIVERY_FAULT_CHARACTERS_MAX,
     DELIVERY_KEEP_ALIVE_S,
 )
+from engine.stores.clock import now_ms
 
 _GONE = 410
-_RETRY_AFTER_S_MAX = 86_400
 _REFUSED_ADDRESS = "its address may not be called: it is not public, and in no network of LIANKAO_COURIER_NETWORKS"
 
 
@@ -115,9 +116,7 @@ def _answered(reply: aiohttp.ClientResponse) -> Answer:
     if status == _GONE:
         return Answer(status, "answered 410: it wants nothing more", "gone")
     told = f"answered {status}" + (", and redirects are not followed" if 300 <= status < 400 else "")
-    after = reply.headers.get("retry-after", "")
-    is_number = after.isascii() and after.isdigit() and len(after) < 7
-    return Answer(status, told, "refused", min(int(after), _RETRY_AFTER_S_MAX) if is_number else 0)
+    return Answer(status, told, "refused", asked_wait_s(reply.headers.get("retry-after", ""), now_ms()))
 
 
 def _forbidden_in(fault: BaseException | None) -> _Forbidden | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import email.utils
 import ssl
 from pathlib import Path
 
@@ -109,6 +110,27 @@ async def test_what_is_told_of_a_failure_quotes_nothing_from_inside(url: str, to
     server.close()
     assert (answer.kind, answer.fault) == ("unreachable", told)
     assert answer.detail != "", "the operator's log has it all"
+
+
+async def test_when_a_receiver_wants_to_be_called_again_is_taken_from_its_answer() -> None:
+    """Also where it names the moment and not the seconds."""
+    again = email.utils.format_datetime(datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=10), True)
+
+    async def busy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 503 Busy\r\nRetry-After: {again}\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(busy, "127.0.0.1", 0)
+    post = Post(read_networks("127.0.0.0/8"), 10.0)
+
+    answer = await post.send(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", b"{}", {})
+
+    await post.close()
+    server.close()
+    assert (answer.kind, answer.status) == ("refused", 503)
+    assert 590 <= answer.retry_after_s <= 600
 
 
 @pytest.mark.parametrize("host", ["2130706433", "127.1", "0x7f.0.0.1"])

@@ -61,7 +61,9 @@ def test_a_room_typed_in_two_ways_is_one_room(typed: dict[str, str]) -> None:
     """Two people would be sent to one machine; each place stays as it was typed."""
     place = {"site": "第一考点", "room": "101"}
 
-    assert named(entry(**place, seat="05"), entry(1, **{**place, **typed}, seat="05")) == [("/1/seat", "seat.duplicate")]
+    assert named(entry(**place, seat="05"), entry(1, **{**place, **typed}, seat="05")) == [
+        ("/1/seat", "seat.duplicate")
+    ]
     assert read(entry(**{**place, "room": "１０１"}, seat="05"))[0].room == "１０１"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.rules.backoff import backoff_s
+from engine.rules.backoff import asked_wait_s, backoff_s
 from engine.rules.errors import Invalid
 from engine.rules.webhook import read_webhook, shown_secret
 
@@ -127,3 +127,46 @@ def test_waiting_doubles_up_to_its_bound_and_never_keeps_step() -> None:
     assert longest[:4] == [5, 10, 20, 40]
     assert longest[-1] == 3600
     assert shortest == [wait / 2 for wait in longest]
+
+
+NOW_MS = 1_795_855_126_400  # Sat, 28 Nov 2026 08:38:46.4 GMT
+
+
+@pytest.mark.parametrize(
+    ("header", "wait_s"),
+    [
+        ("0", 0),
+        ("120", 120),
+        ("999999", 86_400),
+        ("Sat, 28 Nov 2026 08:39:46 GMT", 60),
+        ("Saturday, 28-Nov-26 08:39:46 GMT", 60),
+        ("Sat, 28 Nov 2026 16:39:46 +0800", 60),
+        ("Sat, 28 Nov 2026 08:39:46 -0000", 60),
+        ("Sat, 28 Nov 2026 08:38:47 GMT", 1),
+        ("Sat, 28 Nov 2026 08:38:46 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400),
+    ],
+)
+def test_a_receiver_asks_for_a_wait_in_seconds_or_by_a_date(header: str, wait_s: int) -> None:
+    """Both forms of RFC 9110; not before that date, and never for longer than a day."""
+    assert asked_wait_s(header, NOW_MS) == wait_s
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "soon",
+        "-5",
+        "1.5",
+        "１２０",
+        "9" * 100,
+        "Sat, 28 Nov",
+        "Sat, 99 Nov 2026 08:39:46 GMT",
+        "Sat, 28 Nov 2026 08:39:46 +99999999999999",
+        "Sat, 28 Nov 2026 08:39:46 GMT" + " " * 100,
+    ],
+)
+def test_an_unreadable_wish_is_none(header: str) -> None:
+    """The courier's own patience counts then."""
+    assert asked_wait_s(header, NOW_MS) == 0
