@@ -9,6 +9,7 @@ import pytest
 
 from loadtest.sizing.changes import Change, changes_of, differences_of, warnings_of
 from loadtest.sizing.compare import CannotCompare, compare
+from loadtest.sizing.criteria import CRITERIA
 from loadtest.sizing.outcome import Line, Outcome, Traffic, Word, decode, encode
 from tests import outcomes
 from tests.outcomes import NASTY
@@ -65,6 +66,20 @@ def test_nothing_is_judged_on_too_few_calls_or_in_a_void_phase() -> None:
     assert change(*few, f"{save} p99").outcome == "" and change(*few, f"{save} slowest").outcome == ""
     assert change(*few, "Generator later than planned p50").outcome == ""
     assert {each.outcome for each in changes_of(*void) if each.phase == "steady"} == {""}
+
+
+@pytest.mark.parametrize(("calls", "outcome"), [(9, ""), (20_000, "worse")])
+def test_a_criterion_on_a_percentile_is_compared_on_as_many_calls_as_the_percentile(calls: int, outcome: str) -> None:
+    """Of every criterion there is: ten saves of a hall of fifty hold a limit, and tell nothing of the next ten."""
+    names = sorted({name for rules in CRITERIA.values() for name in rules if re.search(r"_p\d+(_\d)?_ms$", name)})
+    operations = dict.fromkeys(("save", "save_intended", "login"), outcomes.latency(4, calls))
+    one, other = (
+        steady(operations=operations, criteria=[outcomes.criterion(name, found, 1000) for name in names])
+        for found in (4.0, 90.0)
+    )
+
+    assert len(names) == 7
+    assert {change(one, other, f"criterion criterion {name}").outcome for name in names} == {outcome}
 
 
 def test_the_screen_shows_the_largest_changes_and_counts_the_rest() -> None:
