@@ -69,7 +69,7 @@ def run(chosen: argparse.Namespace) -> int:
         raise SettingsError(f"--accept {fault}") from None
     found = finding.accept(asyncio.run(_look(chosen, settings, urls, keys)), chosen.accept)
     made_at = f"{datetime.fromtimestamp(now_ms() / 1000, CHINA):%Y-%m-%d %H:%M}"
-    made = report.Report(made_at=made_at, urls=urls, findings=found, batch_id=chosen.batch)
+    made = report.Report(made_at=made_at, urls=urls, findings=found, days=chosen.days, batch_id=chosen.batch)
     told = json.dumps(report.as_json(made), ensure_ascii=False, indent=1) if chosen.json else report.as_text(made)
     sys.stdout.write(told + "\n")
     if chosen.html:

@@ -19,7 +19,7 @@ def judge_recorder(entries: int, oldest_s: int, unlaid: Sequence[str], unwithdra
     """`entries` that wait in all logs and the age of the oldest; batches that Redis does not hold as they stand."""
     found = []
     zh = f"{entries} 条日志等待记录，最旧的 {oldest_s} 秒"
-    en = f"{entries} log entries wait to be recorded, the oldest for {oldest_s} s"
+    en = f"log entries that wait to be recorded: {entries}, the oldest for {oldest_s} s"
     if entries and oldest_s > RECORDER_LATE_S:
         found.append(red(RECORDER, zh, en, _READ_LOG_ZH, _READ_LOG_EN))
     if unlaid:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from engine.preflight.finding import Finding, amber, green, named, red
+from engine.preflight.finding import Finding, amber, counted, green, named, red
 
 SECRETS, PROVIDER, SHARES, CERTIFICATES = "secrets", "provider", "shares", "certificates"
 DAYS_LOW = 21
@@ -75,7 +75,9 @@ def judge_wrapped(batch_id: str, papers: int, foreign: Sequence[str], *, can_tel
     if not can_tell:
         zh, en = f"{papers} 把试卷密钥由本提供者的格式封存", f"{papers} paper keys have this provider's form"
         return green(PROVIDER, zh, en, subject=batch_id)
-    return green(PROVIDER, f"{papers} 把试卷密钥到时能开", f"{papers} paper keys will open", subject=batch_id)
+    return green(
+        PROVIDER, f"{papers} 把试卷密钥到时能开", f"{counted(papers, 'paper key')} will open", subject=batch_id
+    )
 
 
 def judge_answer_keys(batch_id: str, recipients: Sequence[str], recipient: str | None) -> Finding:

@@ -62,7 +62,7 @@ def judge_readiness(answers: Answers) -> Finding:
     said = {**answers.not_ready, **answers.warnings}
     zh = "、".join(f"{READINESS.get(name, '')}（{name}）" for name in said)
     en = "; ".join(f"{name}: {why}" for name, why in said.items())
-    do_zh, do_en = "按英文所述处理（手册：README.md 的 Health）", "do what it says (README.md, Health)"
+    do_zh, do_en = "按英文所述处理（手册：ops/README.md 的 Health）", "do what it says (ops/README.md, Health)"
     if answers.colour == "red":
         return red(NODES, f"不能接待考生：{zh}", f"takes no candidates: {en}", do_zh, do_en, subject=answers.url)
     if answers.colour == "amber" or said:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from engine.preflight.finding import Colour, Finding, exit_code, worst
+from engine.preflight.finding import Colour, Finding, counted, exit_code, worst
 
 # In the order in which people look: what is judged, and what it is called.
 TITLES: dict[str, tuple[str, str]] = {
@@ -43,12 +43,19 @@ _ORDER = list(TITLES)
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What was looked at, when, and what was found."""
+    """What was looked at, when, and what was found. Of batches one, or those of so many days."""
 
     made_at: str  # Beijing time
     urls: Sequence[str]
     findings: Sequence[Finding]
+    days: int
     batch_id: str | None = None
+
+    def scope(self) -> tuple[str, str]:
+        """Which batches were looked at: whoever signs the page signs for no other."""
+        if self.batch_id is not None:
+            return f"只检查了批次 {self.batch_id}", f"of batches only {self.batch_id}"
+        return f"检查了今后 {self.days} 天的批次", f"batches of the next {counted(self.days, 'day')}"
 
     def ordered(self) -> list[Finding]:
         """Red first, then amber, then green; within a colour as people look."""
@@ -66,13 +73,16 @@ def as_json(report: Report) -> dict[str, Any]:
         "made_at": report.made_at,
         "urls": list(report.urls),
         "batch_id": report.batch_id,
+        "days": report.days,
         "counts": report.counts(),
         "findings": [structs.asdict(each) for each in report.ordered()],
     }
 
 
 def as_text(report: Report) -> str:
-    lines = [f"联考前自检 preflight  {report.made_at}  {' '.join(report.urls)}", ""]
+    scope_zh, scope_en = report.scope()
+    lines = [f"联考前自检 preflight  {report.made_at}（北京时间 Beijing）  {' '.join(report.urls)}"]
+    lines += [f"{scope_zh}  {scope_en}", ""]
     for finding in report.ordered():
         zh, en = _COLOURS[finding.colour]
         title_zh, title_en = TITLES[finding.check]
@@ -88,10 +98,13 @@ def as_html(report: Report) -> str:
     """One file without anything beside it; printed, it has a line for who has seen it."""
     rows = "\n".join(map(_row, report.ordered()))
     verdict_zh, verdict_en = (html.escape(line) for line in _verdict(report))
+    scope_zh, scope_en = (html.escape(line) for line in report.scope())
     return _PAGE.format(
         colour=worst(report.findings),
         made_at=html.escape(report.made_at),
         urls=html.escape(" ".join(report.urls)),
+        scope_zh=scope_zh,
+        scope_en=scope_en,
         verdict_zh=verdict_zh,
         verdict_en=verdict_en,
         rows=rows,
@@ -155,10 +168,12 @@ _PAGE = """<!doctype html>
 </style>
 <h1>联考前自检 <span lang="en">Preflight</span></h1>
 <p>{made_at}（北京时间 Beijing）　{urls}</p>
+<p>{scope_zh} <span lang="en">{scope_en}</span></p>
 <div class="verdict {colour}"><p>{verdict_zh}</p><p lang="en">{verdict_en}</p></div>
 <table>
 <thead>
-<tr><th>结果</th><th>检查</th><th>对象</th><th>情况与处理 <span lang="en">what is so, what to do</span></th></tr>
+<tr><th>结果 <span lang="en">result</span></th><th>检查 <span lang="en">check</span></th><th>对象 <span lang="en">of what</span></th>
+<th>情况与处理 <span lang="en">what is so, what to do</span></th></tr>
 </thead>
 <tbody>
 {rows}

@@ -26,7 +26,7 @@ RED = red("roster", "改过", "changed", "看日志", "read the log", subject="B
 
 
 def report(*findings: Finding) -> Report:
-    return Report(made_at="2027-01-15 18:00", urls=["http://a"], findings=findings)
+    return Report(made_at="2027-01-15 18:00", urls=["http://a"], findings=findings, days=3)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,17 @@ def test_the_page_shows_text_as_text() -> None:
     assert page.index("改过") < page.index("够")
     assert 'class="verdict red"' in page
     assert "http" not in page.replace("http://a", "")  # nothing is fetched from anywhere
+
+
+def test_whoever_signs_reads_which_batches_were_looked_at() -> None:
+    """In every form, and on a page that is printed the id is text, too."""
+    one = Report(made_at="2027-01-15 18:00", urls=["http://a"], findings=[GREEN], days=3, batch_id="B<1>")
+    days = Report(made_at="2027-01-15 18:00", urls=["http://a"], findings=[GREEN], days=1)
+
+    assert "只检查了批次 B<1>" in as_text(one) and "of batches only B<1>" in as_text(one)
+    assert "只检查了批次 B&lt;1&gt;" in as_html(one) and "of batches only B&lt;1&gt;" in as_html(one)
+    assert "今后 1 天的批次" in as_text(days) and "batches of the next 1 day<" in as_html(days)
+    assert (as_json(one)["batch_id"], as_json(days)["batch_id"], as_json(days)["days"]) == ("B<1>", None, 1)
 
 
 def test_long_lists_are_cut_short_with_their_number() -> None:
