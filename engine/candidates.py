@@ -1,21 +1,25 @@
 """Whose call this is: a candidate's token, the batch it belongs to, and how the sitting stands now.
 
 What candidates' calls in every room share. A token is verified once per worker, an armed batch read once; whether the
-token's login is still the sitting's newest is asked of Redis each time, since any login may have ended it.
+token's login is still the sitting's newest is asked of Redis each time, since any login may have ended it. A sitting
+that Redis does not have is waited for, unless Redis says that its batch was erased: only then its token is refused.
 """
 
 from __future__ import annotations
+
+import contextlib
 
 import msgspec
 from msgspec import Struct
 
 from engine.rules import timing, values
-from engine.rules.errors import Refused, TryLater
-from engine.rules.outcome import Outcome, refuse
+from engine.rules.errors import ExamError, Refused, TryLater
+from engine.rules.forms import batch_id_of
+from engine.rules.outcome import Outcome, refusal
 from engine.rules.terms import SittingState
 from engine.sealing import token
 from engine.stores.memory import Memory, beside
-from engine.stores.prepare import PreparedBatch, batch_key
+from engine.stores.prepare import ERASED, PreparedBatch, batch_key
 from engine.wire import bearer
 
 _BATCHES_KEPT = 1024  # that one worker remembers, each paper by itself; a joint-exam day has some hundred at most
@@ -72,10 +76,15 @@ class Candidates:
         return self._batches.get(armed_id)
 
     async def batch(self, armed_id: str) -> ArmedBatch:
-        """Raises TryLater while the batch is not laid out in Redis (it is armed, or there would be no token)."""
+        """Raises TryLater while the batch is not laid out in Redis (it is armed, or there would be no token).
+
+        Raises Refused `auth.missing` once it was erased.
+        """
         known = self._batches.get(armed_id)
         if known is None:
             stored = await self.memory.read_bytes(batch_key(armed_id))
+            if stored == ERASED:
+                raise _erased(armed_id)
             if stored is None:
                 raise TryLater(f"batch {armed_id!r} is not prepared at this moment; nothing was changed")
             prepared = msgspec.msgpack.decode(stored, type=PreparedBatch)
@@ -85,13 +94,22 @@ class Candidates:
             self._batches[armed_id] = known
         return known
 
+    async def refusal(self, known: token.Token, outcome: Outcome, verb: str, detail: str = "") -> ExamError:
+        """What a script's `outcome` means for a call with this token, as the error to answer."""
+        if outcome == Outcome.UNKNOWN:
+            with contextlib.suppress(TryLater):
+                if await self.memory.read_bytes(batch_key(known.armed_id)) == ERASED:
+                    self._batches.pop(known.armed_id, None)
+                    return _erased(known.armed_id)
+        return refusal(outcome, verb, detail)
+
     async def standing(self, known: token.Token) -> Standing:
         """The sitting of a verified token now. Raises Refused `sitting.superseded` after a later login; TryLater."""
         armed = await self.batch(known.armed_id)
         keys = self.memory.partition_of(known.sitting_id)
         reply = await self.memory.run(_STANDING, [keys.marker, keys.log, keys.sitting(known.sitting_id)], [known.epoch])
         if reply[0] != Outcome.OK:
-            refuse(Outcome(reply[0]), "autosave")
+            raise await self.refusal(known, Outcome(reply[0]), "autosave")
         now_ms, recorded, ends_ms = int(reply[1]), SittingState(reply[2].decode()), int(reply[3])
         batch = armed.prepared.batch
         edges = timing.boundaries(batch, (ends_ms - batch.ends_ms) // 1000)
@@ -104,3 +122,7 @@ class Candidates:
             ends_ms=ends_ms,
             closed_ms=int(reply[4]) or None,
         )
+
+
+def _erased(armed_id: str) -> Refused:
+    return Refused("auth.missing", f"batch {batch_id_of(armed_id)!r} was erased when its years were over")

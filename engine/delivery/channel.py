@@ -267,8 +267,10 @@ class Channel(WebSocket):
         self.go_on()
 
     def see_nothing(self, fault: ExamError) -> bool:
-        """The look failed. True when this channel needs another; one that has just said hello goes."""
-        if self.stage == Stage.GREETED:
+        """The look failed. True when this channel needs another; one that has just said hello, or is refused, goes."""
+        if isinstance(fault, Refused):
+            self.dismiss(fault, "refused")
+        elif self.stage == Stage.GREETED:
             self._leave(frames.TRY_LATER, messages.error_frame(fault), "refused")
         return self.stage == Stage.OPEN
 

@@ -205,7 +205,10 @@ class PartitionNews:
         if reply[0] != Outcome.OK:
             raise refusal(Outcome(reply[0]), "autosave")
         _, generation, position, committed, now_ms = map(int, reply[:5])
-        for (channel, _, armed), (outcome, *found) in zip(prepared, reply[5:], strict=True):
+        for (channel, token, armed), (outcome, *found) in zip(prepared, reply[5:], strict=True):
+            if outcome == Outcome.UNKNOWN:
+                self._explain([channel], await self._delivery.refusal(token, Outcome.UNKNOWN, "autosave"))
+                continue
             look = Look(now_ms, generation, position, committed, Outcome(outcome))
             if found:  # numbers that the script has read as such
                 state, ends_ms, high, photo = found[0].decode(), int(found[1]), int(found[2]), found[3].decode()

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from engine.delivery.resources import ArmedBatch, Delivery
 from engine.rules import timing
 from engine.rules.errors import Refused
-from engine.rules.outcome import Outcome, refuse
+from engine.rules.outcome import Outcome
 from engine.rules.photo import photo_state
 from engine.rules.shape import Faults, Members
 from engine.rules.terms import SittingState
@@ -99,7 +99,8 @@ async def read_sitting(
     )
     outcome = Outcome(reply[0])
     if outcome != Outcome.OK:
-        refuse(outcome, "autosave", f"the step to {after} comes after {before}, and before the end")
+        detail = f"the step to {after} comes after {before}, and before the end"
+        raise await delivery.refusal(token, outcome, "autosave", detail)
     generation, position, committed, now_ms = map(int, reply[1:5])
     return Reading(generation, position, committed, now_ms, fields_of(reply, 5))
 

@@ -14,7 +14,7 @@ from engine.delivery.sitting import edges_of, read_sitting, responses_of
 from engine.rules import timing
 from engine.rules.errors import ExamError, Refused
 from engine.rules.limits import SEQ_MAX
-from engine.rules.outcome import Outcome, refuse
+from engine.rules.outcome import Outcome
 from engine.rules.shape import Faults, Members
 from engine.rules.terms import SittingState
 from engine.stores.memory import beside, fields_of
@@ -78,7 +78,7 @@ async def _submit(request: Request) -> dict[str, Any]:
             server_ms=int(reply[4]),
         )
     if outcome != Outcome.OK:
-        refuse(outcome, "submit")
+        raise await delivery.refusal(token, outcome, "submit")
     return _receipt(delivery, token.sitting_id, armed, fields, SittingState.SUBMITTED)
 
 

@@ -20,7 +20,7 @@ from engine.invigilation import rooms
 from engine.invigilation.places import read_place
 from engine.invigilation.resources import Invigilation
 from engine.rules import timing
-from engine.rules.errors import TryLater
+from engine.rules.errors import Refused, TryLater
 from engine.rules.forms import armed_id
 from engine.rules.limits import SEAT_ASKED_MS, SEATS_MAX
 from engine.rules.outcome import Outcome
@@ -87,7 +87,7 @@ async def _look(
     try:
         sizes = {len((await invigilation.candidates.batch(each)).checkers) for each in armed}
         replies = await memory.run_each(_SEATS, calls, Purpose.CALLS)
-    except TryLater:
+    except (TryLater, Refused):  # it is away, or the batch was erased
         return {}, now_ms(), None
     live: dict[str, Live] = {}
     server_ms = 0

@@ -1,7 +1,7 @@
 """Takes a batch out of Redis before it is erased in PostgreSQL: sittings with names and responses, and sealed papers.
 
 Only of batches whose answers need not be kept any more: until then a sitting stays there, for its candidate may come
-back for the receipt, and a PostgreSQL that was put back is restored from it. Afterwards nothing of it may be left: a
+back for the receipt, and a PostgreSQL that was put back is restored from it. Afterwards no sitting may be left: a
 sitting that Redis has and PostgreSQL does not would count as one that a restored PostgreSQL has lost
 (`recording/unknown.py`), and a receipt made of what is left would be a false one. Everything is repeatable.
 """
@@ -15,7 +15,7 @@ from engine.rules.forms import armed_id
 from engine.rules.limits import ERASED_SITTINGS_AT_ONCE
 from engine.stores.memory import Memory
 from engine.stores.postgres import Connection
-from engine.stores.prepare import batch_key, sealed_key
+from engine.stores.prepare import ERASED, batch_key, sealed_key
 from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
@@ -70,10 +70,16 @@ def _leading_to(batch_id: str, led: Mapping[bytes, bytes]) -> list[str]:
     return [sitting_id.decode() for sitting_id, batch in led.items() if batch.decode() == batch_id]
 
 
-async def forget_papers(memory: Memory, connection: Connection, batch_id: str) -> None:
-    """What workers knew of the batch, and its sealed papers. Raises TryLater."""
-    for seal in await connection.fetch(_queries.seals_of, batch_id):
-        prepared = batch_key(armed_id(batch_id, seal["form"], seal["disarmed_ms"]))
-        await memory.delete(prepared, sealed_key(seal["sealed_digest"]))
+async def forget_batch(memory: Memory, connection: Connection, batch_id: str, *, with_papers: bool) -> None:
+    """What workers knew of the batch, of undone armings, too; and its sealed papers. Raises TryLater.
+
+    That it was erased stays in the place of each, for good, or whoever has a token of it would be told to try later.
+    """
+    seals = await connection.fetch(_queries.seals_of, batch_id)
+    known = [armed_id(batch_id, seal["form"], seal["disarmed_ms"]) for seal in seals]
     for disarming in await connection.fetch(_queries.disarmings_of, batch_id):
-        await memory.delete(*(batch_key(name) for name in disarming["armed_ids"]))
+        known += disarming["armed_ids"]
+    for name in known:
+        await memory.write_bytes(batch_key(name), ERASED)
+    if with_papers:
+        await memory.delete(*(sealed_key(seal["sealed_digest"]) for seal in seals))

@@ -24,7 +24,7 @@ from engine.keeping.archive import ANSWERS, TABLES, connected, find_finished, si
 from engine.keeping.audit import audit
 from engine.keeping.bundle import BundleReader, BundleWriter, KeepingFault, Member, table_name
 from engine.keeping.erasing import Eraser
-from engine.keeping.forgetting import check_redis, forget_papers, forget_sittings, forget_ways_in
+from engine.keeping.forgetting import check_redis, forget_batch, forget_sittings, forget_ways_in
 from engine.rules.errors import TryLater
 from engine.rules.retention import ANSWERS_YEARS, RECORDS_YEARS, Kind, day_of, kept_until_ms, kind_due
 from engine.sealing.signature import Signer
@@ -100,8 +100,7 @@ async def purge(
             sitting_ids = await sittings_of(connection, batch_id)
             await forget_sittings(memory, sitting_ids)
             await forget_ways_in(memory, batch_id)
-            if kind is Kind.RECORDS:
-                await forget_papers(memory, connection, batch_id)
+            await forget_batch(memory, connection, batch_id, with_papers=kind is Kind.RECORDS)
         except TryLater as fault:
             raise KeepingFault(f"{fault.detail}; purge again, it goes on where it was") from None
         await Eraser(connection, batch_id).erase(kind, sitting_ids)

@@ -23,6 +23,8 @@ from engine.stores.memory import Memory, beside
 from engine.stores.postgres import Record
 
 _PREPARE = beside(__file__)
+# In the place of a prepared batch whose sittings were erased: nothing of them is to be waited for.
+ERASED = b"erased"
 
 
 class Sitting(Struct, frozen=True, kw_only=True):

@@ -43,9 +43,10 @@ async def purged(exam: Exam, path: Path, *, is_dry_run: bool = False) -> Purged:
 
 
 async def in_redis(exam: Exam) -> list[str]:
-    """Every key that holds something of a sitting, a way in, or a paper."""
+    """Every key that holds something of a sitting, a way in, or a paper; not those that say that it was erased."""
     found = {name async for names in exam.memory.find_keys("*") for name in names}
-    return sorted(name for name in found if name.startswith(("login:", "batch:", "sealed:")) or ":s:" in name)
+    kept = sorted(name for name in found if name.startswith(("login:", "batch:", "sealed:")) or ":s:" in name)
+    return [name for name in kept if not name.startswith("batch:") or await exam.memory.read_bytes(name) != b"erased"]
 
 
 async def left(exam: Exam) -> dict[str, int]:
