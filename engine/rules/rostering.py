@@ -38,8 +38,8 @@ from engine.rules.terms import Candidate
 # Spreadsheets run a cell that begins with one of these when a roster or result list is opened again (also full-width).
 _FORMULA_PREFIXES = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 _RUN_AS_FORMULA = "begins with = + - or @, which a spreadsheet would run as a formula"
-# What no name or place holds: controls, line breaks, and the mark a lossy decoder leaves behind.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd]")
+# What no name or place holds: controls, line breaks, the mark a lossy decoder leaves behind, and what is no character.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufdd0-\ufdef\ufffd-\uffff]")
 _SEAT = re.compile(r"[0-9]{2,}|备用[0-9]+", re.ASCII)
 _DOTS = dict.fromkeys(map(ord, "\u2022\u30fb\uff0e\u2027"), "·")  # the dots keyboards offer for the one in 阿里·买买提
 # By blocks, not by Unicode's script property: Python's tables lag behind the newest characters of planes 2 and 3, and

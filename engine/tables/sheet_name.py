@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-_CHARACTERS_MAX = 31
-_NOT_IN_A_NAME = str.maketrans("", "", "[]:*?/\\'")
+_UTF16_UNITS_MAX = 31  # so spreadsheets count: a character beyond the BMP is two
+_NOT_IN_A_NAME = str.maketrans("", "", "[]:*?/\\'\ufffe\uffff")  # the last two are not in XML either
 
 
 def sheet_name(wished: str, taken: set[str], without: str) -> str:
@@ -12,10 +12,15 @@ def sheet_name(wished: str, taken: set[str], without: str) -> str:
     `without`: where nothing is left of it. Case does not tell two apart.
     """
     plain = wished.translate(_NOT_IN_A_NAME).strip() or without
-    name, number = plain[:_CHARACTERS_MAX], 1
+    name, number = _cut(plain, _UTF16_UNITS_MAX), 1
     while name.casefold() in taken:
         number += 1
         ending = f" ({number})"
-        name = plain[: _CHARACTERS_MAX - len(ending)] + ending
+        name = _cut(plain, _UTF16_UNITS_MAX - len(ending)) + ending
     taken.add(name.casefold())
     return name
+
+
+def _cut(text: str, units_max: int) -> str:
+    """`text` up to so many UTF-16 units; no character is halved."""
+    return text.encode("utf-16-le")[: 2 * units_max].decode("utf-16-le", "ignore")

@@ -51,9 +51,10 @@ def test_a_text_a_spreadsheet_would_run_is_a_fault(field: str, prefix: str) -> N
 
 
 @pytest.mark.parametrize("field", ["name", "site", "room"])
-@pytest.mark.parametrize("mark", ["\0", "\x07", "\n", "\r", "\x7f", "\x85", "\ufffd"])
+@pytest.mark.parametrize("mark", ["\0", "\x07", "\n", "\r", "\x7f", "\x85", "\ufffd", "\ufffe", "\uffff", "\ufdd0"])
 def test_control_characters_and_lost_characters_are_faults(field: str, mark: str) -> None:
-    """A NUL cannot be stored, a line break cannot be printed on a ticket, U+FFFD is a letter somebody lost."""
+    """A NUL cannot be stored, a line break cannot be printed on a ticket, U+FFFD is a letter somebody lost,
+    and no workbook can hold U+FFFE."""
     assert named(entry(**{field: f"a{mark}b"})) == [(f"/0/{field}", f"{field}.characters")]
 
 
