@@ -105,9 +105,10 @@ def _queue(kbit_per_s: int) -> list[str]:
 @contextlib.contextmanager
 def line(up_kbit_per_s: int, down_kbit_per_s: int | None = None) -> Iterator[Line]:
     """Inside, this thread and what it starts are at the near end. Raises NoNetwork."""
-    missing = [tool for tool in ("ip", "tc", "nsenter", "unshare") if shutil.which(tool) is None]
-    if missing or os.geteuid() != 0:
-        raise NoNetwork(f"a shaped line needs {', '.join(missing) or 'root'}")
+    if os.geteuid() != 0:  # first: others do not see `tc` where Debian keeps it, in /usr/sbin
+        raise NoNetwork("a shaped line needs root")
+    if missing := [tool for tool in ("ip", "tc", "nsenter", "unshare") if shutil.which(tool) is None]:
+        raise NoNetwork(f"a shaped line needs {', '.join(missing)} (iproute2, util-linux)")
     with _own_namespace(), _far_end() as far_pid:
         made = Line(far_pid)
         _run(["ip", "link", "set", "lo", "up"])

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from loadtest.network import NoNetwork, line
 from tests.servers import ROOT
 
 # Runs in a process of its own: a thread that has changed its namespace is nobody's to come back to.
@@ -40,3 +41,15 @@ def test_each_direction_has_its_own_rate_or_none() -> None:
     assert "tbf" in up and "rate 8Mbit" in up
     assert "tbf" in down and "rate 2Mbit" in down
     assert not any("tbf" in shown for shown in told["free"])
+
+
+@pytest.mark.parametrize(("user", "needs"), [(1000, "root"), (0, "ip, tc, nsenter, unshare (iproute2, util-linux)")])
+def test_what_a_line_needs_is_what_is_missing(user: int, needs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ordinary user's PATH has no /usr/sbin: for want of root nobody is to look for a tool that is there."""
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("os.geteuid", lambda: user)
+
+    with pytest.raises(NoNetwork) as refused, line(8_000):
+        pass
+
+    assert str(refused.value) == f"a shaped line needs {needs}"
