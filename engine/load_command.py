@@ -29,7 +29,7 @@ def loadtest_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--tier", metavar="NAME", help="50, 200, 2000, 5000, or another of the file of tiers")
     made.add_argument("--tiers", type=Path, metavar="FILE", help="instead of loadtest/tiers.toml")
     made.add_argument(
-        "--minutes", type=minutes, metavar="M", help="everything, from check-in to results; 90: a whole exam"
+        "--minutes", type=minutes, metavar="M", help="everything, from check-in to results, 0.4 to 90; 90: a whole exam"
     )
     made.add_argument("--shaped", action="store_true", help="enforce the tier's bandwidth on a line of its own; root")
     made.add_argument("--delay-ms", type=at_least_zero, default=0.0, metavar="D", help="each way")

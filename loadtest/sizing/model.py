@@ -131,14 +131,14 @@ TEN_MINUTES = Timetable(
 
 
 def fitted(minutes: float) -> Timetable:
-    """The whole exam from ninety minutes on, otherwise one in which everything takes `minutes`, grading included.
+    """The whole exam for ninety minutes, for fewer one in which everything takes `minutes`, grading included.
 
-    Raises ValueError where that is too short for the phases.
+    Raises ValueError where that is too short for the phases, or longer than the exam that there is a model of.
     """
-    if minutes >= MINUTES:
+    if not MINUTES_MIN <= minutes <= MINUTES:
+        raise ValueError(f"{minutes:g}: expected {MINUTES_MIN} to {MINUTES}, which is a whole exam")
+    if minutes == MINUTES:
         return NINETY_MINUTES
-    if minutes < MINUTES_MIN:
-        raise ValueError(f"{minutes} minutes: the phases of an exam need at least {MINUTES_MIN}")
     part = minutes / 10
     writing = [
         (name, float(max(SPAN_MIN_S, round(span_s * part))), saves) for name, span_s, saves in TEN_MINUTES.writing
