@@ -8,6 +8,7 @@ a digit nobody wrote.
 from __future__ import annotations
 
 import datetime
+import operator
 import re
 from typing import Final
 
@@ -43,6 +44,7 @@ _NARROW: dict[int, int | None] = {
 # ASCII letters only: Unicode's upper case would make an I of a dotless i and an S of a long s.
 _UPPER: dict[int, int | None] = {point: point - 32 for point in range(ord("a"), ord("z") + 1)}
 
+_PLAIN = re.compile("[0-9A-Za-z\u4e00-\u9fff]*")
 _LETTERS_AND_DIGITS = re.compile(r"[A-Z0-9]*", re.ASCII)
 _RESIDENT_18 = re.compile(r"[0-9]{17}[0-9X]", re.ASCII)
 _RESIDENT_15 = re.compile(r"[0-9]{15}", re.ASCII)
@@ -53,9 +55,15 @@ _PROVINCES = frozenset(
     for province in range(first, last + 1)
 )
 _WEIGHTS = tuple(pow(2, 17 - place, 11) for place in range(17))
+_WEIGHT_OF_ZEROS = sum(_WEIGHTS) * ord("0")  # digits are weighed as their characters' codes
 _CHECK_CHARACTERS = "10X98765432"  # by the weighted sum modulo 11
 _BIRTH_YEAR_MIN = 1900
 _MASK_KEEPS = 4
+
+
+def is_plain(text: str) -> bool:
+    """Nothing but ASCII letters and digits, and usual Han: as most texts of a roster are, and no folding changes."""
+    return text.isalnum() if text.isascii() else _PLAIN.fullmatch(text) is not None
 
 
 def remove_invisible(text: str) -> str:
@@ -65,7 +73,7 @@ def remove_invisible(text: str) -> str:
 
 def fold_width_and_space(text: str) -> str:
     """`text` in half-width forms (U+FF01-FF5E only), without spaces and invisible characters; case is kept."""
-    return text.translate(_NARROW)
+    return text if is_plain(text) else text.translate(_NARROW)
 
 
 def fold_document(text: str) -> str:
@@ -73,7 +81,7 @@ def fold_document(text: str) -> str:
 
     Punctuation and control characters stay, for `document_fault` to name.
     """
-    return text.translate(_NARROW).translate(_UPPER)
+    return text.upper() if is_plain(text) else text.translate(_NARROW).translate(_UPPER)
 
 
 def fold_code(text: str) -> str:
@@ -89,11 +97,11 @@ def document_fault(folded: str, today: datetime.date) -> str | None:
     with 8 or 10 digits, 8 digits, passports) have nothing to check beyond their characters, so one rule covers them:
     5 to 18 letters and digits, at least five of them digits.
     """
-    if not _LETTERS_AND_DIGITS.fullmatch(folded):
-        return "characters"
     if _RESIDENT_18.fullmatch(folded):
         fault = _resident_fault(folded[:17], today)
         return fault or (None if folded[17] == _check_character(folded[:17]) else "check_digit")
+    if not _LETTERS_AND_DIGITS.fullmatch(folded):
+        return "characters"
     if _RESIDENT_15.fullmatch(folded):
         return _resident_fault(_with_century(folded), today)
     if len(folded) in (15, 18) and not _OLD_FOREIGNERS_CARD.fullmatch(folded):
@@ -136,4 +144,4 @@ def _resident_fault(body: str, today: datetime.date) -> str | None:
 
 def _check_character(body: str) -> str:
     """ISO 7064 MOD 11-2 over 17 digits."""
-    return _CHECK_CHARACTERS[sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, body, strict=True)) % 11]
+    return _CHECK_CHARACTERS[(sum(map(operator.mul, _WEIGHTS, body.encode("ascii"))) - _WEIGHT_OF_ZEROS) % 11]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
@@ -15,6 +16,9 @@ import rfc8785
 
 from engine.rules.errors import Refused
 from engine.rules.limits import JSON_DEPTH_MAX
+
+_NESTED = (dict, list)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # UTF-8 has none, so that texts get them from such escapes alone
 
 
 def decode(body: bytes) -> Any:
@@ -37,7 +41,7 @@ def decode(body: bytes) -> Any:
         raise Refused("request.malformed", f"the body is nested deeper than {JSON_DEPTH_MAX}") from None
     except ValueError as fault:
         raise Refused("request.malformed", f"the body is not JSON: {fault}") from None
-    _check_depth_and_text(value)
+    _check_depth_and_text(value, _SURROGATE.search(body) is not None)
     return value
 
 
@@ -77,21 +81,23 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _check_depth_and_text(value: Any) -> None:
+def _check_depth_and_text(value: Any, has_surrogates: bool) -> None:
+    """Level by level; what is nested no further is passed over where no text needs to be looked at."""
     level, depth = [value], 0
     while level:
         below: list[Any] = []
         for node in level:
-            if isinstance(node, dict | list) and depth == JSON_DEPTH_MAX:
+            if depth == JSON_DEPTH_MAX and isinstance(node, _NESTED):
                 raise Refused("request.malformed", f"the body is nested deeper than {JSON_DEPTH_MAX}")
             if isinstance(node, dict):
-                below.extend(node.keys())
+                below.extend(node.keys() if has_surrogates else ())
                 below.extend(node.values())
             elif isinstance(node, list):
                 below.extend(node)
-            elif isinstance(node, str) and not node.isascii():
+            elif has_surrogates and isinstance(node, str) and not node.isascii():
                 _check_surrogates(node)
-        level, depth = below, depth + 1
+        level = below if has_surrogates else [node for node in below if isinstance(node, _NESTED)]
+        depth += 1
 
 
 def _check_surrogates(text: str) -> None:

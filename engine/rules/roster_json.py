@@ -51,6 +51,8 @@ def decode_lines(body: bytes) -> list[Row]:
 def _row(entry: Any, index: int, number: int | None = None) -> Row:
     if not isinstance(entry, dict):
         return Row(index, {}, number, (Flaw(None, "type", "expected an object", entry),))
+    if entry.keys() <= _FIELD_SET:
+        return Row(index, entry, number)
     # In a table an unknown column is ignored; here an unknown member is more likely a misspelt one.
     flaws = tuple(
         Flaw(name, "unknown", "is not a known member", value) for name, value in entry.items() if name not in _FIELD_SET

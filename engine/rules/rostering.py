@@ -10,7 +10,7 @@ import datetime
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,7 @@ from engine.rules.documents import (
     document_fault,
     fold_document,
     fold_width_and_space,
+    is_plain,
     remove_invisible,
 )
 from engine.rules.errors import Invalid
@@ -50,10 +51,12 @@ _HAN_OR_DOT = (
 )
 _SPACE_INSIDE_HAN = re.compile(f"(?<={_HAN_OR_DOT})[{SPACES}]+(?={_HAN_OR_DOT})")
 
-
 # 18 digits that were a number for a while end in 000, or are written as 1.10101E+17. Only of what is no number anyway.
 _ROUNDED = re.compile(r"[0-9]{15}000|[0-9](\.[0-9]+)?E\+?[0-9]{2}|[0-9]+\.0+", re.ASCII)
 _SIGNS_OF_ROUNDING = frozenset({"characters", "shape", "sequence", "check_digit"})
+
+
+_FirstRows = dict[str, dict[Hashable, Row]]  # field to name -> what must be unique -> the first row that has it
 
 
 class _Unfit(Exception):
@@ -91,7 +94,7 @@ def check_rows(
     """
     faults = Faults(faults_max)
     readers = _readers(today, _shortest_whole_ticket(rows))
-    first_rows: dict[tuple[str, ...], Row] = {}
+    first_rows: _FirstRows = {field: {} for field in _SAME}
     candidates: list[Candidate] = []
     for row in rows:
         flaws, values = _read_fields(row, readers, unread) if row.is_candidate else (list(row.flaws), {})
@@ -112,7 +115,7 @@ def _read_fields(
     row: Row, readers: dict[str, Callable[[Any], Any]], unread: frozenset[str]
 ) -> tuple[list[Flaw], dict[str, Any]]:
     """Every flaw of the row by itself, and the folded values of the fields without one."""
-    flaws = list(row.flaws)
+    members, flaws = row.members, list(row.flaws)
     values: dict[str, Any] = {}
     flawed = {flaw.field for flaw in flaws}
     if None in flawed:
@@ -120,15 +123,15 @@ def _read_fields(
     for field in FIELDS:
         if field in flawed:
             continue
-        if field not in row.members:
+        if field not in members:
             if field in REQUIRED_FIELDS and field not in unread:
                 flaws.append(Flaw(field, "missing", "is missing"))
             continue
         try:
-            values[field] = readers[field](row.members[field])
+            values[field] = readers[field](members[field])
         except _Unfit as unfit:
-            flaws.append(Flaw(field, unfit.code, unfit.message, row.members[field]))
-    if "candidate_id" not in row.members and "candidate_id" not in flawed and "admission_ticket" in values:
+            flaws.append(Flaw(field, unfit.code, unfit.message, members[field]))
+    if "candidate_id" not in members and "candidate_id" not in flawed and "admission_ticket" in values:
         values["candidate_id"] = values["admission_ticket"]
     return flaws, values
 
@@ -147,15 +150,15 @@ def _pointer(row: Row, field: str | None) -> str:
     return f"/{row.index}" if field is None else f"/{row.index}/{pointer_part(shown(field))}"
 
 
-def _report_duplicates(
-    faults: Faults, row: Row, values: dict[str, Any], first_rows: dict[tuple[str, ...], Row]
-) -> None:
+def _report_duplicates(faults: Faults, row: Row, values: dict[str, Any], first_rows: _FirstRows) -> None:
     """Names each of the row's values that an earlier row has; of three equal rows the last two are named."""
     firsts: dict[str, Row] = {}
     for field, identity in _identities(values):
-        first = first_rows.setdefault((field, *identity), row)
+        first = first_rows[field].setdefault(identity, row)
         if first is not row:
             firsts[field] = first
+    if not firsts:
+        return
     if "candidate_id" not in row.members and firsts.get("candidate_id") is firsts.get("admission_ticket"):
         firsts.pop("candidate_id", None)  # the ticket stands in for it: one mistake, named once
     for field, first in firsts.items():
@@ -173,16 +176,15 @@ _SAME = {
 }
 
 
-def _identities(values: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+def _identities(values: dict[str, Any]) -> Iterator[tuple[str, Hashable]]:
     """What must be unique in a roster: (field to name, value to compare)."""
-    identities: list[tuple[str, tuple[str, ...]]] = [
-        (field, (values[field],)) for field in ("candidate_id", "id_number", "admission_ticket") if field in values
-    ]
+    for field in ("candidate_id", "id_number", "admission_ticket"):
+        if field in values:
+            yield field, values[field]
     if values.get("seat") and "site" in values:
         # People type one room as 101 and as １０１: two names of one door, and one machine behind it.
         place = (fold_width_and_space(values["site"]), fold_width_and_space(values.get("room", "")))
-        identities.append(("seat", (*place, values["seat"])))
-    return identities
+        yield "seat", (*place, values["seat"])
 
 
 def _readers(today: datetime.date, shortest_whole_ticket: int) -> dict[str, Callable[[Any], Any]]:
@@ -214,17 +216,23 @@ def _shortest_whole_ticket(rows: Sequence[Row]) -> int:
 
 def fold_name(text: str) -> str:
     """A person's name as compared and shown: NFC, one dot, nothing invisible, no space at the ends or in Han."""
+    if is_plain(text):
+        return text
     name = unicodedata.normalize("NFC", remove_invisible(text)).translate(_DOTS).strip(SPACES)
     return _SPACE_INSIDE_HAN.sub("", name)
 
 
 def fold_place(text: str) -> str:
     """A site or room as compared and shown: NFC, nothing invisible, no space at the ends."""
+    if is_plain(text):
+        return text
     return unicodedata.normalize("NFC", remove_invisible(text)).strip(SPACES)
 
 
 def text_fault(folded: str) -> tuple[str, str] | None:
     """Why nothing is called this, however long: (`formula` or `characters`, in words)."""
+    if folded.isalnum():
+        return None
     if folded.startswith(_FORMULA_PREFIXES):
         return "formula", _RUN_AS_FORMULA
     unprintable = _UNPRINTABLE.search(folded)

@@ -16,11 +16,11 @@ import resource
 import signal
 import socket
 from collections.abc import Callable
-from pathlib import Path
 
 from engine.scheduling.workshop import TimeIsUp
 
 MESSAGE_BYTES_MAX = 64 * 2**10
+_prctl = ctypes.CDLL(None).prctl  # here and not in the child, which would load it anew for each job
 _PR_SET_DUMPABLE = 4
 _NICENESS = 10  # a tenth of a processor where others want it whole: papers and rosters wait, candidates do not
 _LEAVE_S = 2  # from the signal that time is up to the end: to say so
@@ -70,12 +70,12 @@ def _do(message: bytes, handles: list[int], work: Callable[[bytes, bytes], bytes
 def _harden(timeout_s: int, memory_bytes_max: int) -> None:
     signal.signal(signal.SIGALRM, _time_is_up)
     signal.alarm(timeout_s)
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    _prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = memory_bytes_max if hard == resource.RLIM_INFINITY else min(hard, memory_bytes_max)
     resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as told:
+        told.write(b"1000")
 
 
 def _time_is_up(*_: object) -> None:
