@@ -8,6 +8,7 @@ notice, with its moved weekends; a year that the calendar does not know yet is c
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 
 import chinese_calendar
@@ -26,6 +27,7 @@ _STARTS = datetime.time(9)
 _START_WEEKDAYS = {"theory": _SATURDAY, "review": _SUNDAY}
 _LAST_MS = INSTANT_MS_MAX - 24 * 3600 * 1000  # in China the last of all instants lies in a year that has no name
 _NAMED_MAX = 3  # candidates in one message; it counts all
+_DAYS_KEPT = 2048
 
 
 class Warned(Struct, frozen=True):
@@ -81,12 +83,21 @@ def _workday(day: datetime.date, count: int, step: datetime.timedelta) -> tuple[
     unknown: set[int] = set()
     while count:
         day += step
-        try:
-            count -= chinese_calendar.is_workday(day)
-        except NotImplementedError:
+        is_workday = _is_workday(day)
+        if is_workday is None:
             unknown.add(day.year)
-            count -= day.weekday() < _SATURDAY
+            is_workday = day.weekday() < _SATURDAY
+        count -= is_workday
     return day, unknown
+
+
+@functools.lru_cache(_DAYS_KEPT)
+def _is_workday(day: datetime.date) -> bool | None:
+    """None: of a year whose holidays are not known. Kept, for finding out takes longer than all else that is asked."""
+    try:
+        return bool(chinese_calendar.is_workday(day))
+    except NotImplementedError:
+        return None
 
 
 def year_before_ms(instant_ms: int) -> int:
