@@ -28,7 +28,6 @@ async def record(
     after: Any = None,
 ) -> None:
     """Put an event on record. `before` and `after` are JSON values: only what changed, no answers, no paper."""
-    await connection.execute(_queries.lock_log, batch_id)
     await connection.execute(
         _queries.insert_event, batch_id, kind, now_ms(), list(people), key_id, _json(before), _json(after)
     )

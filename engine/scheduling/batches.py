@@ -54,12 +54,12 @@ async def put_batch(request: Request) -> Response:
                 raise _armed(batch_id)
             if stored:
                 read_batch(batch_id, document, now_ms(), papers)
-            await _store(connection, batch)
+            row = await _store(connection, batch)
             await _record(connection, stored, batch, key_id)
-        row = await connection.fetchrow(queries.find_batch, batch_id)
-        shown = await describe(connection, [row])
+        # Of a new one nobody is counted: it has no sittings.
+        shown = (await describe(connection, [row]))[0] if stored else _described(row, (), now_ms())
     warned = [*batch_warnings(batch, row["pushed_ms"]), *papers_warnings(batch, papers)]
-    answer = with_warnings(shown[0], warned)
+    answer = with_warnings(shown, warned)
     return json_response(answer, 200 if stored else 201)
 
 
@@ -178,9 +178,10 @@ def _flat(batch: Batch) -> dict[str, Any]:
     return {**members, **{f"rules.{name}": value for name, value in rules.items()}}
 
 
-async def _store(connection: Connection, batch: Batch) -> None:
+async def _store(connection: Connection, batch: Batch) -> Record:
+    """As it stands now. Raises Refused `batch.armed`."""
     rules = msgspec.json.encode(batch.rules).decode()
-    stored = await connection.fetchval(
+    stored = await connection.fetchrow(
         queries.put_batch,
         batch.batch_id,
         batch.title,
@@ -198,3 +199,4 @@ async def _store(connection: Connection, batch: Batch) -> None:
     )
     if stored is None:
         raise _armed(batch.batch_id)
+    return stored

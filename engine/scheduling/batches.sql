@@ -27,7 +27,7 @@ ON CONFLICT (batch_id) DO UPDATE SET
     kind = excluded.kind, paper_id = excluded.paper_id, papers = excluded.papers, admission_code = excluded.admission_code,
     starts_ms = excluded.starts_ms, duration_s = excluded.duration_s, rules = excluded.rules, pushed_ms = excluded.pushed_ms
 WHERE batch.armed_ms IS NULL
-RETURNING batch_id
+RETURNING *
 
 -- batches_between(from_ms, to_ms) -> any number of rows
 -- Batches that start in [from, to), in the order of their starts.

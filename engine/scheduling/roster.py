@@ -210,10 +210,12 @@ async def _replace(
     if changes:
         if is_armed:
             _check_armed_change(batch, changes, seats_open)
-        await connection.execute(queries.remove_sittings, [sitting["sitting_id"] for sitting in changes.left])
+        if changes.left:
+            await connection.execute(queries.remove_sittings, [sitting["sitting_id"] for sitting in changes.left])
         if is_armed:
             await seat_late(connection, batch, changes.rooms)
-        await connection.execute(queries.mark_unlaid, batch_id)
+        if row["laid_ready"]:
+            await connection.execute(queries.mark_unlaid, batch_id)
         before, after = roster_event(counts, changes.new_people, changes.other_people, changes.stood, is_armed)
         await batch_log.record(connection, batch_id, "roster", key_id=key_id, before=before, after=after)
     answer: dict[str, Any] = {**counts, "warnings": roster.warnings} if roster.warnings else dict(counts)
