@@ -81,15 +81,19 @@ def _write(recorder: Recorder, plan: Plan, phase: Phase, share: float) -> None:
 
 
 def samples(
-    up_per_s: int = 4_000, cpu_per_s: float = 0.05, lag_s: float = 0.1, busy_per_s: float = 1.0
+    up_per_s: int = 4_000,
+    cpu_per_s: float = 0.05,
+    lag_s: float = 0.1,
+    busy_per_s: float = 1.0,
+    is_both_ways: bool = False,
 ) -> list[Sample]:
-    """A reading a second: so many bytes up (half as many down), so much CPU of the engine."""
+    """A reading a second: so many bytes up (half as many down, but on a loopback), so much CPU of the engine."""
     seconds = range(PHASES[0].from_ms // 1000 - 1, PHASES[-1].until_ms // 1000 + 5)
     return [
         Sample(
             at_ms=second * 1000,
             up_bytes=number * up_per_s,
-            down_bytes=number * up_per_s // 2,
+            down_bytes=number * up_per_s // (1 if is_both_ways else 2),
             busy_s=number * busy_per_s,
             cpu_s={"engine": number * cpu_per_s, "Redis": number * 0.01},
             memory_mib={"engine": 100.0},

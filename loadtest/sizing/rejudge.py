@@ -28,14 +28,17 @@ class CannotJudge(ValueError):
 
 
 def judged_anew(outcome: Outcome, tier: Tier) -> Outcome:
-    """The same run by the limits of `tier`. Raises CannotJudge where they are not for it, or it says nothing."""
+    """The same run by the limits of `tier`, as it is where nothing differs. Raises CannotJudge where these are not for
+    it, or where it says nothing."""
     _refuse_unlike(outcome, tier)
     has_lag = bool(outcome.series.get("recorder_lag_s"))
     phases = [_phase(phase, tier.criteria, has_lag) for phase in (*outcome.phases, *_outside(outcome))]
-    verdict, reasons = word_of(phases, outcome.voids)
-    stale = [*unjudged(outcome.phases), TOLD]
     configuration = {name: told for name, told in outcome.configuration.items() if not name.startswith(_CRITERION)}
     configuration |= named_limits(tier)
+    if (phases, configuration) == (outcome.phases, outcome.configuration):
+        return outcome
+    verdict, reasons = word_of(phases, outcome.voids)
+    stale = [*unjudged(outcome.phases), TOLD]
     return msgspec.structs.replace(
         outcome,
         verdict=verdict,
@@ -91,14 +94,14 @@ def _found(facts: Facts, name: str, known: Criterion | None) -> Found:
 
 def _facts(phase: PhaseOutcome, has_lag: bool) -> Facts:
     """Of a whole exam the share of the line is no difference of counters, so it cannot be found again."""
-    traffic = None if phase.name == EXAM else phase.traffic
+    traffic = phase.traffic
     return Facts(
         name=phase.name,
         from_ms=phase.from_ms,
         until_ms=phase.until_ms,
         operations=phase.operations,
         errors=phase.error_kinds,
-        traffic=traffic,
+        traffic=None if phase.name == EXAM else traffic,
         why_no_traffic=NOT_KEPT,
         is_both_ways=traffic is not None and traffic.up_bytes == traffic.down_bytes,
         cpu=phase.cpu,

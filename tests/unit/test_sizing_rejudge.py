@@ -7,11 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from loadtest.sizing import tiers
 from loadtest.sizing.outcome import Outcome, Text, Word
 from loadtest.sizing.rejudge import NOT_KEPT, TOLD, CannotJudge, judged_anew
 from loadtest.sizing.tiers import Tier
-from loadtest.sizing.verdict import digest
+from loadtest.sizing.verdict import digest, outcome_of
 from tests import outcomes
+from tests.evidence import evidence, samples
 from tests.outcomes import latency, phase
 
 
@@ -96,6 +98,21 @@ def test_a_reader_sees_that_it_was_judged_anew_and_by_which_limits() -> None:
     assert once.notes == [Text("注", "a note"), TOLD]
     assert once.configuration == {"tier": "x", "criteria.steady.save_p99_ms": "100"}
     assert once.configuration_digest == digest(once.configuration)
+
+
+@pytest.mark.parametrize(("up_per_s", "holds"), [(4_000, True), (4_000_000, None)])
+def test_a_run_that_was_judged_by_the_same_limits_stays_as_it_is(up_per_s: int, holds: bool | None) -> None:
+    """Also where both directions of a line were one figure, which is an upper bound and fails nothing."""
+    tier = tiers.read(tiers.FILE, "50")
+    configuration = {"tier": "50", **tiers.named_limits(tier)}
+    outcome = outcome_of(
+        evidence(is_both_ways=True, samples=samples(up_per_s, is_both_ways=True), configuration=configuration)
+    )
+
+    assert outcome.verdict is Word.PASS
+    assert [one.holds for one in outcome.phases[-1].criteria if one.name == "line_share"] == [holds]
+    assert judged_anew(outcome, tier) == outcome
+    assert TOLD in judged_anew(outcome, msgspec.structs.replace(tier, criteria={"exam": {"lost": 0.0}})).notes
 
 
 def test_a_phase_that_did_not_count_does_not_count_anew() -> None:
