@@ -41,11 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_bench_functions(given[2:])
     chosen = parser().parse_args(given)
     try:
-        return int(chosen.run(chosen))
+        code = int(chosen.run(chosen))
+        sys.stdout.flush()
+        return code
     except (SettingsError, SecretError) as fault:
         return told(fault, 2)
     except CommandFault as fault:
         return told(fault, 1)
+    except BrokenPipeError:  # whoever read our words has had enough of them, as `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
 

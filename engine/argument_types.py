@@ -7,6 +7,8 @@ import os
 import urllib.parse
 from pathlib import Path
 
+NATURAL_MAX = 1_000_000_000
+
 
 def count(text: str) -> int:
     """A whole number from 1."""
@@ -17,9 +19,11 @@ def count(text: str) -> int:
 
 
 def natural(text: str) -> int:
-    """A whole number from 0."""
+    """A whole number from 0 to a milliard, above which nothing here is counted."""
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number")
+    if len(text) > len(str(NATURAL_MAX)) or int(text) > NATURAL_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected at most {NATURAL_MAX}")
     return int(text)
 
 

@@ -59,6 +59,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> int:
+    _check_plan(args)
     wanted = Wanted(
         candidates=args.candidates,
         sites=args.sites,
@@ -77,6 +78,18 @@ def _plan(args: argparse.Namespace) -> int:
     else:
         print(report.bill_in_words(made, known))
     return 0
+
+
+def _check_plan(args: argparse.Namespace) -> None:
+    """What contradicts itself gets no bill."""
+    if args.sites > args.candidates:
+        raise Unusable(f"--sites {args.sites}: expected at most one per candidate ({args.candidates})")
+    most = args.saves_per_s * args.minutes * 60
+    if args.saves_each > most:
+        raise Unusable(
+            f"--saves-each {args.saves_each:g}: expected at most {most:.3g}, which is --saves-per-s "
+            f"{args.saves_per_s:g} over all --minutes {args.minutes:g}"
+        )
 
 
 # --- measuring --------------------------------------------------------------------------------------------------

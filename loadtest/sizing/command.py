@@ -50,6 +50,8 @@ def main(args: argparse.Namespace) -> int:
         file = _report_file(args.report, options.tier_name)
         with interruptible():
             outcome = conductor.run(options)
+    except BrokenPipeError:
+        raise
     except (Unusable, TierFault, GroundFault, CrewFault, EngineMissing, Unreachable, OSError) as fault:
         return _could_not(fault)
     except Problem as problem:

@@ -61,6 +61,8 @@ def test_a_bill_is_made_from_kept_costs_in_words(capsys: pytest.CaptureFixture[s
         (("--ready-file", "missing.json"), "missing.json"),
         (("--sittings", "1", "--generators", "2"), "at most one per sitting"),
         (("plan", "--candidates", "5", "--sites", "1", "--costs", "missing.json"), "missing.json"),
+        (("plan", "--candidates", "10", "--sites", "200"), "--sites 200: expected at most one per candidate (10)"),
+        (("plan", "--candidates", "10", "--sites", "1", "--minutes", "1"), "--saves-each 135: expected at most 6"),
     ],
 )
 def test_arguments_that_cannot_be_used_are_one_line(

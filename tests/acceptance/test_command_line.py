@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -101,6 +102,7 @@ def test_servers_that_are_away_are_one_line_and_no_traceback(house: dict[str, st
         (["demo", "--minutes", "0"], "expected minutes above 0"),
         (["key", "create", "--scope", "all"], "invalid choice: 'all'"),
         (["verify", "paper", "x", "--keys", "y"], "invalid choice: 'paper'"),
+        (["rehearse", "--candidates", "9" * 400], "expected at most 1000000000"),
         (["fly"], "invalid choice: 'fly'"),
     ],
 )
@@ -110,6 +112,20 @@ def test_arguments_that_cannot_be_meant_are_refused_by_name(arguments: list[str]
 
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["capacity", "plan", "--candidates", "9", "--sites", "1"], ["openapi"]])
+def test_whoever_reads_only_the_beginning_gets_no_traceback(arguments: list[str]) -> None:
+    """`| head` closes the pipe while we still speak."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "engine", *arguments]
+    with open(writes, "wb") as pipe:
+        done = subprocess.run(
+            command, env=servers.environ(), cwd=servers.ROOT, stdout=pipe, stderr=subprocess.PIPE, timeout=60
+        )
+
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def _status(port: int, path: str, key: str) -> int:
