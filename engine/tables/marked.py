@@ -2,7 +2,8 @@
 
 Rows and columns stand where they stood, so that a fault's row and letter hold here too. Faulty cells are coloured and
 say why in a comment; a last column tells every fault of its row in words. Numbers, dates and errors stay what they are:
-what was refused is refused again until somebody has mended it. Reading ignores the last column like any unknown one.
+what was refused is refused again until somebody has mended it. Reading ignores the last column like any unknown one; of
+a sheet that comes back with one still faulty, what it said then makes way for what is so now.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def write_marked(
     sheet: Sheet, header_row: int, marks: Sequence[Mark], faults_total: int, others: Sequence[Sheet] = ()
 ) -> bytes:
     """The workbook. `faults_total` counts also those that are not among `marks`; `others` come as they are."""
+    _forget_former(sheet, header_row)
     out = io.BytesIO()
     # Never a formula, a link or a number of what was a text: this is somebody else's content.
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
@@ -53,6 +55,15 @@ def write_marked(
         for other in others:
             _Writer(book, book.add_worksheet(sheet_name(other.name, names, without="roster")), other, ()).write()
     return out.getvalue()
+
+
+def _forget_former(sheet: Sheet, header_row: int) -> None:
+    """Takes out the column that an earlier answer put in."""
+    header = sheet.rows.get(header_row, {})
+    former = [column for column, value in header.items() if isinstance(value, str) and value.startswith(_HEADING)]
+    for cells in sheet.rows.values():
+        for column in former:
+            cells.pop(column, None)
 
 
 class _Writer:
@@ -68,7 +79,7 @@ class _Writer:
             self._of_row.setdefault(mark.row, []).append(mark.message)
             if mark.column is not None:
                 self._of_cell.setdefault((mark.row, mark.column), []).append(mark.message)
-        widest = max((max(cells) for cells in sheet.rows.values()), default=0)
+        widest = max((max(cells, default=0) for cells in sheet.rows.values()), default=0)
         widest = max(widest, max((mark.column or 0 for mark in marks), default=0))
         self._last_column = min(widest + 1, TABLE_COLUMNS_MAX)
 

@@ -106,6 +106,25 @@ def test_a_marked_sheet_sent_again_has_the_same_faults(name: str) -> None:
     assert places == [(fault["row"], fault["column"], fault["field"]) for fault in first.faults]
 
 
+def test_a_sheet_that_is_still_faulty_tells_only_what_is_so_now() -> None:
+    """What was mended since is not called faulty any more, and no second column of faults stands beside the first."""
+    rows = [list(candidate(number)) for number in range(3)]
+    rows[0][FIELDS.index("seat")], rows[2][FIELDS.index("id_number")] = "1", "x"
+    sent = decode_roster(with_xlsxwriter(lambda book: put(book.add_worksheet("名单"), [HEADINGS, *rows])), "")
+    page = openpyxl.load_workbook(io.BytesIO(marked_workbook(sent, _invalid(sent.decoded)))).active
+    mended = io.BytesIO()
+    page.cell(2, FIELDS.index("seat") + 1).value = "01"
+    page.parent.save(mended)
+
+    again = decode_roster(mended.getvalue(), "")
+    shown = openpyxl.load_workbook(io.BytesIO(marked_workbook(again, _invalid(again.decoded)))).active
+
+    told = [cell.value for cell in list(shown.columns)[len(FIELDS)]]
+    assert (shown.max_column, page.max_column) == (len(FIELDS) + 1, len(FIELDS) + 1)
+    assert [bool(text) for text in told] == [True, False, False, True]
+    assert told[3].startswith("id_number: ")
+
+
 @pytest.mark.parametrize("names", [("名单", "二" * 31), ("名单 2", "名单"), ("List 2", "list"), ("Sheet1", "Sheet2")])
 def test_several_lists_come_back_marked_whatever_their_sheets_are_called(names: tuple[str, str]) -> None:
     """A name as long as may be, and one that another becomes with a number behind it."""
