@@ -172,7 +172,8 @@ _PAGE = """<!doctype html>
 <div class="verdict {colour}"><p>{verdict_zh}</p><p lang="en">{verdict_en}</p></div>
 <table>
 <thead>
-<tr><th>结果 <span lang="en">result</span></th><th>检查 <span lang="en">check</span></th><th>对象 <span lang="en">of what</span></th>
+<tr><th>结果 <span lang="en">result</span></th><th>检查 <span lang="en">check</span></th>
+<th>对象 <span lang="en">of what</span></th>
 <th>情况与处理 <span lang="en">what is so, what to do</span></th></tr>
 </thead>
 <tbody>
