@@ -39,7 +39,7 @@ from engine.scheduling.warning import roster_warned, with_warnings
 from engine.stores.clock import now_ms, today
 from engine.stores.laying import batch_of, lay_ready
 from engine.stores.memory import partition_number
-from engine.stores.postgres import Connection, ExclusionViolation, Record, UniqueViolation
+from engine.stores.postgres import Connection, ExclusionViolation, Record, UniqueViolation, uncrossed
 from engine.stores.sql import Queries
 from engine.tables.refusal import XLSX
 from engine.vault import Vault, read_vault
@@ -116,9 +116,13 @@ async def _put(
         async with scheduling.database.connection() as connection:
             overlaps = await find_overlaps(connection, batch_of(row), id_numbers)
         raise _Faulty(await _with_overlaps(scheduling, job, body, overlaps) if overlaps else roster)
-    try:
+
+    async def replace() -> tuple[dict[str, Any], bool]:
         async with scheduling.database.transaction(is_dry_run=is_tried) as connection:
-            answer, is_armed = await _replace(scheduling, connection, batch_id, roster, key_id, seats_open)
+            return await _replace(scheduling, connection, batch_id, roster, key_id, seats_open)
+
+    try:
+        answer, is_armed = await uncrossed(replace)
     except _Overlapping as found:
         raise _Faulty(await _with_overlaps(scheduling, job, body, found.overlaps)) from None
     if is_armed and not is_tried:  # after the commit; should it fail here, a recorder finishes it
@@ -298,7 +302,7 @@ class _Changes:
         }
 
     def compare(self, chunk: Chunk) -> list[int]:
-        """The places of the new ones, then of those that were otherwise."""
+        """The places of those that were otherwise, then of the new ones: a seat is left before it is taken."""
         new, other = [], []
         for place, values in enumerate(zip(*(getattr(chunk, field) for field in FIELDS), strict=True)):
             sitting = self._standing.pop(values[0], None)
@@ -313,7 +317,7 @@ class _Changes:
             self.other_people += [_candidate(chunk, place) for place in other]
         self.new, self.other = self.new + len(new), self.other + len(other)
         self.first_unseated = self.first_unseated or _first_unseated(chunk)
-        return [*new, *other]
+        return [*other, *new]
 
 
 def _candidate(chunk: Chunk, place: int) -> Candidate:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from engine.rules.errors import TryLater
 
+T = TypeVar("T")
 Connection: TypeAlias = asyncpg.Connection | PoolConnectionProxy
 Record: TypeAlias = asyncpg.Record
 UniqueViolation = asyncpg.UniqueViolationError
@@ -25,7 +26,6 @@ UNAVAILABLE = (
     asyncpg.InternalClientError,  # a connection that broke in the middle of a call, and is used once more
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
     asyncpg.CannotConnectNowError,
     asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.ReadOnlySQLTransactionError,
@@ -37,6 +37,11 @@ UNFIT = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueErro
 CONNECT_TIMEOUT_S = 3
 IDLE_IN_TRANSACTION = "60s"
 COMMAND_TIMEOUT_S = 60  # a roster of 100,000 rows takes seconds
+CROSSED_TRIES = 3
+
+
+class Crossed(TryLater):
+    """Two transactions waited for one another, and PostgreSQL ended ours: nothing of it was done."""
 
 
 class _Pooled(asyncpg.Connection):  # type: ignore[misc]  # the driver tells no types
@@ -101,6 +106,10 @@ class Postgres:
             raise TryLater(
                 "a month was made while rows were on their way into it; nothing of them was written"
             ) from fault
+        except asyncpg.TransactionRollbackError as fault:
+            raise Crossed(
+                f"another transaction crossed this one ({type(fault).__name__}); nothing of it was done"
+            ) from fault
         except UNAVAILABLE as fault:
             if isinstance(fault, ValueError):  # the driver's own: an argument it cannot encode
                 raise
@@ -131,6 +140,18 @@ class Postgres:
     async def close(self) -> None:
         if self._pool is not None:
             self._pool.terminate()
+
+
+async def uncrossed(act: Callable[[], Awaitable[T]]) -> T:
+    """What `act` returns. It is one transaction, and is begun again when another crossed it.
+
+    A push that seats somebody where somebody else sat waits for the recorder, which writes that other one's entry, and
+    the recorder's commit looks whether the seat is free. Raises Crossed when it happens again and again.
+    """
+    for _ in range(CROSSED_TRIES - 1):
+        with suppress(Crossed):
+            return await act()
+    return await act()
 
 
 async def connect(dsn: str, **options: Any) -> asyncpg.Connection:
