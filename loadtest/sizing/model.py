@@ -178,7 +178,9 @@ def people(
         _some(len(rows), share, dice) for share in (ABSENT_SHARE, LATE_SHARE, EARLY_SHARE, DROPPING_SHARE)
     )
     found = phases(timetable, starts_ms, 0)
-    late_from_ms, early_from_ms = begins_ms(found, PhaseName.STEADY), begins_ms(found, PhaseName.LATE)
+    late_from_ms, earliest_s = begins_ms(found, PhaseName.STEADY), timetable.rules()["earliest_submit_s"]
+    # A whole second behind the earliest: the browser's button waits for the engine's clock.
+    early_from_ms = max(begins_ms(found, PhaseName.LATE), starts_ms + (earliest_s + 1) * 1000)
     early_until_ms = begins_ms(found, PhaseName.DEADLINE)
     planned = []
     for number, row in enumerate(rows):

@@ -39,6 +39,19 @@ def test_phases_follow_one_another_without_a_gap(timetable: model.Timetable) -> 
     assert model.begins_ms(found, PhaseName.GRADING) == STARTS_MS + int((timetable.duration_s + 5 + 3) * 1000)
 
 
+@pytest.mark.parametrize("minutes", [model.MINUTES_MIN, 1, 5, 10, 60, model.MINUTES])
+def test_nobody_comes_or_hands_in_when_the_rules_refuse_it(minutes: float) -> None:
+    """Not after the latest entry, not before the earliest hand-in, in however long an exam."""
+    timetable = model.fitted(minutes)
+    rules = timetable.rules()
+    people = model.people(ROWS, timetable, STARTS_MS, random.Random(1))
+
+    latest_ms = STARTS_MS + rules["latest_entry_s"] * 1000
+    earliest_ms = STARTS_MS + rules["earliest_submit_s"] * 1000
+    assert all(person.arrives_ms < latest_ms for person in people)
+    assert all(person.submits_ms > earliest_ms for person in people if person.submits_ms)
+
+
 @pytest.mark.parametrize("timetable", TIMETABLES, ids=lambda timetable: timetable.name)
 def test_everybody_comes_and_goes_within_the_exam(timetable: model.Timetable) -> None:
     """And of every kind there is somebody."""
