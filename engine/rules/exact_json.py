@@ -18,6 +18,7 @@ from engine.rules.errors import Refused
 from engine.rules.limits import JSON_DEPTH_MAX
 
 _NESTED = (dict, list)
+_EXPONENT_MAX = 999_999  # a Decimal beyond it can be written down, but arithmetic with it overflows
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # UTF-8 has none, so that texts get them from such escapes alone
 
 
@@ -58,9 +59,10 @@ def digest(value: Any) -> str:
 def _decimal(text: str) -> Decimal:
     # 1e400 is JSON, but no number anything can be computed with: readers refuse it where it stands, by its name.
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except InvalidOperation:  # an exponent that is beyond even a Decimal's range
         return Decimal("-Infinity" if text.startswith("-") else "Infinity")
+    return number if abs(number.adjusted()) <= _EXPONENT_MAX else Decimal("Infinity").copy_sign(number)
 
 
 def _integer(text: str) -> int | Decimal:

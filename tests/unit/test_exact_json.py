@@ -91,11 +91,25 @@ def test_a_number_beyond_a_double_is_read_exactly(text: str) -> None:
         ("-1e99999999999999999999", Decimal("-Infinity")),
         ("1e-99999999999999999999", Decimal("Infinity")),
         ("0e99999999999999999999", Decimal("Infinity")),
+        ("1e1000000", Decimal("Infinity")),
+        ("-12.5e999999", Decimal("-Infinity")),
+        ("1e-1000000", Decimal("Infinity")),
+        ("1e999999999", Decimal("Infinity")),
     ],
 )
 def test_a_number_beyond_a_decimal_is_one_that_nobody_takes(text: str, number: Decimal) -> None:
     """However large its exponent, it is no error of ours: an infinite number fits nowhere."""
     assert decoded(text) == number
+
+
+@pytest.mark.parametrize("text", ["1e999999999", "-1e1000000", "1e-999999999", "0e999999999", "9e999999", "1e-999999"])
+def test_with_whatever_is_read_one_can_compute(text: str) -> None:
+    """Readers compare, round and negate before they know what a number is."""
+    number = decoded(text)
+
+    assert abs(number) >= 0
+    assert (number < 2**53) == (number.to_integral_value() < 2**53)
+    assert isinstance(float(number), float)
 
 
 @pytest.mark.parametrize("text", ["1e309", "-1e309", "1e99999999999999999999"])
