@@ -25,10 +25,10 @@ from engine.rules.terms import Batch
 from engine.scheduling.batches import describe, refuse_erased, unknown_batch
 from engine.scheduling.batches import queries as batch_queries
 from engine.scheduling.clashes import clashes_warned
+from engine.scheduling.elsewhere import hold_rosters, look_elsewhere
 from engine.scheduling.forms import Form, assign_forms
 from engine.scheduling.package import package_faults, package_of, read_arming, seal_packaged
 from engine.scheduling.resources import Scheduling
-from engine.scheduling.roster import find_overlaps, hold_rosters
 from engine.scheduling.roster import queries as roster_queries
 from engine.scheduling.sealer_jobs import SealBatch, SealedBatch
 from engine.scheduling.warning import all_warned, with_warnings
@@ -74,8 +74,9 @@ async def _describe(connection: Connection, batch_id: str) -> dict[str, Any]:
     sittings = await connection.fetch(roster_queries.sittings_of, batch_id)
     people = {sitting["candidate_id"]: sitting["id_number"] for sitting in sittings}
     batch = batch_of(row)
+    met = await look_elsewhere(connection, batch, list(people.values()))
     warned = [
-        *await all_warned(connection, batch, row["pushed_ms"], people),
+        *await all_warned(connection, batch, row["pushed_ms"], people, met),
         *await clashes_warned(connection, batch),
     ]
     return with_warnings((await describe(connection, [row]))[0], warned)
@@ -164,9 +165,9 @@ async def _check_ready(
 
 async def _overlaps(connection: Connection, batch: Batch, sittings: Sequence[Record]) -> list[str]:
     """Who cannot be in this batch too, and why."""
-    found = await find_overlaps(connection, batch, [row["id_number"] for row in sittings])
+    why = (await look_elsewhere(connection, batch, [row["id_number"] for row in sittings])).overlaps
     return [
-        f"candidate {row['candidate_id']!r}: {found[row['id_number']]}" for row in sittings if row["id_number"] in found
+        f"candidate {row['candidate_id']!r}: {why[row['id_number']]}" for row in sittings if row["id_number"] in why
     ]
 
 

@@ -23,13 +23,14 @@ from engine.access import require
 from engine.rules import timing
 from engine.rules.assigned_seats import AssignedSeats
 from engine.rules.errors import Refused
-from engine.rules.limits import ROSTER_BODY_BYTES_MAX, ROSTER_CHUNK_ROWS
+from engine.rules.limits import ROSTER_BODY_BYTES_MAX
 from engine.rules.roster_row import FIELDS
 from engine.rules.seating_call import SeatingCall
 from engine.rules.shape import Faults
 from engine.rules.terms import Batch, Candidate
 from engine.scheduling.batches import queries as batch_queries
 from engine.scheduling.batches import refuse_erased, unknown_batch
+from engine.scheduling.elsewhere import hold_rosters, look_elsewhere
 from engine.scheduling.forms import seat_late
 from engine.scheduling.resources import Scheduling
 from engine.scheduling.roster_event import roster_event
@@ -39,7 +40,14 @@ from engine.scheduling.warning import roster_warned, with_warnings
 from engine.stores.clock import now_ms, today
 from engine.stores.laying import batch_of, lay_ready
 from engine.stores.memory import partition_number
-from engine.stores.postgres import Connection, ExclusionViolation, Record, UniqueViolation, uncrossed
+from engine.stores.postgres import (
+    Connection,
+    ExclusionViolation,
+    Record,
+    UniqueViolation,
+    plans_kept,
+    uncrossed,
+)
 from engine.stores.sql import Queries
 from engine.tables.refusal import XLSX
 from engine.vault import Vault, read_vault
@@ -49,6 +57,7 @@ queries = Queries(__file__)
 _COMPARED = FIELDS[1:]  # all but what a candidate is found by
 _ID_BYTES, _ID_LETTERS = 15, 24
 _PLACE = ("site", "room", "seat")
+_COLUMNS = ("sitting_id", "batch_id", "partition", *FIELDS)
 
 
 class _Faulty(Exception):
@@ -114,7 +123,7 @@ async def _put(
     if isinstance(roster, FaultyRoster):
         id_numbers = [number for piece in roster.id_numbers for number in msgspec.msgpack.decode(piece, type=list[str])]
         async with scheduling.database.connection() as connection:
-            overlaps = await find_overlaps(connection, batch_of(row), id_numbers)
+            overlaps = (await look_elsewhere(connection, batch_of(row), id_numbers)).overlaps
         raise _Faulty(await _with_overlaps(scheduling, job, body, overlaps) if overlaps else roster)
 
     async def replace() -> tuple[dict[str, Any], bool]:
@@ -156,30 +165,6 @@ def _faulty_response(batch_id: str, roster: FaultyRoster) -> Response:
     return Response(roster.workbook, refused.status, headers=headers, media_type=XLSX)
 
 
-async def hold_rosters(connection: Connection) -> None:
-    """Until this transaction ends no other push puts anybody into a batch: whom `find_overlaps` misses sits nowhere."""
-    await connection.execute(queries.hold_rosters)
-
-
-async def find_overlaps(connection: Connection, batch: Batch, id_numbers: Sequence[str]) -> dict[str, str]:
-    """id_number -> why that person cannot be in this batch too, naming the other."""
-    closes_ms = timing.boundaries(batch, 0).closes_ms
-    rows: list[Record] = []
-    for place in range(0, len(id_numbers), ROSTER_CHUNK_ROWS):
-        asked = list(id_numbers[place : place + ROSTER_CHUNK_ROWS])
-        window = (batch.starts_ms, closes_ms, batch.admission_code, now_ms())
-        rows += await connection.fetch(queries.overlapping, batch.batch_id, asked, *window)
-    found = {}
-    for row in reversed(rows):
-        if row["same_time"]:
-            found[row["id_number"]] = f"this person sits batch {row['batch_id']!r} at an overlapping time"
-        else:
-            found[row["id_number"]] = (
-                f"this person is in unclosed batch {row['batch_id']!r} under the same admission code"
-            )
-    return found
-
-
 def sitting_ids_of(batch_id: str, candidate_ids: Iterable[str], disarmed_ms: int | None) -> list[str]:
     """Stable: pushing a roster again finds the same sittings; those after a disarming are others than before."""
     tail = "" if disarmed_ms is None else f"|{disarmed_ms}"
@@ -202,12 +187,13 @@ async def _replace(
     assigned = await _seen(roster, standing)
     changes = _Changes(standing, keeps_people=is_armed)
     people: dict[str, str] = {}
-    async for chunk in _chunks(roster):
-        if assigned:
-            room, seat = assigned.keep(chunk)
-            chunk = structs.replace(chunk, room=room, seat=seat)
-        await _store(scheduling, connection, row, chunk, changes.compare(chunk))
-        people.update(zip(chunk.candidate_id, chunk.id_number, strict=True))
+    async with plans_kept(connection):
+        async for chunk in _chunks(roster):
+            if assigned:
+                room, seat = assigned.keep(chunk)
+                chunk = structs.replace(chunk, room=room, seat=seat)
+            await _store(scheduling, connection, row, chunk, *changes.compare(chunk))
+            people.update(zip(chunk.candidate_id, chunk.id_number, strict=True))
     counts = changes.counts(roster.count)
     if assigned.confirmed:
         await connection.execute(queries.confirm_seats, assigned.confirmed)
@@ -225,13 +211,12 @@ async def _replace(
     answer: dict[str, Any] = {**counts, "warnings": roster.warnings} if roster.warnings else dict(counts)
     if seats_open:
         answer["seating"] = await _seat_open(connection, row, key_id)
-    answer = with_warnings(answer, await roster_warned(connection, batch, people))
     if changes:  # last of all, for no other roster is taken until this one stands
         await hold_rosters(connection)
-        overlaps = await find_overlaps(connection, batch, list(people.values()))
-        if overlaps:
-            raise _Overlapping(overlaps)
-    return answer, is_armed
+    met = await look_elsewhere(connection, batch, list(people.values()))
+    if changes and met.overlaps:
+        raise _Overlapping(met.overlaps)
+    return with_warnings(answer, await roster_warned(connection, batch, people, met)), is_armed
 
 
 async def _seat_open(connection: Connection, row: Record, key_id: str) -> dict[str, Any]:
@@ -301,8 +286,8 @@ class _Changes:
             "unchanged": unchanged,
         }
 
-    def compare(self, chunk: Chunk) -> list[int]:
-        """The places of those that were otherwise, then of the new ones: a seat is left before it is taken."""
+    def compare(self, chunk: Chunk) -> tuple[list[int], list[int]]:
+        """The places of those that were otherwise, and of the new ones."""
         new, other = [], []
         for place, values in enumerate(zip(*(getattr(chunk, field) for field in FIELDS), strict=True)):
             sitting = self._standing.pop(values[0], None)
@@ -317,7 +302,7 @@ class _Changes:
             self.other_people += [_candidate(chunk, place) for place in other]
         self.new, self.other = self.new + len(new), self.other + len(other)
         self.first_unseated = self.first_unseated or _first_unseated(chunk)
-        return [*other, *new]
+        return other, new
 
 
 def _candidate(chunk: Chunk, place: int) -> Candidate:
@@ -357,14 +342,31 @@ def _check_armed_change(batch: Batch, changes: _Changes, seats_open: bool) -> No
 
 
 async def _store(
-    scheduling: Scheduling, connection: Connection, batch: Record, chunk: Chunk, places: Sequence[int]
+    scheduling: Scheduling,
+    connection: Connection,
+    batch: Record,
+    chunk: Chunk,
+    other: Sequence[int],
+    new: Sequence[int],
 ) -> None:
-    if not places:
-        return
-    batch_id, partitions = batch["batch_id"], len(scheduling.memory.partitions)
-    columns = [[getattr(chunk, field)[place] for place in places] for field in FIELDS]
+    """Under the batch's lock: who is new to it has no sitting yet."""
+    if other:  # first: a seat is left before it is taken
+        sitting_ids, _, numbers, *values = await _columns(scheduling, batch, chunk, other)
+        await connection.execute(queries.change_sittings, sitting_ids, batch["batch_id"], numbers, *values)
+    if new:
+        columns = await _columns(scheduling, batch, chunk, new)
+        rows = zip(*columns, strict=True)
+        await connection.copy_records_to_table("sitting", columns=_COLUMNS, records=rows)  # half the cost of lists
+
+
+async def _columns(
+    scheduling: Scheduling, batch: Record, chunk: Chunk, places: Sequence[int]
+) -> list[Sequence[str | int]]:
+    """What _COLUMNS hold of them."""
+    values = [[column[place] for place in places] for column in (getattr(chunk, field) for field in FIELDS)]
     await asyncio.sleep(0)
-    sitting_ids = sitting_ids_of(batch_id, columns[0], batch["disarmed_ms"])
+    sitting_ids = sitting_ids_of(batch["batch_id"], values[0], batch["disarmed_ms"])
+    partitions = len(scheduling.memory.partitions)
     numbers = [partition_number(sitting_id, partitions) for sitting_id in sitting_ids]
     await asyncio.sleep(0)  # what follows takes as long again: every value is written into a message
-    await connection.execute(queries.put_sittings, sitting_ids, batch_id, numbers, *columns)
+    return [sitting_ids, [batch["batch_id"]] * len(places), numbers, *values]

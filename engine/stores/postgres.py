@@ -154,6 +154,17 @@ async def uncrossed(act: Callable[[], Awaitable[T]]) -> T:
     return await act()
 
 
+@asynccontextmanager
+async def plans_kept(connection: Connection) -> AsyncIterator[None]:
+    """Of a transaction that puts many rows in, this part: what looks up each row's reference is planned once for all.
+
+    With `plans_afresh` it would be planned for every row, which takes PostgreSQL three times as long as to look it up.
+    """
+    await connection.execute("SET LOCAL plan_cache_mode = auto")
+    yield
+    await connection.execute("SET LOCAL plan_cache_mode TO DEFAULT")
+
+
 async def connect(dsn: str, **options: Any) -> asyncpg.Connection:
     """A single connection outside any pool, for tools."""
     return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.scheduling import roster, warning
+from engine.scheduling import elsewhere
 from engine.stores.postgres import Connection, Postgres
 
 pytestmark = pytest.mark.anyio
@@ -41,12 +41,11 @@ async def test_people_are_looked_up_and_no_batch_is_read_whole(postgres_dsn: str
     try:
         async with database.connection() as connection:
             await filled(connection)
-            overlapping = (roster.queries.overlapping, "this", PEOPLE, 0, 2_000, "NONE", 0)
-            attempts = (warning._queries.attempts_of, PEOPLE, ["other"])
-            plans = [await plan(connection, *overlapping), await plan(connection, *attempts)]
-            found = [await connection.fetch(*overlapping), await connection.fetch(*attempts)]
+            asked = (elsewhere._queries.sittings_elsewhere, "this", PEOPLE, 0, 2_000, "NONE", 0, "", 3, "theory", 0)
+            chosen = await plan(connection, *asked)
+            found = await connection.fetch(*asked)
     finally:
         await database.close()
 
-    assert not [each for each in plans if "Seq Scan on sitting" in each], plans
-    assert [sorted(row["id_number"] for row in rows) for rows in found] == [sorted(PEOPLE)] * 2
+    assert "Seq Scan on sitting" not in chosen
+    assert sorted(row["id_number"] for row in found) == sorted(PEOPLE)
