@@ -80,7 +80,7 @@ async def test_a_difference_would_be_seen(postgres_dsn_empty: str, anyio_backend
     changes = [
         "ALTER TABLE sitting ALTER COLUMN epoch SET DEFAULT 1",
         "ALTER TABLE batch DROP CONSTRAINT batch_has_a_paper",
-        "DROP INDEX sitting_by_person",
+        "DROP INDEX sitting_by_room",
         "ALTER TABLE response ALTER COLUMN seq TYPE integer",
     ]
 
