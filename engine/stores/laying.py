@@ -1,25 +1,27 @@
 """Lays armed batches ready in Redis from what PostgreSQL holds, under the batch's lock.
 
 Used by arming and roster pushes right after their commit, by the recorder for what they could not finish, and by a
-rebuild. Everything is repeatable and undoes nothing that a candidate did.
+rebuild. Everything is repeatable and undoes nothing that a candidate did. That it was done stands in the log of each
+partition: a Redis that was put back to before it is known by that, also where nobody has logged in since.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from engine.rules.limits import LAID_ROWS, REBUILT_ROWS
 from engine.rules.photo import EVENT_PREFIX, PhotoState
 from engine.rules.terms import Batch, Rules
-from engine.stores.memory import Memory
+from engine.stores.memory import Memory, beside
 from engine.stores.postgres import Connection, Postgres, Record
 from engine.stores.prepare import Sitting, prepare_batch, prepare_sittings, prepared_batch, prepared_sitting
 from engine.stores.sql import Queries
 
 _queries = Queries(__file__)
+_NOTE = beside(__file__)
 
 
 def batch_of(row: Record) -> Batch:
@@ -47,6 +49,7 @@ async def lay_ready(
             await prepare_batch(memory, prepared_batch(batch, seal, row["disarmed_ms"]), seal["sealed"])
         is_rebuild = partitions is not None
         laid, after = 0, ""
+        touched: set[int] = set()
         # Read as they are laid: that bounds what is held, and keeps PostgreSQL from taking us for frozen.
         while some := await connection.fetch(
             _queries.sittings_in, batch_id, partitions, after, REBUILT_ROWS if is_rebuild else LAID_ROWS
@@ -57,9 +60,17 @@ async def lay_ready(
             else:
                 prepared = [prepared_sitting(sitting) for sitting in some]
             await prepare_sittings(memory, batch, prepared, login_key, row["disarmed_ms"], is_rebuild=is_rebuild)
+            touched.update(memory.partition_of(sitting["sitting_id"]).number for sitting in some)
         if not is_rebuild:
+            await _note_laid(memory, batch_id, touched)
             await connection.execute(_queries.mark_laid, batch_id)
     return laid
+
+
+async def _note_laid(memory: Memory, batch_id: str, partitions: Collection[int]) -> None:
+    """In the log of each. One that takes no entry is lost or corrupt: it is rebuilt, or looked at by a person."""
+    touched = [memory.partitions[number] for number in sorted(partitions)]
+    await memory.run_many(_NOTE, [([keys.marker, keys.log], [batch_id]) for keys in touched])
 
 
 async def lay_unlaid(memory: Memory, database: Postgres, login_key: bytes) -> int:

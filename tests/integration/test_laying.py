@@ -10,6 +10,7 @@ import pytest
 
 from engine.rules.errors import TryLater
 from engine.rules.limits import LAID_AT_ONCE, LAID_ROWS
+from engine.rules.outcome import Outcome
 from engine.stores.laying import lay_ready, lay_unlaid
 from engine.stores.memory import Memory
 from engine.stores.prepare import sealed_key
@@ -101,12 +102,11 @@ async def _away(*_: Any) -> None:
 
 
 async def test_a_redis_put_back_to_before_a_correction_is_no_way_in_by_it(exam: Exam) -> None:
-    """Its rebuilding from PostgreSQL closes it once more."""
+    """Though nobody has logged in since: it is rebuilt from PostgreSQL, which closes it once more."""
     await settle(exam)
     old = await RedisCopy.of(exam)
     before = await correct(exam)
     await lay_ready(exam.memory, exam.database, exam.batch.batch_id, LOGIN_KEY)
-    await exam.enter("one")
     await settle(exam)
     await old.put_back(exam)
     assert await exam.memory.read_hash(before) == {b"one": b"B"}
@@ -116,15 +116,32 @@ async def test_a_redis_put_back_to_before_a_correction_is_no_way_in_by_it(exam: 
     assert await exam.memory.read_hash(before) == {}
 
 
+async def test_a_redis_put_back_to_before_an_arming_has_it_again(exam: Exam) -> None:
+    """Else nobody could log in to a batch that was armed the evening before, and nothing would say why."""
+    await settle(exam)
+    old = await RedisCopy.of(exam)
+    later = Exam.beside(exam, "later")
+    await later.arm("three", "four")
+    await lay_ready(exam.memory, exam.engine_database, "later", LOGIN_KEY)
+    await settle(exam)
+    await old.put_back(exam)
+    assert await exam.stored("three") == {}
+
+    await settle(exam)
+
+    assert [(await exam.login(name))[0] for name in ("three", "four")] == [Outcome.OK, Outcome.OK]
+
+
 class Watched(Memory):
-    """Notes how many script calls are sent together."""
+    """Notes how many sittings are sent together."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url, PARTITIONS)
         self.sent: list[int] = []
 
     async def run_many(self, script: Any, calls: Sequence[Any], *purpose: Any) -> list[list[Any]]:
-        self.sent.append(len(calls))
+        if script.name == "prepare":
+            self.sent.append(len(calls))
         return await super().run_many(script, calls, *purpose)
 
 
