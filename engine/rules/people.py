@@ -43,15 +43,15 @@ def _take_people(members: Members, name: str) -> list[str]:
         folded = " ".join(person.split()) if isinstance(person, str) else ""
         if not folded or len(folded) > NAME_CHARACTERS_MAX or "\0" in folded:
             faults.add(pointer, f"expected a name of 1 to {NAME_CHARACTERS_MAX} characters", person)
-        elif _compared(folded) in known:
+        elif compared_name(folded) in known:
             faults.add(pointer, "expected different people", person)
-        elif not _compared(folded):
+        elif not compared_name(folded):
             faults.add(pointer, "expected a name, not only what nobody sees", person)
         people.append(folded)
-        known.add(_compared(folded))
+        known.add(compared_name(folded))
     return people
 
 
-def _compared(name: str) -> str:
-    """One spelling of `name`: whoever is named in capitals or in full-width letters, too, is no second person."""
+def compared_name(name: str) -> str:
+    """The one spelling of `name`: whoever is named in capitals or in full-width letters, too, is no second person."""
     return fold_width_and_space(fold_name(name)).casefold()

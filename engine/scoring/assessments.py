@@ -37,6 +37,7 @@ from engine.rules.limits import (
     ID_PATTERN,
 )
 from engine.rules.marking import json_number
+from engine.rules.people import compared_name
 from engine.rules.shape import Faults, Members
 from engine.rules.terms import Rules
 from engine.scoring.results import Scoring
@@ -132,10 +133,20 @@ def _is_new(mark: GivenMark, assessor: str, task: _OpenTask | None, faults: Faul
         return False
     if task.is_final:
         faults.add(mark.pointer, "all marks of this sitting are in and its result is made", mark.task_id, code="final")
+    elif twin := _spelt_otherwise(assessor, task):
+        message = f"has a mark by {twin!r}: the same person in another spelling"
+        faults.add(f"{mark.pointer}/task_id", message, mark.task_id, code="same_person")
     elif assessor not in task.marks and task.missing == 0:
         message = "has the marks it needs, by other assessors"
         faults.add(f"{mark.pointer}/task_id", message, mark.task_id, code="taken")
     return True
+
+
+def _spelt_otherwise(assessor: str, task: _OpenTask) -> str | None:
+    """The other name under which this person has marked the task; nobody is their own second assessor."""
+    if assessor in task.marks:
+        return None
+    return next((name for name in task.marks if compared_name(name) == compared_name(assessor)), None)
 
 
 async def _rules_of(connection: Connection, batch_id: str) -> Rules:

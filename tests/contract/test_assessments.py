@@ -226,19 +226,21 @@ def test_pushing_marks_again_changes_nothing(outsider: Outsider, played: Played)
 
 
 def test_second_marking_brings_a_third_where_two_disagree(outsider: Outsider, played: Played) -> None:
-    """Nobody marks a task twice as its second assessor; a correction can end a disagreement."""
+    """Nobody is their own second assessor, however the name is spelt; a correction can end a disagreement."""
     exam = played.double
-    by_value = {task["value"][-1]: task["task_id"] for task in tasks(outsider, exam, "甲")}
+    by_value = {task["value"][-1]: task["task_id"] for task in tasks(outsider, exam, "Wang Wu")}
 
-    accepted(push(outsider, exam, "甲", {by_value["0"]: 6, by_value["1"]: 2, by_value["2"]: 1, by_value["3"]: 10}))
-    assert tasks(outsider, exam, "甲") == []
+    accepted(push(outsider, exam, "Wang Wu", {by_value["0"]: 6, by_value["1"]: 2, by_value["2"]: 1, by_value["3"]: 10}))
+    assert tasks(outsider, exam, "Wang Wu") == []
+    problem = refused(push(outsider, exam, "ＷＡＮＧ　ＷＵ", {by_value["0"]: 6}), 422, "assessment.invalid")
+    assert [(fault["pointer"], fault["code"]) for fault in problem["errors"]] == [("/marks/0/task_id", "same_person")]
     accepted(push(outsider, exam, "乙", {by_value["0"]: 8, by_value["1"]: 9, by_value["2"]: 9, by_value["3"]: 9.25}))
     assert {task["task_id"] for task in tasks(outsider, exam, "丙")} == {by_value["1"], by_value["2"]}
     assert tasks(outsider, exam, "乙") == []
     problem = refused(push(outsider, exam, "丙", {by_value["1"]: 8, by_value["3"]: 1}), 422, "assessment.invalid")
     assert {fault["pointer"]: fault["code"] for fault in problem["errors"]}.keys() <= {"/marks/1", "/marks/1/task_id"}
     accepted(push(outsider, exam, "丙", {by_value["1"]: 8}))
-    assert accepted(push(outsider, exam, "甲", {by_value["2"]: 8}))["corrected"] == 1
+    assert accepted(push(outsider, exam, "Wang Wu", {by_value["2"]: 8}))["corrected"] == 1
 
     rows = graded(outsider, exam, 4)
     earned = {"0": 7, "1": Fraction(17, 2), "2": Fraction(17, 2), "3": Fraction("9.625")}
