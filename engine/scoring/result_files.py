@@ -1,6 +1,7 @@
 """A batch's results as one file: lines of JSON, CSV, or a workbook.
 
-Promise: memory does not grow with the batch, and no connection to PostgreSQL waits for a slow reader: pages are fetched
+Promise: a file holds each sitting once, as the batch stood when it was asked for, whatever is published while it is
+read. Memory does not grow with the batch, and no connection to PostgreSQL waits for a slow reader: pages are fetched
 one by one, each when the one before has been taken. What would hold up the event loop is done beside it: a page of CSV
 in a thread, a workbook in a process of its own (`result_workbook.py`).
 """
@@ -38,14 +39,16 @@ _READ_BYTES = 2**18
 
 async def respond(database: Postgres, turns: asyncio.Semaphore, batch_id: str, after: int, media_type: str) -> Response:
     """The results of a batch that exists as one of FORMATS; `turns` bounds the workbooks made at once."""
+    async with database.connection() as connection:
+        until = await connection.fetchval(_queries.last_publication, batch_id)
+    pages = _pages(database, batch_id, after, until)
     if media_type == NDJSON:
-        return StreamingResponse(_lines(database, batch_id, after), media_type=NDJSON, headers=_headers(batch_id, ""))
-    sections = await _sections(database, batch_id)
+        return StreamingResponse(_lines(pages), media_type=NDJSON, headers=_headers(batch_id, ""))
+    sections = await _sections(database, batch_id, until)
     if media_type == CSV:
-        table = _table(database, batch_id, after, sections)
-        return StreamingResponse(table, media_type=CSV, headers=_headers(batch_id, "csv"))
+        return StreamingResponse(_table(pages, sections), media_type=CSV, headers=_headers(batch_id, "csv"))
     async with turns:
-        file = await _workbook(database, batch_id, after, sections)
+        file = await _workbook(pages, batch_id, sections)
     file.seek(0, 2)
     headers = {**_headers(batch_id, "xlsx"), "content-length": str(file.tell())}
     file.seek(0)
@@ -57,25 +60,25 @@ def _headers(batch_id: str, suffix: str) -> dict[str, str]:
     return {"cache-control": "no-store", **named}
 
 
-async def _pages(database: Postgres, batch_id: str, after: int) -> AsyncIterator[list[str]]:
-    """The signed documents, byte for byte as they are stored."""
+async def _pages(database: Postgres, batch_id: str, after: int, until: int) -> AsyncIterator[list[str]]:
+    """The signed documents, byte for byte as they are stored, of the batch as it stood at publication `until`."""
     while True:
         async with database.connection() as connection:
-            rows = await connection.fetch(_queries.page_of_batch, batch_id, after, RESULTS_PAGE_MAX)
+            rows = await connection.fetch(_queries.page_of_batch, batch_id, after, until, RESULTS_PAGE_MAX)
         if not rows:
             return
         yield [row["document"] for row in rows]
         after = rows[-1]["publication"]
 
 
-async def _sections(database: Postgres, batch_id: str) -> list[str]:
+async def _sections(database: Postgres, batch_id: str, until: int) -> list[str]:
     async with database.connection() as connection:
-        rows = await connection.fetch(_queries.one_of_each_paper, batch_id)
+        rows = await connection.fetch(_queries.one_of_each_paper, batch_id, until)
     return section_ids(orjson.loads(row["document"]) for row in rows)
 
 
-async def _lines(database: Postgres, batch_id: str, after: int) -> AsyncIterator[bytes]:
-    async for page in _pages(database, batch_id, after):
+async def _lines(pages: AsyncIterator[list[str]]) -> AsyncIterator[bytes]:
+    async for page in pages:
         yield _as_lines(page)
 
 
@@ -83,9 +86,9 @@ def _as_lines(page: Sequence[str]) -> bytes:
     return ("\n".join(page) + "\n").encode()
 
 
-async def _table(database: Postgres, batch_id: str, after: int, sections: Sequence[str]) -> AsyncIterator[bytes]:
+async def _table(pages: AsyncIterator[list[str]], sections: Sequence[str]) -> AsyncIterator[bytes]:
     yield (BOM + csv_text([header(sections)])).encode()
-    async for page in _pages(database, batch_id, after):
+    async for page in pages:
         yield await asyncio.to_thread(_as_table, page, sections)
 
 
@@ -93,7 +96,7 @@ def _as_table(page: Sequence[str], sections: Sequence[str]) -> bytes:
     return csv_text(cells(orjson.loads(document), sections) for document in page).encode()
 
 
-async def _workbook(database: Postgres, batch_id: str, after: int, sections: Sequence[str]) -> BinaryIO:
+async def _workbook(pages: AsyncIterator[list[str]], batch_id: str, sections: Sequence[str]) -> BinaryIO:
     """A whole workbook in a file without a name. Raises TryLater."""
     with tempfile.TemporaryDirectory(prefix="liankao-workbook-") as folder:
         process = await asyncio.create_subprocess_exec(
@@ -104,7 +107,7 @@ async def _workbook(database: Postgres, batch_id: str, after: int, sections: Seq
                 assert process.stdin is not None
                 with contextlib.suppress(ConnectionError):  # it ended: its exit code says so
                     process.stdin.write(orjson.dumps(sections) + b"\n")
-                    async for page in _pages(database, batch_id, after):
+                    async for page in pages:
                         process.stdin.write(_as_lines(page))
                         await process.stdin.drain()
                 process.stdin.close()

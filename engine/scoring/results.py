@@ -42,7 +42,7 @@ async def show_batch_results(request: Request) -> Response:
         await require_batch(connection, batch_id)
         wanted = _wanted_format(request)
         if wanted is None:
-            rows = await connection.fetch(_file_queries.page_of_batch, batch_id, after, limit + 1)
+            rows = await connection.fetch(_file_queries.page_of_batch, batch_id, after, _CURSOR_MAX, limit + 1)
     if wanted is not None:
         return await result_files.respond(scoring.database, scoring.workbook_turns, batch_id, after, wanted)
     next_cursor = str(rows[limit - 1]["publication"]) if len(rows) > limit else None
