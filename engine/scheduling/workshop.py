@@ -6,8 +6,8 @@ The process is started when it is first needed, and again when it is gone. How i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import selectors
 import socket
 import subprocess
 import sys
@@ -66,7 +66,7 @@ class Workshop:
                 self._send(message, [content.fileno(), telling])
             finally:
                 os.close(telling)
-            written = await asyncio.to_thread(_read_to_end, told, self._patience_s)
+            written = await _read_to_end(told, self._patience_s)
         finally:
             os.close(told)
         if not written:
@@ -112,14 +112,28 @@ class Workshop:
         return self._line
 
 
-def _read_to_end(handle: int, patience_s: float) -> bytes:
-    """What comes until the other end is closed; nothing when it takes too long."""
+async def _read_to_end(handle: int, patience_s: float) -> bytes:
+    """What comes until the other end is closed; nothing when it takes too long.
+
+    By the event loop itself: a thread that waits takes part in every change of turns.
+    """
     pieces: list[bytes] = []
-    with selectors.DefaultSelector() as waiting:
-        waiting.register(handle, selectors.EVENT_READ)
-        while waiting.select(patience_s):
-            piece = os.read(handle, _READ_BYTES)
-            if not piece:
-                return b"".join(pieces)
-            pieces.append(piece)
-    return b""
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def read() -> None:
+        with contextlib.suppress(BlockingIOError):
+            pieces.append(os.read(handle, _READ_BYTES))
+            if not pieces[-1] and not ended.done():
+                ended.set_result(None)
+
+    os.set_blocking(handle, False)
+    loop.add_reader(handle, read)
+    try:
+        async with asyncio.timeout(patience_s):
+            await ended
+    except TimeoutError:
+        return b""
+    finally:
+        loop.remove_reader(handle)
+    return b"".join(pieces)
