@@ -58,6 +58,10 @@ def bounded(reader: RosterReader, limit: str, value: str) -> None:
     )
 
 
+def oom_score_added_to(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+
 async def test_a_roster_comes_back_in_pieces_that_are_cheap_to_take(reader: RosterReader) -> None:
     """In the order sent, each candidate once."""
     count = 2 * ROSTER_CHUNK_ROWS + 1
@@ -94,6 +98,16 @@ async def test_a_reader_that_was_killed_is_replaced(reader: RosterReader) -> Non
     wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "Z", 30, "it is dead")
 
     assert (await taken(reader, plain(2))).count == 2
+
+
+async def test_where_memory_is_short_the_kernel_takes_the_reader_first(reader: RosterReader) -> None:
+    """Whoever runs it: of a process that shows its memory to root alone an ordinary user could not say so any more."""
+    await taken(reader, plain(1))
+    process = reader.workshop._process
+    assert process is not None
+
+    assert oom_score_added_to(process.pid) == 1000
+    assert os.stat(f"/proc/{process.pid}/mem").st_uid == 0
 
 
 async def test_a_roster_that_takes_too_much_memory_is_refused_alone(reader: RosterReader) -> None:
