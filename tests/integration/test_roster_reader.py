@@ -18,7 +18,8 @@ from engine.rules.errors import Refused, TryLater
 from engine.rules.limits import ROSTER_CHUNK_ROWS
 from engine.rules.seating_call import ChosenSite, SeatingCall
 from engine.rules.shape import Faults
-from engine.scheduling.roster_jobs import Chunk, FaultyRoster, ReadRoster, TakenRoster
+from engine.scheduling import roster_process
+from engine.scheduling.roster_jobs import Chunk, FaultyRoster, Outcome, ReadRoster, TakenRoster
 from engine.scheduling.roster_reader import RosterReader
 from engine.vault import Vault
 from tests.contract.workbooks import HEADINGS, as_csv, by_hand, candidate, candidates, inline, resident
@@ -98,6 +99,14 @@ async def test_a_reader_that_was_killed_is_replaced(reader: RosterReader) -> Non
     wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "Z", 30, "it is dead")
 
     assert (await taken(reader, plain(2))).count == 2
+
+
+def test_what_is_rehearsed_is_a_roster_as_they_come() -> None:
+    """One with a fault would be read on other ways."""
+    outcome = msgspec.msgpack.decode(roster_process.rehearse(), type=Outcome)
+
+    assert isinstance(outcome, TakenRoster)
+    assert outcome.count > 8
 
 
 async def test_where_memory_is_short_the_kernel_takes_the_reader_first(reader: RosterReader) -> None:
