@@ -20,6 +20,7 @@ from tests.acceptance.tls_line import TlsLine, tls_line_to
 from tests.servers import Engine, free_port
 
 CANDIDATES = 12
+DAY_MS = 86_400_000
 ENDS_WITHIN_S = 120
 
 pytestmark = pytest.mark.slow
@@ -45,6 +46,7 @@ class Sat:
     folder: Path
     plan_file: Path
     tls: TlsLine
+    pushed: list[dict[str, Any]]
 
     def counts(self) -> dict[str, int]:
         """Successes by operation, over all phases and processes."""
@@ -82,8 +84,16 @@ async def hold(engine: Engine, folders: dict[str, Path], tls: TlsLine) -> dict[s
                 names = ["swarm-0", "swarm-1"] if name == "machines" else ["swarm-0"]
                 reports, ledgers = swarming.left_behind(folders[name], names)
                 verdict = await swarming.judged(schedule, results, planned[name], ledgers)
-                found[name] = Sat(lines, reports, ledgers, verdict, folders[name], files[name], tls)
+                beside = await pushed_beside(schedule, planned[name].plan)
+                found[name] = Sat(lines, reports, ledgers, verdict, folders[name], files[name], tls, beside)
         return found
+
+
+async def pushed_beside(client: MachineClient, beside: plan.Plan) -> list[dict[str, Any]]:
+    """The batches that an exam's scheduling system pushed, of whatever day."""
+    until_ms = beside.starts_ms + 365 * DAY_MS
+    told = await client._json("GET", f"/v1/batches?from_ms={beside.starts_ms}&to_ms={until_ms}")
+    return [batch for batch in told["batches"] if batch["batch_id"].startswith("sizing-beside-")]
 
 
 def play(plan_file: Path, folder: Path) -> Any:
@@ -163,6 +173,15 @@ def test_other_programs_push_and_pull_beside_the_exam(sat: dict[str, Sat]) -> No
     counts = sat["channel"].counts()
 
     assert counts["push"] >= 4 and counts["pull"] >= 1
+
+
+def test_what_was_pushed_beside_an_exam_is_over_soon_after_it(sat: dict[str, Sat]) -> None:
+    """On an engine that goes on nothing of a load test begins on somebody's exam day; and it is known by its name."""
+    ends_ms = plan.read(sat["channel"].plan_file).ends_ms
+    over_ms = [batch["starts_ms"] + batch["duration_s"] * 1000 for batch in sat["channel"].pushed]
+
+    assert over_ms
+    assert all(ends_ms < each <= ends_ms + 30 * 60 * 1000 for each in over_ms)
 
 
 def test_two_machines_play_half_the_plan_each(sat: dict[str, Sat]) -> None:
