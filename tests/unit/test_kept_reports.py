@@ -7,7 +7,7 @@ import re
 import pytest
 
 from loadtest.sizing import report, tiers
-from loadtest.sizing.outcome import Outcome, Word, decode
+from loadtest.sizing.outcome import Criterion, Latency, Line, Outcome, PhaseOutcome, Traffic, Word, decode
 from loadtest.sizing.rejudge import judged_anew
 from tests.servers import ROOT
 
@@ -43,6 +43,14 @@ def test_a_kept_report_is_judged_by_the_limits_of_today(tier: str) -> None:
     outcome = kept(tier)
 
     assert judged_anew(outcome, tiers.read(tiers.FILE, tier)) == outcome
+
+
+def test_the_manual_names_every_member_of_an_outcome() -> None:
+    """Programs read the JSON by it."""
+    manual = (ROOT / "loadtest" / "README.md").read_text("utf-8").partition("## The JSON")[2].partition("\n## ")[0]
+    structs = (Outcome, PhaseOutcome, Latency, Criterion, Traffic, Line)
+
+    assert [name for each in structs for name in each.__struct_fields__ if f"`{name}`" not in manual] == []
 
 
 def test_the_manual_says_what_the_kept_reports_say() -> None:
