@@ -154,6 +154,8 @@ EXPLANATIONS_PER_CALL_MAX = 1_000
 # --- pages of results ------------------------------------------------------------------------------------------
 RESULTS_PAGE_DEFAULT = 100
 RESULTS_PAGE_MAX = 1_000
+RESULTS_FILE_PATIENCE_S = 30  # with PostgreSQL, for each page: whoever reads a file that breaks off has to begin anew
+RESULTS_FILE_RETRY_S = 0.5
 WORKBOOKS_AT_ONCE = 1  # of one worker: each takes a core
 WORKBOOK_TIMEOUT_S = 300  # 100,000 results take half a minute of an idle core
 
@@ -308,6 +310,7 @@ ARCHIVE_FAULTS_MAX = 100  # told of one archive: beyond that it is not one archi
 
 assert CHANGES_PER_CALL_MAX * 3 < 8_000, "Lua cannot unpack more arguments than this"
 assert RESULTS_PAGE_DEFAULT <= RESULTS_PAGE_MAX
+assert RESULTS_FILE_RETRY_S < RESULTS_FILE_PATIENCE_S < WORKBOOK_TIMEOUT_S
 assert ASSESSMENTS_PAGE_DEFAULT <= ASSESSMENTS_PAGE_MAX
 assert MARKS_PER_CALL_MAX * COMMENT_CHARACTERS_MAX * 3 < ASSESSMENT_BODY_BYTES_MAX, "in UTF-8"
 assert AUTOSAVE_BODY_BYTES_MAX < CHUNK_BYTES_MAX, "one legal call must always fit into a chunk"

@@ -2,7 +2,8 @@
 
 Promise: a file holds each sitting once, as the batch stood when it was asked for, whatever is published while it is
 read. Memory does not grow with the batch, and no connection to PostgreSQL waits for a slow reader: pages are fetched
-one by one, each when the one before has been taken. What would hold up the event loop is done beside it: a page of CSV
+one by one, each when the one before has been taken; with a page that does not come the file waits for a while, for it
+cannot be gone on with from its middle. What would hold up the event loop is done beside it: a page of CSV
 in a thread, a workbook in a process of its own (`result_workbook.py`).
 """
 
@@ -21,9 +22,15 @@ from starlette.responses import Response, StreamingResponse
 
 from engine import log
 from engine.rules.errors import TryLater
-from engine.rules.limits import RESULTS_PAGE_MAX, WORKBOOK_TIMEOUT_S
+from engine.rules.limits import (
+    RESULTS_FILE_PATIENCE_S,
+    RESULTS_FILE_RETRY_S,
+    RESULTS_PAGE_MAX,
+    WORKBOOK_TIMEOUT_S,
+)
 from engine.rules.result_table import BOM, cells, csv_text, header, section_ids
-from engine.stores.postgres import Postgres
+from engine.stores.clock import monotonic_s
+from engine.stores.postgres import Postgres, Record
 from engine.stores.sql import Queries
 
 NDJSON = "application/x-ndjson"
@@ -62,13 +69,25 @@ def _headers(batch_id: str, suffix: str) -> dict[str, str]:
 
 async def _pages(database: Postgres, batch_id: str, after: int, until: int) -> AsyncIterator[list[str]]:
     """The signed documents, byte for byte as they are stored, of the batch as it stood at publication `until`."""
-    while True:
-        async with database.connection() as connection:
-            rows = await connection.fetch(_queries.page_of_batch, batch_id, after, until, RESULTS_PAGE_MAX)
-        if not rows:
-            return
+    while rows := await _page(database, batch_id, after, until):
         yield [row["document"] for row in rows]
         after = rows[-1]["publication"]
+
+
+async def _page(database: Postgres, batch_id: str, after: int, until: int) -> list[Record]:
+    """It only reads, so it is asked for again. Raises TryLater when that was in vain for RESULTS_FILE_PATIENCE_S."""
+    until_s = monotonic_s() + RESULTS_FILE_PATIENCE_S
+    while True:
+        try:
+            async with database.connection() as connection:
+                rows: list[Record] = await connection.fetch(
+                    _queries.page_of_batch, batch_id, after, until, RESULTS_PAGE_MAX
+                )
+                return rows
+        except TryLater:
+            if monotonic_s() >= until_s:
+                raise
+        await asyncio.sleep(RESULTS_FILE_RETRY_S)
 
 
 async def _sections(database: Postgres, batch_id: str, until: int) -> list[str]:

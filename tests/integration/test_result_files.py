@@ -78,3 +78,31 @@ async def test_what_is_published_while_a_file_is_read_is_not_in_it(
     assert [sum(sitting_id in row for row in rows) for sitting_id in published] == [1] * 5
     assert len(rows) == 5
     assert b"".join([part async for part in later.body_iterator]).count(b'"revision":2') == 3
+
+
+async def test_a_connection_that_ends_under_a_page_does_not_end_the_file(
+    pushing: Pushing, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart of PostgreSQL, or a pool with nothing free: nobody can go on with a file from its middle."""
+    monkeypatch.setattr(result_files, "RESULTS_PAGE_MAX", 2)
+    published = await pushing.publish("P", 5)
+    response = await result_files.respond(
+        pushing.exam.engine_database, asyncio.Semaphore(1), "P", 0, result_files.NDJSON
+    )
+    parts = aiter(response.body_iterator)
+    lines = [await anext(parts)]
+    owner = Postgres(postgres_dsn, 1)
+    async with owner.transaction() as connection, asyncio.timeout(60):
+        await connection.execute("LOCK TABLE result")
+        page = asyncio.ensure_future(anext(parts))
+        waiting = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        while not await connection.fetch(waiting):  # noqa: ASYNC110 - a state, not an event
+            await asyncio.sleep(0.02)
+    lines += [await page, *[part async for part in parts]]
+    await owner.close()
+
+    assert [part.count(b"\n") for part in lines] == [2, 2, 1]
+    assert all(sitting_id.encode() in b"".join(lines) for sitting_id in published)
