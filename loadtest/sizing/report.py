@@ -142,7 +142,15 @@ def _enforced(line: Line) -> Markup:
         zh="带宽未强制限制，只测量了用量，并与档位比较。",
         en="Not enforced: the traffic was measured only, and compared with the tier.",
     )
-    return tag("p", tag("strong", told), " ", why(line), class_="warned")
+    return tag("p", tag("strong", told), " ", why(line), *_slowed(line), class_="warned")
+
+
+def _slowed(line: Line) -> list[Child]:
+    """A line that was not enforced may have been a slow one all the same."""
+    if not line.delay_ms and not line.loss:
+        return []
+    delay, loss = figures.milliseconds(line.delay_ms), figures.share(line.loss)
+    return [" ", Text(zh=f"线路延迟 {delay}，丢包 {loss}。", en=f"Its delay was {delay} each way, its loss {loss}.")]
 
 
 def _repeat(outcome: Outcome) -> Markup:

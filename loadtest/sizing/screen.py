@@ -35,6 +35,8 @@ def _lines(outcome: Outcome) -> Iterator[str]:
         f"line up {figures.bandwidth(line.up_kbit_per_s)}, down {figures.bandwidth(line.down_kbit_per_s)}, "
         + ("enforced" if line.enforced else f"NOT enforced, measured only{f': {line.why}' if line.why else ''}")
     )
+    if line.delay_ms or line.loss:
+        yield f"delay {figures.milliseconds(line.delay_ms)} each way, loss {figures.share(line.loss)}"
     yield ""
     yield (
         f"{'phase':<{_NAME_WIDTH}} {'lasted':>7}  {'verdict':<{_STATE_WIDTH}} {'save p99 closed/open':>21} "

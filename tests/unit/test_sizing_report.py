@@ -17,6 +17,7 @@ from loadtest.sizing.plan import PhaseName
 from tests import outcomes
 from tests.outcomes import NASTY
 
+REPEATS = {"zh": "如何重复本次测试", "en": "To repeat it"}  # what stands below a page's head
 EMPTY = {"phases": [], "series": {}, "account": {}, "model": {}, "machine": {}, "versions": {}, "configuration": {}}
 
 
@@ -97,6 +98,19 @@ def test_the_verdict_stands_first_in_words_and_with_its_reasons(word: Word) -> N
         text = shown.text[language].partition("load test\n")[2] or shown.text[language]
         verdict = f"{word} {getattr(words.VERDICTS[word], language)}"
         assert text.index(verdict) < text.index(reason) < text.index("./run loadtest")
+
+
+@pytest.mark.parametrize("is_enforced", [True, False])
+def test_a_slow_line_is_told_of_whether_it_was_enforced_or_not(is_enforced: bool) -> None:
+    """On page and screen: figures behind 40 ms and 1 % loss are not those of a quiet line."""
+    rates = {"enforced": is_enforced, "up_kbit_per_s": 500, "down_kbit_per_s": 250}
+    slow, quick = (outcomes.outcome(line=Line(**rates, **more)) for more in ({"delay_ms": 40, "loss": 0.01}, {}))
+    head_zh, head_en = (read(slow).text[language].split(repeats)[0] for language, repeats in REPEATS.items())
+
+    assert "延迟 40 ms，丢包 1 %" in head_zh
+    assert "40 ms" in head_en and "1 %" in head_en
+    assert "delay 40 ms each way, loss 1 %" in report.text(slow)
+    assert "each way" not in report.text(quick) and "丢包" not in read(quick).text["zh"]
 
 
 def test_the_line_is_told_in_both_readings_and_whether_it_was_enforced() -> None:
