@@ -7,7 +7,6 @@ worker's candidates do not wait for it.
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
@@ -37,6 +36,7 @@ from engine.scheduling.roster_event import roster_event
 from engine.scheduling.roster_jobs import Chunk, FaultyRoster, ReadRoster, TakenRoster
 from engine.scheduling.seating_plan import assign
 from engine.scheduling.warning import roster_warned, with_warnings
+from engine.sealing.encoding import to_base32
 from engine.stores.clock import now_ms, today
 from engine.stores.laying import batch_of, lay_ready
 from engine.stores.memory import partition_number
@@ -169,8 +169,7 @@ def sitting_ids_of(batch_id: str, candidate_ids: Iterable[str], disarmed_ms: int
     """Stable: pushing a roster again finds the same sittings; those after a disarming are others than before."""
     tail = "" if disarmed_ms is None else f"|{disarmed_ms}"
     named = (f"{batch_id}|{candidate_id}{tail}" for candidate_id in candidate_ids)
-    names = b"".join(hashlib.sha256(each.encode()).digest()[:_ID_BYTES] for each in named)
-    letters = base64.b32encode(names).decode().lower()  # of all together: of each it would take twice as long
+    letters = to_base32(b"".join(hashlib.sha256(each.encode()).digest()[:_ID_BYTES] for each in named))
     return [letters[at : at + _ID_LETTERS] for at in range(0, len(letters), _ID_LETTERS)]
 
 

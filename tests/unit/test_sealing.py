@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from engine.rules import exact_json
 from engine.sealing import answer_key, secrets, token
-from engine.sealing.encoding import from_base64url, to_base64url
+from engine.sealing.encoding import from_base64url, to_base32, to_base64url
 from engine.sealing.envelope import SealBroken
 from engine.sealing.provider import FileProvider
 from engine.sealing.secrets import SecretError
@@ -276,6 +276,12 @@ def test_any_other_form_is_refused(text: str) -> None:
     """One spelling per value: padding, the other alphabet and spare bits are refused."""
     with pytest.raises(ValueError, match=r"."):
         from_base64url(text)
+
+
+@given(st.lists(st.binary(min_size=5, max_size=5)).map(b"".join))
+def test_any_groups_of_five_bytes_are_written_as_base32(content: bytes) -> None:
+    """As the standard library writes them, in small letters."""
+    assert to_base32(content) == base64.b32encode(content).decode().lower()
 
 
 # --- key files -------------------------------------------------------------------------------------------------
