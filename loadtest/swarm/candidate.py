@@ -15,6 +15,7 @@ from loadtest import sealed
 from loadtest.answers import guess
 from loadtest.receipts import base64url
 from loadtest.sizing.plan import Person
+from loadtest.swarm.clock import Wake
 from loadtest.swarm.machine import FINAL_STATES, WATCH_S, WATCH_WAIT_S, Machine
 from loadtest.swarm.saving import PATH, Autosave
 from loadtest.swarm.schedule import next_due_ms
@@ -259,8 +260,9 @@ class Candidate(Machine):
             self._sleep_until(self._stop_ms())
 
     def _change(self, work: Work, autosave: Autosave, due_ms: float) -> None:
+        wake = Wake(self.play.clock, due_ms)
         self._sleep_until(due_ms)
-        late_s = max(0.0, self.play.clock.now_ms() - due_ms) / 1000
+        late_s = wake.late_s()
         self.play.notes.note("lateness", late_s)
         if self._over:
             return

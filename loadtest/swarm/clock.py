@@ -32,3 +32,20 @@ class EngineClock:
         if agrees and fresh and uncertainty_ms > self._uncertainty_ms:
             return
         self.offset_ms, self._uncertainty_ms, self._sampled_ms = sample_ms, uncertainty_ms, received_ms
+
+
+class Wake:
+    """An instant of the engine's clock that somebody is about to sleep until, and how late he wakes.
+
+    A sample that corrects the clock meanwhile moves the instant under whoever sleeps, and everybody does: over a line
+    that is full or loses packets by 150 ms and more. That is no lateness of this process, so the clock counts that
+    says less, the engine's as it is then or the machine's own from now on.
+    """
+
+    def __init__(self, clock: EngineClock, due_ms: float) -> None:
+        self._clock, self._due_ms = clock, due_ms
+        self._due_s = time.monotonic() + (due_ms - clock.now_ms()) / 1000
+
+    def late_s(self) -> float:
+        by_engine_s = (self._clock.now_ms() - self._due_ms) / 1000
+        return max(0.0, min(by_engine_s, time.monotonic() - self._due_s))

@@ -10,7 +10,7 @@ import pytest
 from loadtest.sizing import model
 from loadtest.sizing.plan import Person, Phase, PhaseName, Plan
 from loadtest.swarm.arrivals import AHEAD_MS, Arrivals, timetable_of
-from loadtest.swarm.clock import EngineClock
+from loadtest.swarm.clock import EngineClock, Wake
 from loadtest.swarm.schedule import next_due_ms
 
 PHASES = [
@@ -101,3 +101,23 @@ def test_the_clock_believes_the_sample_that_took_least() -> None:
     ):
         clock.sync(server_ms, sent, received)
         assert clock.offset_ms == pytest.approx(expected_ms)
+
+
+@pytest.mark.parametrize(
+    ("due_in_s", "corrected_by_s", "late_s"),
+    [
+        (600, 0, 0),  # not yet
+        (-600, 0, 600),  # this process was busy with something else
+        (600, 3000, 0),  # the clock was put forward meanwhile: whoever slept has not overslept
+        (600, -3000, 0),  # or back
+        (-600, 3000, 600),  # late before that, and no later by it
+    ],
+)
+def test_a_clock_that_is_corrected_makes_nobody_late(due_in_s: float, corrected_by_s: float, late_s: float) -> None:
+    """Over a full line the engine's clock moves by 150 ms, under a whole hall that sleeps: no test is void for it."""
+    clock = EngineClock()
+    wake = Wake(clock, clock.now_ms() + due_in_s * 1000)
+
+    clock.offset_ms += corrected_by_s * 1000
+
+    assert wake.late_s() == pytest.approx(late_s, abs=60)
