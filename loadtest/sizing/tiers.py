@@ -33,8 +33,8 @@ class Tier(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
 
     candidates: Annotated[int, Meta(ge=10, le=100_000)]
-    up_mbit_per_s: Annotated[float, Meta(gt=0, le=100_000)]
-    down_mbit_per_s: Annotated[float, Meta(gt=0, le=100_000)]
+    up_mbit_per_s: Annotated[float, Meta(ge=0.001, le=100_000)]  # less is 0 kbit/s, which would be no limit at all
+    down_mbit_per_s: Annotated[float, Meta(ge=0.001, le=100_000)]
     minutes: Annotated[float, Meta(ge=0.4, le=90)]
     openloop_share: Annotated[float, Meta(ge=0, le=0.5)] = OPENLOOP_SHARE
     criteria: Limits = {}

@@ -48,6 +48,7 @@ def test_a_tiers_own_limit_goes_over_that_of_all() -> None:
         (content(candidates=0), "candidates"),
         (content(candidates="many"), "candidates"),
         (content(up_mbit_per_s=0), "up_mbit_per_s"),
+        (content(down_mbit_per_s=0.0004), "down_mbit_per_s"),
         (content(minutes=0.1), "minutes"),
         (content(bandwidth=5), "bandwidth"),
         ({"tier": {}, "tiers": {"x": TIER}}, "tier"),
