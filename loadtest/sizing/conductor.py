@@ -22,7 +22,7 @@ from loadtest.client import MachineClient
 from loadtest.judge import Verdict
 from loadtest.sizing import account, exam, model, place
 from loadtest.sizing import plan as plans
-from loadtest.sizing.crew import Crew
+from loadtest.sizing.crew import Crew, ui_addresses
 from loadtest.sizing.evidence import Evidence, Instants
 from loadtest.sizing.exam import Pushed
 from loadtest.sizing.ground import Asked, Ground, ground
@@ -73,15 +73,26 @@ def run(options: Options) -> Outcome:
     where a generator does not start."""
     began_s = time.monotonic()
     timetable = model.fitted(options.minutes)
+    shown = _shown(options)
     with _folder(options.keep) as folder, ground(options.tier, options.asked) as on:
         clock = Clock()
         rates = (on.line.up_kbit_per_s, on.line.down_kbit_per_s)
         progress = Progress(Status(options.tier.candidates, *rates), clock, options.shows_progress)
         progress.say(_line_in_words(on))
+        if shown:
+            progress.say(f"Locust's own pages: {' '.join(shown)}")
         with progress.shown():
             evidence = uvloop.run(_conduct(options, timetable, on, folder, progress, clock))
     evidence.took_s = time.monotonic() - began_s
     return outcome_of(evidence)
+
+
+def _shown(options: Options) -> list[str]:
+    """Where Locust's own pages will be, if they were asked for."""
+    asked = options.asked
+    if not asked.ui:
+        return []
+    return ui_addresses(1 if asked.machines else exam.processes_of(options.tier, options.generators)["swarm"])
 
 
 async def _conduct(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,16 +22,30 @@ from loadtest.sizing import measure
 from loadtest.sizing.evidence import Progress
 from loadtest.sizing.ground import dies_with_us, environ
 from loadtest.sizing.measure import Report
+from loadtest.swarm.__main__ import UI_PORT
 
 STOP_S = 5.0
 LAST_WORDS_CHARACTERS = 1500
 
 
 class CrewFault(Exception):
-    """A generator that ended before the exam began; the message holds its last words."""
+    """A generator that could not begin, or ended before the exam began; the message says why, or what it said last."""
 
 
 MASTER = "swarm-master"
+
+
+def ui_addresses(processes: int) -> list[str]:
+    """Where so many processes of Locust show its pages. Raises CrewFault where somebody listens already: Locust would
+    go on without them, and whoever opens the address see somebody else's."""
+    for port in range(UI_PORT, UI_PORT + processes):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as refused:
+                raise CrewFault(f"--ui: 127.0.0.1:{port} cannot be had ({refused.strerror})") from None
+    return [f"http://127.0.0.1:{port}" for port in range(UI_PORT, UI_PORT + processes)]
 
 
 class Crew:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -83,6 +84,19 @@ def test_whom_no_generator_played_has_failed_unless_they_were_to_stay_away(tmp_p
 
 
 # --- generators --------------------------------------------------------------------------------------------------
+
+
+def test_locusts_own_pages_are_refused_where_somebody_else_shows_his(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before an engine is started; where they can be had, their addresses are told, one for each process."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(crew_module, "UI_PORT", port)
+        with pytest.raises(CrewFault, match=f"--ui: 127.0.0.1:{port} cannot be had"):
+            crew_module.ui_addresses(1)
+
+    assert crew_module.ui_addresses(1) == [f"http://127.0.0.1:{port}"]
 
 
 def a_crew(folder: Path, script: str, heard: Callable[[str, Any], None] = lambda name, said: None) -> Crew:
