@@ -22,7 +22,7 @@ from loadtest.client import MachineClient
 from loadtest.judge import Verdict
 from loadtest.sizing import account, exam, model, place
 from loadtest.sizing import plan as plans
-from loadtest.sizing.crew import Crew, ui_addresses
+from loadtest.sizing.crew import Crew, check_bind, ui_addresses
 from loadtest.sizing.evidence import Evidence, Instants
 from loadtest.sizing.exam import Pushed
 from loadtest.sizing.ground import Asked, Ground, ground
@@ -74,6 +74,8 @@ def run(options: Options) -> Outcome:
     began_s = time.monotonic()
     timetable = model.fitted(options.minutes)
     shown = _shown(options)
+    if options.asked.machines:
+        check_bind(options.asked.bind)
     with _folder(options.keep) as folder, ground(options.tier, options.asked) as on:
         clock = Clock()
         rates = (on.line.up_kbit_per_s, on.line.down_kbit_per_s)

@@ -22,7 +22,7 @@ from loadtest.sizing import measure
 from loadtest.sizing.evidence import Progress
 from loadtest.sizing.ground import dies_with_us, environ
 from loadtest.sizing.measure import Report
-from loadtest.swarm.__main__ import UI_PORT
+from loadtest.swarm.__main__ import MASTER_PORT, UI_PORT
 
 STOP_S = 5.0
 LAST_WORDS_CHARACTERS = 1500
@@ -39,13 +39,30 @@ def ui_addresses(processes: int) -> list[str]:
     """Where so many processes of Locust show its pages. Raises CrewFault where somebody listens already: Locust would
     go on without them, and whoever opens the address see somebody else's."""
     for port in range(UI_PORT, UI_PORT + processes):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as refused:
-                raise CrewFault(f"--ui: 127.0.0.1:{port} cannot be had ({refused.strerror})") from None
+        try:
+            _try_to_listen("127.0.0.1", port)
+        except OSError as refused:
+            raise CrewFault(f"--ui: 127.0.0.1:{port} cannot be had ({refused.strerror})") from None
     return [f"http://127.0.0.1:{port}" for port in range(UI_PORT, UI_PORT + processes)]
+
+
+def check_bind(bind: str) -> None:
+    """Raises CrewFault where Locust's master could not listen at HOST[:PORT]: it would tell so by a traceback, or of
+    some ports by nothing at all."""
+    host, _, port = bind.partition(":")
+    try:
+        if not host or port == "0":
+            raise ValueError("no host" if not host else "no port")
+        _try_to_listen(host, int(port or MASTER_PORT))
+    except (OSError, OverflowError, ValueError) as refused:
+        expected = "expected HOST[:PORT], an address of this machine at which nobody listens"
+        raise CrewFault(f"--bind {bind}: {expected} ({refused})") from None
+
+
+def _try_to_listen(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
 
 
 class Crew:

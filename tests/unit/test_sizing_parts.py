@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import re
 import socket
 import sys
 import time
@@ -97,6 +98,24 @@ def test_locusts_own_pages_are_refused_where_somebody_else_shows_his(monkeypatch
             crew_module.ui_addresses(1)
 
     assert crew_module.ui_addresses(1) == [f"http://127.0.0.1:{port}"]
+
+
+@pytest.mark.parametrize("bind", ["192.0.2.1", "127.0.0.1:port", "127.0.0.1:99999", "127.0.0.1:0", ":6000", "::1"])
+def test_an_address_at_which_no_master_can_listen_is_refused_by_name(bind: str) -> None:
+    """Before an exam is pushed: 192.0.2.1 is nobody's, and of port 99999 Locust said nothing and waited."""
+    with pytest.raises(CrewFault, match=re.escape(f"--bind {bind}: expected HOST[:PORT]")):
+        crew_module.check_bind(bind)
+
+
+def test_a_master_may_listen_where_nobody_does() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        other.listen()
+        with pytest.raises(CrewFault, match="at which nobody listens"):
+            crew_module.check_bind(f"127.0.0.1:{port}")
+
+    crew_module.check_bind(f"127.0.0.1:{port}")
 
 
 def a_crew(folder: Path, script: str, heard: Callable[[str, Any], None] = lambda name, said: None) -> Crew:
