@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import ssl
 import urllib.parse
 from pathlib import Path
 
@@ -44,6 +45,15 @@ def url(text: str) -> str:
     if not is_usable or parts.query or parts.fragment or any(sign.isspace() for sign in text):
         raise argparse.ArgumentTypeError(f"{text!r}: expected http://HOST[:PORT] or https://HOST[:PORT]")
     return text.rstrip("/")
+
+
+def certificates(text: str) -> str:
+    """A file of certificates that TLS can be checked against."""
+    try:
+        ssl.create_default_context(cafile=text)
+    except OSError as fault:  # what holds no certificate is one, too
+        raise argparse.ArgumentTypeError(f"{text!r}: {fault.strerror or fault}; expected certificates (PEM)") from None
+    return text
 
 
 def new_file(text: str) -> Path:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.argument_types import at_least_zero, count, counts, minutes, natural, new_file, rate, seconds, share, url
+from engine.argument_types import (
+    at_least_zero,
+    certificates,
+    count,
+    counts,
+    minutes,
+    natural,
+    new_file,
+    rate,
+    seconds,
+    share,
+    url,
+)
 
 
 def rehearse_arguments(made: argparse.ArgumentParser) -> None:
@@ -53,7 +65,9 @@ def loadtest_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--schedule-key", metavar="KEY", help="with --url: an API key of scope schedule")
     made.add_argument("--results-key", metavar="KEY", help="with --url: an API key of scope results")
     made.add_argument("--ready-file", metavar="FILE", help="instead of --url: an engine that `up` brought up")
-    made.add_argument("--ca-file", metavar="FILE", default="", help="what TLS of --url is checked against")
+    made.add_argument(
+        "--ca-file", type=certificates, metavar="FILE", default=None, help="what TLS of --url is checked against"
+    )
 
 
 def torture_arguments(made: argparse.ArgumentParser) -> None:
@@ -89,7 +103,12 @@ def capacity_arguments(made: argparse.ArgumentParser) -> None:
     )
     made.add_argument("--schedule-key", metavar="KEY", help="with --url: an API key of scope schedule")
     made.add_argument("--results-key", metavar="KEY", help="with --url: to compare what was acknowledged")
-    made.add_argument("--ca-file", metavar="FILE", help="with an https --url: what its certificate is checked against")
+    made.add_argument(
+        "--ca-file",
+        type=certificates,
+        metavar="FILE",
+        help="with an https --url: what its certificate is checked against",
+    )
     made.add_argument("--ready-file", type=Path, metavar="FILE", help="instead of --url: an engine on this machine")
     _plan_arguments(made.add_subparsers(metavar="plan"))
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from engine.argument_types import new_file, url
+from engine.argument_types import certificates, new_file, url
 from engine.settings import Settings, SettingsError
 
 
@@ -36,7 +36,7 @@ def arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--results-key", metavar="KEY", help="of scope results, for the canary")
     made.add_argument("--ops-key", metavar="KEY", help="of scope ops: versions, keys and clocks of all workers")
     made.add_argument("--share", type=Path, action="append", default=[], metavar="FILE", help="a share that is at hand")
-    made.add_argument("--ca", type=Path, metavar="FILE", help="root certificate of your own, for https")
+    made.add_argument("--ca", type=certificates, metavar="FILE", help="root certificate of your own, for https")
     made.add_argument(
         "--accept", action="append", default=[], metavar="CHECK[:ID]", help="roster or batches: known and meant"
     )
@@ -84,7 +84,7 @@ async def _look(chosen: argparse.Namespace, settings: Settings, urls: list[str],
     asked = preflight.Asked(
         settings=settings,
         urls=tuple(urls),
-        caller=Caller(keys["ops"], chosen.ca),
+        caller=Caller(keys["ops"], Path(chosen.ca) if chosen.ca else None),
         batch_id=chosen.batch,
         days=chosen.days,
         data=chosen.data,
@@ -103,8 +103,7 @@ async def _canaries(chosen: argparse.Namespace, urls: Sequence[str], keys: dict[
         return [judge_no_canary("--no-canary", "--no-canary")]
     if not keys["schedule"] or not keys["results"]:
         return [judge_no_canary("没有给出密钥", "its keys were not given")]
-    ca = str(chosen.ca) if chosen.ca else None
-    flown = await canary.fly(urls, keys["schedule"], keys["results"], ca)
+    flown = await canary.fly(urls, keys["schedule"], keys["results"], chosen.ca)
     return [judge_canary(url, flight.as_json()) for url, flight in zip(urls, flown, strict=True)]
 
 

@@ -125,8 +125,6 @@ def _options(args: argparse.Namespace) -> Options:
         model.fitted(minutes)
     except ValueError as fault:
         raise Unusable(f"--minutes {fault}") from None
-    if args.ca_file and not Path(args.ca_file).is_file():
-        raise Unusable(f"--ca-file {args.ca_file}: there is no such file")
     seed = secrets.randbits(31) if args.seed is None else args.seed
     return Options(
         tier_name=args.tier,
@@ -137,7 +135,7 @@ def _options(args: argparse.Namespace) -> Options:
         asked=_asked(args, seed),
         channel=not args.http,
         generators=args.generators,
-        ca_file=args.ca_file,
+        ca_file=args.ca_file or "",
         keep=args.keep,
         shows_progress=not args.json,
     )

@@ -25,7 +25,7 @@ class TlsLine:
     """`ca_file` is what clients check against; `handshakes` and how many of them `resumed` a session are counted."""
 
     def __init__(self, to_port: int, folder: Path) -> None:
-        self.ca_file, key_file = _certificate(folder)
+        self.ca_file, key_file = certificate_in(folder)
         self.port = self.handshakes = self.resumed = 0
         self._to_port = to_port
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -54,7 +54,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
         sink.close()
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
+def certificate_in(folder: Path) -> tuple[Path, Path]:
     """Signed by itself, for NAME."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])

@@ -9,6 +9,7 @@ import pytest
 
 from engine import __main__ as command_line
 from engine import argument_types
+from tests.acceptance.tls_line import certificate_in
 
 
 @pytest.mark.parametrize(
@@ -87,3 +88,25 @@ def test_a_file_in_a_folder_that_is_still_to_be_made_is_taken(tmp_path: Path) ->
     """And nothing is made of it yet."""
     assert argument_types.new_file(str(tmp_path / "a" / "b.html")) == tmp_path / "a" / "b.html"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words", [["loadtest", "--ca-file"], ["capacity", "--ca-file"], ["preflight", "--ca"]], ids=" ".join
+)
+def test_a_file_without_certificates_is_refused_by_name(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that is not there ended preflight with a traceback and the exit code of a red one."""
+    (tmp_path / "page.html").write_text("<html>", "utf-8")
+
+    for place in (tmp_path / "nowhere.pem", tmp_path / "page.html", tmp_path):
+        with pytest.raises(SystemExit) as ended:
+            command_line.parser().parse_args([*words, str(place)])
+        assert ended.value.code == 2
+        assert f"{words[1]}: {str(place)!r}: " in capsys.readouterr().err
+
+
+def test_certificates_are_taken(tmp_path: Path) -> None:
+    file = str(certificate_in(tmp_path)[0])
+
+    assert argument_types.certificates(file) == file

@@ -34,7 +34,6 @@ from tests import outcomes
             "--generators",
         ),
         ("--tier 50 --report page.json", "--report page.json"),
-        ("--tier 50 --ca-file nowhere.pem", "--ca-file nowhere.pem"),
         ("compare one.json", "expected nothing, or: compare"),
         ("200 --shaped", "expected nothing, or: compare"),
         ("compare one.json two.json", "one.json: No such file"),
