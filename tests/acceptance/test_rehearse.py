@@ -103,7 +103,6 @@ async def test_rehearsal_fails_when_a_score_is_altered_or_a_response_dropped(eng
     [
         ({"url": "http://127.0.0.1:9", "schedule_key": "a", "results_key": "b"}, "no engine answers"),
         ({"url": "http://127.0.0.1:9"}, "--schedule-key"),
-        ({"url": "127.0.0.1:9", "schedule_key": "a", "results_key": "b"}, "http://"),
         ({"candidates": 0}, "--candidates"),
         ({"minutes": -1.0}, "--minutes"),
         ({"candidates": 500, "minutes": 0.1}, "at least"),
