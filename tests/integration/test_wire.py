@@ -166,7 +166,7 @@ async def test_half_open_postgres_does_not_hang_the_recorder(
 async def test_recording_cut_off_at_any_answer_is_done_once(exam: Exam, postgres_wire: Proxy) -> None:
     """Also when it was the answer to COMMIT: what PostgreSQL holds decides, not what the recorder heard."""
     refusals = 0
-    counts = range(0, 1600, 80)
+    counts = range(0, 400, 20)
     for seq, count in enumerate(counts, 1):
         await until_saved(exam, seq)
         postgres_wire.cut_after(count)
