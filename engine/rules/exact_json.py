@@ -62,7 +62,8 @@ def _decimal(text: str) -> Decimal:
         number = Decimal(text)
     except InvalidOperation:  # an exponent that is beyond even a Decimal's range
         return Decimal("-Infinity" if text.startswith("-") else "Infinity")
-    return number if abs(number.adjusted()) <= _EXPONENT_MAX else Decimal("Infinity").copy_sign(number)
+    fits = not number or abs(number.adjusted()) <= _EXPONENT_MAX  # nothing is nothing, whatever it is multiplied by
+    return number if fits else Decimal("Infinity").copy_sign(number)
 
 
 def _integer(text: str) -> int | Decimal:
